@@ -1,0 +1,9 @@
+//! The safe face of the host's kernel: memory mappings, barriers, clocks, signals, terminals.
+//!
+//! Everything here is a thin, safe wrapper over a system call or a host instruction. No policy, no guest.
+
+pub mod barrier;
+pub mod clock;
+pub mod mapping;
+
+pub use mapping::{Mapping, MemFile};

@@ -1,0 +1,136 @@
+//! Memory files and mappings.
+#![allow(unsafe_code, reason = "mmap and munmap")]
+
+use std::ffi::c_void;
+use std::io;
+use std::os::fd::OwnedFd;
+use std::ptr::NonNull;
+
+use rustix::fs::{MemfdFlags, ftruncate, memfd_create};
+use rustix::mm::{MapFlags, ProtFlags, mmap, mmap_anonymous, munmap};
+
+/// An anonymous file in memory (memfd), whose pages exist once they are touched.
+#[derive(Debug)]
+pub struct MemFile {
+    fd: OwnedFd,
+    len: u64,
+}
+
+impl MemFile {
+    /// Creates a file of `len` bytes of zeros; `name` shows in `/proc/self/maps`.
+    pub fn new(name: &str, len: u64) -> io::Result<Self> {
+        let fd = memfd_create(name, MemfdFlags::CLOEXEC)?;
+        ftruncate(&fd, len)?;
+        Ok(Self { fd, len })
+    }
+
+    /// Length in bytes.
+    pub fn len(&self) -> u64 {
+        self.len
+    }
+
+    /// Whether the file has no bytes.
+    pub fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+
+    /// The descriptor.
+    pub fn fd(&self) -> &OwnedFd {
+        &self.fd
+    }
+}
+
+/// What a mapping may be used for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Protection {
+    /// Loads only.
+    Read,
+    /// Loads and stores.
+    ReadWrite,
+    /// Loads and instruction fetches.
+    ReadExecute,
+}
+
+impl Protection {
+    fn flags(self) -> ProtFlags {
+        match self {
+            Self::Read => ProtFlags::READ,
+            Self::ReadWrite => ProtFlags::READ | ProtFlags::WRITE,
+            Self::ReadExecute => ProtFlags::READ | ProtFlags::EXEC,
+        }
+    }
+}
+
+/// An owned range of this process's address space; unmapped when dropped.
+///
+/// The bytes may be shared with other mappings, processes and running guests, so a `Mapping` never hands out
+/// references, only its address.
+#[derive(Debug)]
+pub struct Mapping {
+    start: NonNull<u8>,
+    len: usize,
+}
+
+// SAFETY: a mapping is an address range; whoever dereferences into it answers for the access.
+unsafe impl Send for Mapping {}
+// SAFETY: as above; there is no interior state.
+unsafe impl Sync for Mapping {}
+
+impl Mapping {
+    /// Maps `len` bytes of zeros, private to this process, existing once touched.
+    pub fn anonymous(len: usize) -> io::Result<Self> {
+        // SAFETY: a fresh range chosen by the kernel aliases nothing.
+        let start = unsafe {
+            mmap_anonymous(
+                std::ptr::null_mut(),
+                len,
+                ProtFlags::READ | ProtFlags::WRITE,
+                MapFlags::PRIVATE | MapFlags::NORESERVE,
+            )?
+        };
+        Ok(Self::own(start, len))
+    }
+
+    /// Maps `len` bytes of `file` from `offset`, shared with every other mapping of the file.
+    pub fn shared(file: &MemFile, offset: u64, len: usize, protection: Protection) -> io::Result<Self> {
+        // SAFETY: a fresh range chosen by the kernel; no references into it are ever made.
+        let start = unsafe {
+            mmap(
+                std::ptr::null_mut(),
+                len,
+                protection.flags(),
+                MapFlags::SHARED | MapFlags::NORESERVE,
+                &file.fd,
+                offset,
+            )?
+        };
+        Ok(Self::own(start, len))
+    }
+
+    fn own(start: *mut c_void, len: usize) -> Self {
+        let start = NonNull::new(start.cast()).expect("mmap returns no null on success");
+        Self { start, len }
+    }
+
+    /// First byte.
+    pub fn start(&self) -> NonNull<u8> {
+        self.start
+    }
+
+    /// Length in bytes.
+    pub fn len(&self) -> usize {
+        self.len
+    }
+
+    /// Whether the range has no bytes; never true for a live mapping.
+    pub fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+}
+
+impl Drop for Mapping {
+    fn drop(&mut self) {
+        // SAFETY: the range is ours and whole, and nobody keeps references into it.
+        let _ = unsafe { munmap(self.start.as_ptr().cast(), self.len) };
+    }
+}
