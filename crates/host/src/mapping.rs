@@ -92,7 +92,12 @@ impl Mapping {
     }
 
     /// Maps `len` bytes of `file` from `offset`, shared with every other mapping of the file.
-    pub fn shared(file: &MemFile, offset: u64, len: usize, protection: Protection) -> io::Result<Self> {
+    pub fn shared(
+        file: &MemFile,
+        offset: u64,
+        len: usize,
+        protection: Protection,
+    ) -> io::Result<Self> {
         // SAFETY: a fresh range chosen by the kernel; no references into it are ever made.
         let start = unsafe {
             mmap(

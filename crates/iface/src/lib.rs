@@ -1,1 +1,17 @@
-//! i
+//! The seams: every trait that crosses crates, and no logic.
+//!
+//! Lock order, outermost first: a device, then the interrupt controllers (IOAPIC, PIC), then the engine's own
+//! (local APICs). Nothing calls upwards while it holds a lock: an engine holds none of its own when it calls
+//! [`Io`], and a device calls [`InterruptLine`] and [`Msi`] but never the bus.
+
+mod char;
+mod clock;
+mod device;
+mod engine;
+mod interrupt;
+
+pub use char::Char;
+pub use clock::Clock;
+pub use device::{Action, Device};
+pub use engine::{Engine, EngineError, Exit, Io, Kicker, Shutdown, Space, Vcpu};
+pub use interrupt::{InterruptLine, Msi, MsiSink};

@@ -32,7 +32,11 @@ impl PageFlags {
 
     pub(crate) fn new(pages: u64) -> io::Result<Self> {
         let len = usize::try_from(pages.max(1)).expect("page counts fit the address space");
-        Ok(Self { flags: Mapping::anonymous(len)?, versions: Mapping::anonymous(len * 4)?, pages })
+        Ok(Self {
+            flags: Mapping::anonymous(len)?,
+            versions: Mapping::anonymous(len * 4)?,
+            pages,
+        })
     }
 
     #[inline(always)]
@@ -46,7 +50,14 @@ impl PageFlags {
     fn version_cell(&self, page: u64) -> &AtomicU32 {
         assert!(page < self.pages, "page {page:#x} is outside RAM");
         // SAFETY: in bounds by the assertion; page-aligned base, so every element is aligned.
-        unsafe { &*self.versions.start().as_ptr().cast::<AtomicU32>().add(page as usize) }
+        unsafe {
+            &*self
+                .versions
+                .start()
+                .as_ptr()
+                .cast::<AtomicU32>()
+                .add(page as usize)
+        }
     }
 
     /// The flags of page number `page`.

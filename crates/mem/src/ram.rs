@@ -72,16 +72,30 @@ impl GuestRam {
             if start.0 & !PAGE_MASK != 0 || len & !PAGE_MASK != 0 || len == 0 || start.0 < end {
                 return Err(Error::Layout { start, len });
             }
-            list.push(Range { start, len, offset: Offset(size) });
+            list.push(Range {
+                start,
+                len,
+                offset: Offset(size),
+            });
             size += len;
             end = start.0 + len;
         }
-        let allocate = |source| Error::Allocate { bytes: size, source };
-        let bytes = usize::try_from(size).map_err(|_| allocate(io::ErrorKind::OutOfMemory.into()))?;
+        let allocate = |source| Error::Allocate {
+            bytes: size,
+            source,
+        };
+        let bytes =
+            usize::try_from(size).map_err(|_| allocate(io::ErrorKind::OutOfMemory.into()))?;
         let file = MemFile::new("guest-ram", size).map_err(allocate)?;
         let map = Mapping::shared(&file, 0, bytes, Protection::ReadWrite).map_err(allocate)?;
         let flags = PageFlags::new(size >> PAGE_SHIFT).map_err(allocate)?;
-        Ok(Self { map, file, size, ranges: list, flags })
+        Ok(Self {
+            map,
+            file,
+            size,
+            ranges: list,
+            flags,
+        })
     }
 
     /// The ranges, ascending.
@@ -123,7 +137,10 @@ impl GuestRam {
     /// whoever writes through it calls [`PageFlags::written`] afterwards.
     #[inline(always)]
     pub fn pointer(&self, at: Offset, len: u64) -> NonNull<u8> {
-        assert!(at.0 <= self.size && len <= self.size - at.0, "{at:?} + {len:#x} is outside RAM");
+        assert!(
+            at.0 <= self.size && len <= self.size - at.0,
+            "{at:?} + {len:#x} is outside RAM"
+        );
         // SAFETY: in bounds of the mapping by the assertion.
         unsafe { self.map.start().add(at.0 as usize) }
     }
@@ -214,7 +231,9 @@ impl GuestRam {
 
 fn rustix_blocks(file: &MemFile) -> io::Result<u64> {
     use std::os::unix::fs::MetadataExt;
-    Ok(std::fs::File::from(file.fd().try_clone()?).metadata()?.blocks())
+    Ok(std::fs::File::from(file.fd().try_clone()?)
+        .metadata()?
+        .blocks())
 }
 
 /// Ascending byte copy.

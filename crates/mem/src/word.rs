@@ -68,7 +68,27 @@ macro_rules! word {
     };
 }
 
-word!(u8, reg_byte, "mov {value}, byte ptr [{at}]", "mov byte ptr [{at}], {value}");
-word!(u16, reg, "mov {value:x}, word ptr [{at}]", "mov word ptr [{at}], {value:x}");
-word!(u32, reg, "mov {value:e}, dword ptr [{at}]", "mov dword ptr [{at}], {value:e}");
-word!(u64, reg, "mov {value}, qword ptr [{at}]", "mov qword ptr [{at}], {value}");
+word!(
+    u8,
+    reg_byte,
+    "mov {value}, byte ptr [{at}]",
+    "mov byte ptr [{at}], {value}"
+);
+word!(
+    u16,
+    reg,
+    "mov {value:x}, word ptr [{at}]",
+    "mov word ptr [{at}], {value:x}"
+);
+word!(
+    u32,
+    reg,
+    "mov {value:e}, dword ptr [{at}]",
+    "mov dword ptr [{at}], {value:e}"
+);
+word!(
+    u64,
+    reg,
+    "mov {value}, qword ptr [{at}]",
+    "mov qword ptr [{at}], {value}"
+);

@@ -1,0 +1,126 @@
+//! Engines: what executes the guest.
+
+use std::sync::Arc;
+
+use x86::CpuState;
+
+use crate::Msi;
+
+/// An address space that a guest's instruction can reach.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Space {
+    /// IN, OUT, INS, OUTS: 16-bit addresses, 1, 2 or 4 bytes.
+    Port,
+    /// Guest-physical memory that is not RAM, 1 to 8 bytes (more by repeated calls).
+    Memory,
+}
+
+/// The machine as a running vCPU sees it. Infallible: reads of what is not there give ones, writes vanish.
+pub trait Io: Send + Sync {
+    /// A guest's read.
+    fn read(&self, space: Space, address: u64, data: &mut [u8]);
+
+    /// A guest's write. When it asks for something that only the machine can do, the machine kicks the vCPUs.
+    fn write(&self, space: Space, address: u64, data: &[u8]);
+
+    /// A local APIC ended an interrupt whose trigger mode was level.
+    fn end_of_interrupt(&self, vector: u8);
+
+    /// A vCPU accepts the PIC's interrupt (INTA): returns its vector.
+    fn acknowledge(&self) -> u8;
+}
+
+/// Why a triple fault or the like ended a processor.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Shutdown {
+    /// What happened, in one clause: "triple fault delivering #GP".
+    pub reason: String,
+    /// Mode and CS:RIP where it happened; see [`CpuState::location`].
+    pub location: String,
+}
+
+/// Why [`Vcpu::run`] came back.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Exit {
+    /// Somebody called [`Kicker::kick`].
+    Kicked,
+    /// The guest asked the engine itself for a reset.
+    Reset,
+    /// The processor stopped for good: triple fault.
+    Shutdown(Shutdown),
+    /// A debugger's breakpoint.
+    Breakpoint,
+}
+
+/// Why an engine could not do what it should.
+#[derive(Debug, thiserror::Error)]
+pub enum EngineError {
+    /// The host refused.
+    #[error("{what}")]
+    Host {
+        /// What was tried.
+        what: &'static str,
+        /// The host's reason.
+        #[source]
+        source: std::io::Error,
+    },
+    /// The state does not fit this engine or its configuration.
+    #[error("processor state that does not fit: {0}")]
+    State(String),
+    /// The engine can't go on executing.
+    #[error("{reason} ({location})")]
+    Stuck {
+        /// What it met.
+        reason: String,
+        /// Mode and CS:RIP.
+        location: String,
+    },
+    /// The host lacks something, and what to do about it.
+    #[error("{0}")]
+    Unsupported(String),
+}
+
+/// Makes a vCPU's [`Vcpu::run`] return [`Exit::Kicked`] soon, even when it sleeps in HLT. A kick that comes while
+/// it is not running makes the next run return at once.
+pub trait Kicker: Send + Sync {
+    /// Kicks.
+    fn kick(&self);
+}
+
+/// One virtual processor, run by one thread at a time.
+pub trait Vcpu: Send {
+    /// Executes the guest until something that only the machine can decide.
+    fn run(&mut self, io: &Arc<dyn Io>) -> Result<Exit, EngineError>;
+
+    /// The complete state.
+    fn save(&self) -> Result<CpuState, EngineError>;
+
+    /// Replaces the complete state.
+    fn load(&mut self, state: &CpuState) -> Result<(), EngineError>;
+
+    /// A handle for other threads.
+    fn kicker(&self) -> Arc<dyn Kicker>;
+}
+
+/// What executes one guest: its processors and their local APICs, over the RAM that it was made with.
+pub trait Engine: Send + Sync {
+    /// Makes the vCPU whose index and APIC ID is `id`, in its state after RESET.
+    fn vcpu(&self, id: u32) -> Result<Box<dyn Vcpu>, EngineError>;
+
+    /// Drives the PIC's INTR output, wired to LINT0 of every local APIC.
+    fn set_interrupt_line(&self, level: bool);
+
+    /// Raises an NMI by LINT1 of every local APIC.
+    fn pulse_nmi(&self);
+
+    /// Delivers a message-signalled interrupt to the local APICs that it addresses.
+    fn send_msi(&self, msi: Msi);
+
+    /// One line for people: the engine and what is particular to it here.
+    fn describe(&self) -> String;
+
+    /// Figures by name, for `--stats`.
+    fn statistics(&self) -> Vec<(&'static str, u64)> {
+        Vec::new()
+    }
+}
