@@ -1,1 +1,23 @@
-//! soft
+//! The software engine: an x86-64 processor that needs nothing of the host but its user mode.
+//!
+//! ```text
+//!   run       per vCPU thread: attention? -> block lookup -> ops of the block -> next block
+//!   block     decoded code: Block of Ops, found by linear RIP (jump cache) or physical address
+//!   exec      one file per family of instructions: `select` picks the handler when a block is decoded
+//!   system    what only kernels do: descriptors, gates, control registers, MSRs, exceptions
+//!   mmu       linear -> physical: TLB, page walk, loads and stores
+//!   lapic     the local APIC and its timer
+//! ```
+//!
+//! A handler either completes its instruction or changes nothing and returns a [`trap::Trap`]. RIP is kept only
+//! at block boundaries and traps: an op knows its offset from the block's start.
+
+mod block;
+mod cpu;
+mod exec;
+mod mmu;
+mod mode;
+mod run;
+mod segment;
+mod system;
+mod trap;

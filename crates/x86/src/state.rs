@@ -233,9 +233,7 @@ impl LapicState {
         regs[0x3] = 0x0005_0014;
         regs[0xe] = 0xffff_ffff;
         regs[0xf] = 0xff;
-        for lvt in 0x32..=0x37 {
-            regs[lvt] = 1 << 16;
-        }
+        regs[0x32..=0x37].fill(1 << 16);
         regs[0x2f] = 1 << 16;
         let bsp = if apic_id == 0 { lapic::BASE_BSP } else { 0 };
         Self {

@@ -1,0 +1,200 @@
+//! From bytes to blocks.
+
+use dbt::Context;
+use iced_x86::{Decoder, DecoderError, DecoderOptions, Instruction, OpKind, Register};
+
+use super::Op;
+use crate::cpu::Cpu;
+use crate::exec;
+use crate::mode::{CodeSize, Mode};
+use crate::trap::{R, Trap};
+
+/// Most instructions in a block.
+const MOST: usize = 64;
+
+/// What decoding needs to know besides the bytes.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Source {
+    pub(crate) mode: Mode,
+    /// Offset of the instruction from the block's start.
+    pub(crate) at: u16,
+}
+
+/// A decoded run of instructions.
+pub(crate) struct Run {
+    pub(crate) ops: Vec<Op>,
+    /// Bytes of code.
+    pub(crate) len: u16,
+    /// The last op sets RIP.
+    pub(crate) branches: bool,
+}
+
+impl Run {
+    /// Drops all ops but the first.
+    pub(crate) fn truncate_to_one(&mut self) {
+        if self.ops.len() > 1 {
+            self.branches = false;
+            self.ops.truncate(1);
+        }
+        self.len = self.ops.first().map_or(0, |op| u16::from(op.len));
+    }
+}
+
+/// Decodes instructions from `bytes` until one ends the block or the bytes run out; an instruction that is cut
+/// short is left away, so no ops at all means that the first one was.
+pub(crate) fn run(mode: Mode, bytes: &[u8]) -> Run {
+    let mut decoder = Decoder::with_ip(mode.code.bits(), bytes, 0, DecoderOptions::NONE);
+    let mut ops = Vec::new();
+    let mut instruction = Instruction::default();
+    let mut len = 0;
+    loop {
+        if ops.len() == MOST {
+            return Run {
+                ops,
+                len,
+                branches: false,
+            };
+        }
+        if !decoder.can_decode() {
+            return Run {
+                ops,
+                len,
+                branches: false,
+            };
+        }
+        decoder.decode_out(&mut instruction);
+        if decoder.last_error() == DecoderError::NoMoreBytes {
+            return Run {
+                ops,
+                len,
+                branches: false,
+            };
+        }
+        let source = Source { mode, at: len };
+        let op = exec::select(&instruction, source);
+        len += u16::from(op.len);
+        ops.push(op);
+        if exec::ends_block(&instruction) {
+            return Run {
+                ops,
+                len,
+                branches: true,
+            };
+        }
+    }
+}
+
+impl Op {
+    /// An op with the instruction's operands filled in: memory operand, immediate, and registers by operand
+    /// number.
+    pub(crate) fn new(instruction: &Instruction, source: Source, run: super::Handler) -> Self {
+        let mut op = Self {
+            run,
+            imm: 0,
+            disp: 0,
+            base: Context::ZERO as u8,
+            index: Context::ZERO as u8,
+            scale: 0,
+            seg: 3,
+            reg: [0; 3],
+            address: source.mode.code as u8 + 1,
+            flat: false,
+            len: instruction.len() as u8,
+            at: source.at,
+            aux: 0,
+        };
+        let mut register = 0;
+        for operand in 0..instruction.op_count() {
+            match instruction.op_kind(operand) {
+                OpKind::Register => {
+                    if register < 3 {
+                        op.reg[register] = number(instruction.op_register(operand));
+                        register += 1;
+                    }
+                }
+                OpKind::NearBranch16 | OpKind::NearBranch32 | OpKind::NearBranch64 => {
+                    op.imm = instruction.near_branch_target();
+                }
+                OpKind::Memory => op.memory(instruction, source),
+                _ => op.string_or_immediate(instruction, operand, source),
+            }
+        }
+        op
+    }
+
+    fn memory(&mut self, instruction: &Instruction, source: Source) {
+        let (base, index) = (instruction.memory_base(), instruction.memory_index());
+        let size = [base, index]
+            .iter()
+            .find(|&&register| register != Register::None)
+            .map_or_else(
+                || instruction.memory_displ_size().min(8) as usize,
+                |register| register.size(),
+            );
+        self.disp = instruction.memory_displacement64();
+        self.base = match base {
+            Register::RIP | Register::EIP => Context::BASE as u8,
+            Register::None => Context::ZERO as u8,
+            _ => base.number() as u8,
+        };
+        self.index = if index == Register::None {
+            Context::ZERO as u8
+        } else {
+            index.number() as u8
+        };
+        self.scale = instruction.memory_index_scale().trailing_zeros() as u8;
+        self.set_address(size, instruction.memory_segment(), source);
+    }
+
+    fn string_or_immediate(&mut self, instruction: &Instruction, operand: u32, source: Source) {
+        match instruction.op_kind(operand) {
+            OpKind::MemorySegSI | OpKind::MemorySegDI => {
+                self.set_address(2, instruction.memory_segment(), source)
+            }
+            OpKind::MemorySegESI | OpKind::MemorySegEDI => {
+                self.set_address(4, instruction.memory_segment(), source)
+            }
+            OpKind::MemorySegRSI | OpKind::MemorySegRDI => {
+                self.set_address(8, instruction.memory_segment(), source)
+            }
+            OpKind::MemoryESDI => self.address = 1,
+            OpKind::MemoryESEDI => self.address = 2,
+            OpKind::MemoryESRDI => self.address = 3,
+            OpKind::FarBranch16 | OpKind::FarBranch32 => {
+                self.imm = u64::from(instruction.far_branch32());
+                self.aux = u32::from(instruction.far_branch_selector());
+            }
+            _ => self.imm = instruction.immediate(operand),
+        }
+    }
+
+    fn set_address(&mut self, bytes: usize, segment: Register, source: Source) {
+        self.address = bytes.trailing_zeros() as u8;
+        self.seg = segment.number() as u8;
+        self.flat = source.mode.is_64bit() && bytes == 8 && self.seg < 4;
+    }
+}
+
+/// A register's number, with the mark of the high byte registers.
+fn number(register: Register) -> u8 {
+    match register {
+        Register::AH | Register::CH | Register::DH | Register::BH => {
+            register.number() as u8 - 4 | 0x10
+        }
+        _ => register.number() as u8,
+    }
+}
+
+impl Cpu {
+    /// The linear address of the instruction at RIP.
+    pub(crate) fn linear_ip(&self) -> R<u64> {
+        if self.mode.code == CodeSize::Bits64 {
+            return if self.is_canonical(self.rip) {
+                Ok(self.rip)
+            } else {
+                Err(Trap::NON_CANONICAL)
+            };
+        }
+        Ok(self.wrap(self.seg[1].base.wrapping_add(self.rip)))
+    }
+}

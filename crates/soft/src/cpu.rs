@@ -1,0 +1,79 @@
+//! One processor's registers, in the layout in which it executes.
+
+use std::sync::Arc;
+
+use dbt::{Context, cc};
+use iface::Io;
+use mem::GuestRam;
+use x86::descriptor::{Segment, SegmentRegister, Table};
+use x86::flags;
+use x86::msr::Msrs;
+use x86::state::Activity;
+
+use crate::mmu::Mmu;
+use crate::mode::Mode;
+
+/// A processor. Fields that threads other than its own touch live behind `Arc`s.
+pub(crate) struct Cpu {
+    /// General registers, arithmetic flags, MXCSR and vector registers.
+    pub(crate) ctx: Context,
+    /// RIP: of the next instruction between blocks; see the crate's page for what it is within one.
+    pub(crate) rip: u64,
+    /// RFLAGS without the arithmetic flags.
+    pub(crate) flags: u64,
+    pub(crate) mode: Mode,
+    /// By [`SegmentRegister`].
+    pub(crate) seg: [Segment; 6],
+    pub(crate) ldtr: Segment,
+    pub(crate) tr: Segment,
+    pub(crate) gdtr: Table,
+    pub(crate) idtr: Table,
+    pub(crate) cr0: u64,
+    pub(crate) cr2: u64,
+    pub(crate) cr3: u64,
+    pub(crate) cr4: u64,
+    pub(crate) efer: u64,
+    pub(crate) xcr0: u64,
+    pub(crate) pdpte: [u64; 4],
+    /// DR0 to DR3, DR6, DR7.
+    pub(crate) dr: [u64; 6],
+    pub(crate) msrs: Msrs,
+    /// The linear address of the page fault that is being raised; becomes CR2 when it is delivered.
+    pub(crate) fault_address: u64,
+    /// Executing, halted, waiting for a SIPI, or shut down; anything but running ends the run of blocks.
+    pub(crate) activity: Activity,
+    /// NMIs are blocked until IRET.
+    pub(crate) nmi_blocked: bool,
+    /// The next instruction is in the shadow of STI or MOV SS.
+    pub(crate) shadow: bool,
+    /// B0 to B3 and BS of debug traps to be raised after the running instruction, as in DR6.
+    pub(crate) debug_traps: u64,
+    pub(crate) mmu: Mmu,
+    /// Ops of the running block that may still run; [`Cpu::code_written`] ends the block after the running op.
+    pub(crate) limit: usize,
+    pub(crate) ram: Arc<GuestRam>,
+    pub(crate) io: Arc<dyn Io>,
+}
+
+impl Cpu {
+    /// All of RFLAGS.
+    pub(crate) fn rflags(&self) -> u64 {
+        self.flags | cc::to_rflags(self.ctx.cc)
+    }
+
+    /// Replaces all of RFLAGS, without any privilege check; the caller refreshes the mode when VM or AC changed.
+    pub(crate) fn set_rflags(&mut self, value: u64) {
+        self.ctx.cc = cc::from_rflags(value);
+        self.flags = value & (flags::ALL & !flags::ARITHMETIC) | flags::FIXED;
+    }
+
+    /// Decoded code was overwritten, perhaps that of the running block: leaves it after the running op.
+    #[cold]
+    pub(crate) fn code_written(&mut self) {
+        self.limit = 0;
+    }
+
+    pub(crate) fn segment(&self, register: SegmentRegister) -> &Segment {
+        &self.seg[register as usize]
+    }
+}

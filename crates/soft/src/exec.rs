@@ -1,0 +1,29 @@
+//! What instructions do: one file per family, each with its `select`.
+
+mod alu;
+pub(crate) mod register;
+
+use iced_x86::{FlowControl, Instruction};
+
+use crate::block::{Op, Source};
+use crate::cpu::Cpu;
+use crate::trap::{R, UD};
+
+/// The op for a decoded instruction: the first family that knows it; #UD for what nobody knows or CPUID lacks.
+pub(crate) fn select(instruction: &Instruction, source: Source) -> Op {
+    let families = [alu::select];
+    families
+        .iter()
+        .find_map(|family| family(instruction, source))
+        .unwrap_or_else(|| Op::new(instruction, source, undefined))
+}
+
+/// Whether nothing may follow the instruction in a block: branches, and what changes how code is decoded,
+/// fetched or interrupted.
+pub(crate) fn ends_block(instruction: &Instruction) -> bool {
+    instruction.flow_control() != FlowControl::Next
+}
+
+fn undefined(_: &mut Cpu, _: &Op) -> R {
+    Err(UD)
+}

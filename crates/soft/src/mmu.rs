@@ -1,0 +1,72 @@
+//! Linear to physical: TLB, page walk, and every load and store that the guest makes.
+//!
+//! The TLB is looked up under one of four privilege contexts ([`Context`]), so that a hit needs no check of
+//! rights. What must be seen on every access (watchpoints, alignment checks, devices) never enters the TLB and
+//! always takes the slow path.
+
+mod access;
+mod tlb;
+mod walk;
+
+pub(crate) use access::Place;
+pub(crate) use tlb::Mmu;
+
+use x86::cr::{cr0, cr4};
+use x86::flags;
+
+use crate::cpu::Cpu;
+
+/// What an access is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Access {
+    Read,
+    Write,
+    Fetch,
+}
+
+/// Whose rights an access has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u8)]
+pub(crate) enum Privilege {
+    /// Supervisor, kept from user pages by SMAP.
+    Supervisor = 0,
+    /// Supervisor, user pages allowed.
+    SupervisorAll = 1,
+    /// User.
+    User = 2,
+    /// User, with alignment checks: never enters the TLB.
+    UserAligned = 3,
+}
+
+impl Privilege {
+    pub(crate) fn is_user(self) -> bool {
+        self as u8 >= Self::User as u8
+    }
+}
+
+impl Cpu {
+    /// Derives the privilege of explicit accesses; part of [`Cpu::refresh_mode`].
+    pub(crate) fn refresh_privilege(&mut self) {
+        let aligned = self.cr0 & cr0::AM != 0 && self.flags & flags::AC != 0;
+        self.mmu.privilege = if self.mode.cpl == 3 {
+            if aligned {
+                Privilege::UserAligned
+            } else {
+                Privilege::User
+            }
+        } else if self.flags & flags::AC != 0 {
+            Privilege::SupervisorAll
+        } else {
+            self.system_privilege()
+        };
+    }
+
+    /// The privilege of implicit accesses to system structures (GDT, IDT, TSS).
+    pub(crate) fn system_privilege(&self) -> Privilege {
+        if self.cr4 & cr4::SMAP != 0 {
+            Privilege::Supervisor
+        } else {
+            Privilege::SupervisorAll
+        }
+    }
+}

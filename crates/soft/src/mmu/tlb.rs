@@ -1,0 +1,237 @@
+//! The translation lookaside buffer.
+//!
+//! Direct-mapped, one table per privilege. A tag is the page's linear address with an address-space number
+//! (ASN) in its low 12 bits. Every PCID that is in use has an ASN; forgetting a PCID's translations is giving
+//! it a new number, so loading CR3 clears nothing. The upper half of the linear space has an ASN of its own,
+//! which changes with CR3 only when a non-global translation of that half was cached: kernels that map
+//! themselves globally keep their translations across address spaces. When numbers run out, everything is
+//! cleared.
+
+use mem::{Offset, PAGE_MASK, PAGE_SHIFT};
+
+use super::{Access, Privilege};
+
+const ENTRIES: usize = 1024;
+const INVALID: u64 = u64::MAX;
+/// The last ASN; 0xfff would make a tag look invalid.
+const LAST_ASN: u16 = 0xffe;
+
+#[derive(Debug, Clone, Copy)]
+struct Entry {
+    read: u64,
+    write: u64,
+    fetch: u64,
+    /// RAM offset of the page; bit 0 says that the page is part of a large one.
+    page: u64,
+}
+
+const EMPTY: Entry = Entry {
+    read: INVALID,
+    write: INVALID,
+    fetch: INVALID,
+    page: 0,
+};
+
+/// A translation that may be cached.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Fill {
+    /// Of the page, in RAM.
+    pub(crate) page: Offset,
+    pub(crate) large: bool,
+    pub(crate) global: bool,
+    /// Accesses that it allows with no further work (a write only when the dirty bit is set already).
+    pub(crate) read: bool,
+    pub(crate) write: bool,
+    pub(crate) fetch: bool,
+}
+
+/// TLB and what selects within it.
+#[derive(Debug)]
+pub(crate) struct Mmu {
+    tables: [Box<[Entry; ENTRIES]>; 3],
+    /// Of the lower and upper half.
+    asn: [u64; 2],
+    next_asn: u16,
+    /// ASN by PCID; zero when it has none.
+    pcids: Box<[u16; 4096]>,
+    /// A non-global translation of the upper half was cached under the present number.
+    upper_local: bool,
+    /// A large page was cached, per half, since the last clear.
+    large: [bool; 2],
+    /// Of explicit accesses.
+    pub(crate) privilege: Privilege,
+    /// Moves whenever a translation may have been forgotten other than by a change of ASN; caches of linear
+    /// addresses (the jump cache) hold it in their keys.
+    pub(crate) epoch: u32,
+    /// Page walks done.
+    pub(crate) walks: u64,
+}
+
+impl Mmu {
+    pub(crate) fn new() -> Self {
+        let table = || {
+            vec![EMPTY; ENTRIES]
+                .into_boxed_slice()
+                .try_into()
+                .expect("of ENTRIES entries")
+        };
+        Self {
+            tables: [table(), table(), table()],
+            asn: [1, 2],
+            next_asn: 3,
+            pcids: vec![0; 4096]
+                .into_boxed_slice()
+                .try_into()
+                .expect("of 4096 entries"),
+            upper_local: false,
+            large: [false; 2],
+            privilege: Privilege::SupervisorAll,
+            epoch: 0,
+            walks: 0,
+        }
+    }
+
+    #[inline(always)]
+    fn slot(linear: u64) -> usize {
+        (linear >> PAGE_SHIFT) as usize % ENTRIES
+    }
+
+    /// Identifies the present address space: both halves' numbers.
+    #[inline(always)]
+    pub(crate) fn space(&self) -> u64 {
+        self.asn[0] << 12 | self.asn[1]
+    }
+
+    /// The RAM offset for an access of `bytes` bytes within one page, when it is cached.
+    #[inline(always)]
+    pub(crate) fn probe(
+        &self,
+        privilege: Privilege,
+        access: Access,
+        linear: u64,
+        bytes: u64,
+    ) -> Option<Offset> {
+        let table = self.tables.get(privilege as usize)?;
+        let entry = &table[Self::slot(linear)];
+        let tag = match access {
+            Access::Read => entry.read,
+            Access::Write => entry.write,
+            Access::Fetch => entry.fetch,
+        };
+        let last = linear.wrapping_add(bytes - 1);
+        if tag == last & PAGE_MASK | self.asn[(linear >> 63) as usize] {
+            Some(Offset((entry.page & PAGE_MASK) + (linear & !PAGE_MASK)))
+        } else {
+            None
+        }
+    }
+
+    /// Caches a translation.
+    pub(crate) fn fill(&mut self, privilege: Privilege, linear: u64, fill: Fill) {
+        let half = (linear >> 63) as usize;
+        if let Some(table) = self.tables.get_mut(privilege as usize) {
+            self.large[half] |= fill.large;
+            self.upper_local |= half == 1 && !fill.global;
+            let tag = linear & PAGE_MASK | self.asn[half];
+            let tag_if = |allowed| if allowed { tag } else { INVALID };
+            table[Self::slot(linear)] = Entry {
+                read: tag_if(fill.read),
+                write: tag_if(fill.write),
+                fetch: tag_if(fill.fetch),
+                page: fill.page.0 & PAGE_MASK | u64::from(fill.large),
+            };
+        }
+    }
+
+    fn allocate(&mut self) -> u64 {
+        if self.next_asn > LAST_ASN {
+            self.clear();
+        }
+        let asn = self.next_asn;
+        self.next_asn += 1;
+        u64::from(asn)
+    }
+
+    fn clear(&mut self) {
+        for table in &mut self.tables {
+            table.fill(EMPTY);
+        }
+        self.pcids.fill(0);
+        self.next_asn = 1;
+        self.large = [false; 2];
+        self.epoch = self.epoch.wrapping_add(1);
+        // Both halves need numbers of the new count; the caller of `allocate` takes the one after.
+        self.asn = [1, 2];
+        self.next_asn = 3;
+        self.upper_local = false;
+    }
+
+    /// Forgets everything, global translations too.
+    pub(crate) fn flush_all(&mut self, pcid: u16) {
+        let lower = self.allocate();
+        let upper = self.allocate();
+        self.pcids.fill(0);
+        self.pcids[usize::from(pcid & 0xfff)] = lower as u16;
+        self.asn = [lower, upper];
+        self.upper_local = false;
+        self.large = [false; 2];
+    }
+
+    /// Forgets every translation that is not global.
+    pub(crate) fn flush_local(&mut self, pcid: u16) {
+        self.pcids.fill(0);
+        self.load_space(pcid, false);
+    }
+
+    /// CR3 was loaded: switches to a PCID (0 without CR4.PCIDE), whose cached translations stay when `keep`.
+    pub(crate) fn load_space(&mut self, pcid: u16, keep: bool) {
+        let index = usize::from(pcid & 0xfff);
+        if !keep || self.pcids[index] == 0 {
+            let asn = self.allocate();
+            self.pcids[index] = asn as u16;
+        }
+        if self.upper_local {
+            self.asn[1] = self.allocate();
+            self.upper_local = false;
+        }
+        if self.pcids[index] == 0 {
+            // The second allocation began a new count.
+            let asn = self.allocate();
+            self.pcids[index] = asn as u16;
+        }
+        self.asn[0] = u64::from(self.pcids[index]);
+    }
+
+    /// INVPCID types 0 and 1 for a PCID that is not loaded: forgets its translations.
+    pub(crate) fn forget(&mut self, pcid: u16) {
+        self.pcids[usize::from(pcid & 0xfff)] = 0;
+    }
+
+    /// INVLPG: forgets the translations of the page, of whatever size, that holds `linear`.
+    pub(crate) fn invalidate(&mut self, linear: u64) {
+        self.epoch = self.epoch.wrapping_add(1);
+        let half = (linear >> 63) as usize;
+        let page = linear & PAGE_MASK;
+        for table in &mut self.tables {
+            let entry = &mut table[Self::slot(linear)];
+            if [entry.read, entry.write, entry.fetch]
+                .iter()
+                .any(|tag| tag & PAGE_MASK == page)
+            {
+                *entry = EMPTY;
+            }
+            if self.large[half] {
+                // Large pages are cached in pieces; the largest has 1 GiB.
+                let region = linear >> 30;
+                for entry in table.iter_mut().filter(|entry| entry.page & 1 != 0) {
+                    if [entry.read, entry.write, entry.fetch]
+                        .iter()
+                        .any(|tag| tag >> 30 == region)
+                    {
+                        *entry = EMPTY;
+                    }
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,89 @@
+//! What the control registers, EFER, RFLAGS.VM, CS and SS add up to.
+
+use x86::cr::{cr0, efer};
+use x86::descriptor::SegmentRegister;
+use x86::flags;
+
+use crate::cpu::Cpu;
+
+/// Default size of operands and addresses.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[repr(u8)]
+pub(crate) enum CodeSize {
+    Bits16 = 0,
+    Bits32 = 1,
+    Bits64 = 2,
+}
+
+impl CodeSize {
+    pub(crate) fn bits(self) -> u32 {
+        16 << self as u32
+    }
+
+    /// The part of RIP that exists.
+    pub(crate) fn ip_mask(self) -> u64 {
+        match self {
+            Self::Bits16 => 0xffff,
+            Self::Bits32 => 0xffff_ffff,
+            Self::Bits64 => u64::MAX,
+        }
+    }
+}
+
+/// The mode of operation, derived from the registers by [`Cpu::refresh_mode`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Mode {
+    /// CR0.PE.
+    pub(crate) protected: bool,
+    /// EFER.LMA.
+    pub(crate) long: bool,
+    /// Virtual-8086.
+    pub(crate) v86: bool,
+    /// Current privilege level; 0 in real mode, 3 in virtual-8086 mode.
+    pub(crate) cpl: u8,
+    pub(crate) code: CodeSize,
+    /// The part of RSP that the stack uses.
+    pub(crate) stack_mask: u64,
+}
+
+impl Mode {
+    pub(crate) fn is_64bit(self) -> bool {
+        self.code == CodeSize::Bits64
+    }
+}
+
+impl Cpu {
+    /// To be called after anything changed that [`Mode`] or the MMU's privilege derives from: CR0, CR4, EFER,
+    /// RFLAGS.VM or AC, CS or SS. SS.DPL is the CPL.
+    pub(crate) fn refresh_mode(&mut self) {
+        let protected = self.cr0 & cr0::PE != 0;
+        let long = self.efer & efer::LMA != 0;
+        let v86 = protected && self.flags & flags::VM != 0;
+        let cs = self.seg[SegmentRegister::Cs as usize].attributes;
+        let ss = self.seg[SegmentRegister::Ss as usize].attributes;
+        let code = match () {
+            () if long && cs.is_long() => CodeSize::Bits64,
+            () if cs.is_big() => CodeSize::Bits32,
+            () => CodeSize::Bits16,
+        };
+        let stack_mask = match () {
+            () if code == CodeSize::Bits64 => u64::MAX,
+            () if ss.is_big() => 0xffff_ffff,
+            () => 0xffff,
+        };
+        let cpl = match () {
+            () if !protected => 0,
+            () if v86 => 3,
+            () => ss.dpl(),
+        };
+        self.mode = Mode {
+            protected,
+            long,
+            v86,
+            cpl,
+            code,
+            stack_mask,
+        };
+        self.refresh_privilege();
+    }
+}

@@ -1,0 +1,3 @@
+//! What only kernels do.
+
+mod debug;

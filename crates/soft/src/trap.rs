@@ -1,0 +1,57 @@
+//! Why a handler did not simply complete.
+
+use x86::{Exception, Vector};
+
+/// The result of a handler.
+pub(crate) type R<T = ()> = Result<T, Trap>;
+
+/// Leaves the running block. One machine word, so that results travel in registers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Trap(u64);
+
+impl Trap {
+    /// RIP has been set; look up the block there.
+    pub(crate) const JUMP: Self = Self(1);
+    /// The instruction is complete; leave the block and go on behind it.
+    pub(crate) const NEXT: Self = Self(2);
+    /// The instruction is to be executed again (a repeated string instruction that made way for an interrupt).
+    pub(crate) const AGAIN: Self = Self(3);
+    /// A non-canonical address: #SS(0) when the operand's segment is SS, else #GP(0).
+    pub(crate) const NON_CANONICAL: Self = Self(4);
+    /// The processor shut down: triple fault.
+    pub(crate) const SHUTDOWN: Self = Self(5);
+
+    const EXCEPTION: u64 = 0x100;
+
+    /// A fault at the running instruction.
+    pub(crate) const fn fault(exception: Exception) -> Self {
+        Self(Self::EXCEPTION | exception.vector.0 as u64 | (exception.error as u64) << 32)
+    }
+
+    /// The exception, when it is one.
+    pub(crate) const fn exception(self) -> Option<Exception> {
+        if self.0 & Self::EXCEPTION == 0 {
+            return None;
+        }
+        Some(Exception {
+            vector: Vector(self.0 as u8),
+            error: (self.0 >> 32) as u32,
+        })
+    }
+}
+
+/// #UD.
+pub(crate) const UD: Trap = Trap::fault(Exception::new(Vector::UD));
+/// #GP(0).
+pub(crate) const GP0: Trap = Trap::fault(Exception::new(Vector::GP));
+/// #SS(0).
+pub(crate) const SS0: Trap = Trap::fault(Exception::new(Vector::SS));
+/// #NM.
+pub(crate) const NM: Trap = Trap::fault(Exception::new(Vector::NM));
+/// #DE.
+pub(crate) const DE: Trap = Trap::fault(Exception::new(Vector::DE));
+
+/// #GP with an error code.
+pub(crate) const fn gp(error: u16) -> Trap {
+    Trap::fault(Exception::with_error(Vector::GP, error as u32))
+}
