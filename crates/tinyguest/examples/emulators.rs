@@ -1,0 +1,67 @@
+//! Runs tiny guests on other people's machines and prints a line for each.
+//!
+//! `cargo run -p tinyguest --example emulators -- [qemu|kvm|bochs]... [part of a guest's name]...`
+
+use std::process::ExitCode;
+
+use tinyguest::emulator::Emulator;
+use tinyguest::{Error, TinyGuest};
+
+fn main() -> Result<ExitCode, Error> {
+    let (mut emulators, mut parts) = (Vec::new(), Vec::new());
+    for argument in std::env::args().skip(1) {
+        match Emulator::ALL
+            .into_iter()
+            .find(|emulator| emulator.name() == argument)
+        {
+            Some(emulator) => emulators.push(emulator),
+            None => parts.push(argument),
+        }
+    }
+    if emulators.is_empty() {
+        emulators.push(Emulator::Qemu);
+    }
+    let mut guests = tinyguest::all()?;
+    guests.retain(|guest| {
+        parts.is_empty() || parts.iter().any(|part| guest.name.contains(part.as_str()))
+    });
+    let mut surprises = 0;
+    for emulator in emulators {
+        if let Some(why) = emulator.missing() {
+            println!("{}: skipped: {why}", emulator.name());
+            continue;
+        }
+        for guest in &guests {
+            surprises += u32::from(!report(emulator, guest));
+        }
+    }
+    println!("{surprises} surprises");
+    Ok(if surprises == 0 {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    })
+}
+
+/// Whether the guest ended as its header says, or the emulator differed as the header says.
+fn report(emulator: Emulator, guest: &TinyGuest) -> bool {
+    let known = guest
+        .differs
+        .iter()
+        .find(|difference| difference.emulator == emulator.name());
+    let complaint = match emulator.run(guest) {
+        Ok(outcome) => outcome.complaint,
+        Err(error) => Some(error.to_string()),
+    };
+    let (word, fine) = match (&complaint, known) {
+        (None, None) => ("ok".to_owned(), true),
+        (None, Some(known)) => (
+            format!("PASSES, but is noted to differ: {}", known.why),
+            false,
+        ),
+        (Some(complaint), Some(known)) => (format!("differs: {} ({complaint})", known.why), true),
+        (Some(complaint), None) => (format!("FAILS: {complaint}"), false),
+    };
+    println!("{:6} {:32} {word}", emulator.name(), guest.name);
+    fine
+}
