@@ -8,7 +8,7 @@ use mem::GuestRam;
 use x86::descriptor::{Segment, SegmentRegister, Table};
 use x86::flags;
 use x86::msr::Msrs;
-use x86::state::Activity;
+use x86::state::{Activity, CpuState};
 
 use crate::mmu::Mmu;
 use crate::mode::Mode;
@@ -56,6 +56,44 @@ pub(crate) struct Cpu {
 }
 
 impl Cpu {
+    /// A processor in its state after RESET, running.
+    pub(crate) fn new(ram: Arc<GuestRam>, io: Arc<dyn Io>) -> Self {
+        let reset = CpuState::reset(0);
+        let mut ctx = Context::default();
+        ctx.gpr[..16].copy_from_slice(&reset.gpr);
+        let mut cpu = Self {
+            ctx,
+            rip: reset.rip,
+            flags: reset.rflags,
+            mode: Mode::REAL,
+            seg: reset.segments,
+            ldtr: reset.ldtr,
+            tr: reset.tr,
+            gdtr: reset.gdtr,
+            idtr: reset.idtr,
+            cr0: reset.cr0,
+            cr2: reset.cr2,
+            cr3: reset.cr3,
+            cr4: reset.cr4,
+            efer: reset.efer,
+            xcr0: reset.xcr0,
+            pdpte: reset.pdpte,
+            dr: reset.dr,
+            msrs: reset.msrs,
+            fault_address: 0,
+            activity: Activity::Running,
+            nmi_blocked: false,
+            shadow: false,
+            debug_traps: 0,
+            mmu: Mmu::new(),
+            limit: 0,
+            ram,
+            io,
+        };
+        cpu.refresh_mode();
+        cpu
+    }
+
     /// All of RFLAGS.
     pub(crate) fn rflags(&self) -> u64 {
         self.flags | cc::to_rflags(self.ctx.cc)

@@ -20,4 +20,6 @@ mod mode;
 mod run;
 mod segment;
 mod system;
+#[cfg(test)]
+mod testing;
 mod trap;

@@ -47,6 +47,16 @@ pub(crate) struct Mode {
 }
 
 impl Mode {
+    /// Real mode, with a 16-bit stack.
+    pub(crate) const REAL: Self = Self {
+        protected: false,
+        long: false,
+        v86: false,
+        cpl: 0,
+        code: CodeSize::Bits16,
+        stack_mask: 0xffff,
+    };
+
     pub(crate) fn is_64bit(self) -> bool {
         self.code == CodeSize::Bits64
     }
