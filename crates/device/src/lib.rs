@@ -1,1 +1,19 @@
-//! device
+//! The chipset: address space, interrupt controllers, timers, ports.
+#![warn(clippy::cast_possible_truncation, clippy::indexing_slicing)]
+
+mod access;
+pub mod bus;
+pub mod interrupt;
+pub mod ioapic;
+pub mod pic;
+pub mod pit;
+#[cfg(test)]
+mod testing;
+pub mod uart;
+
+pub use bus::{Bus, Target, lock};
+pub use interrupt::{IsaLine, Unconnected};
+pub use ioapic::IoApic;
+pub use pic::Pic;
+pub use pit::Pit;
+pub use uart::Uart;

@@ -9,9 +9,11 @@ mod clock;
 mod device;
 mod engine;
 mod interrupt;
+mod snapshot;
 
 pub use char::Char;
 pub use clock::Clock;
 pub use device::{Action, Device};
 pub use engine::{Engine, EngineError, Exit, Io, Kicker, Shutdown, Space, Vcpu};
 pub use interrupt::{InterruptLine, Msi, MsiSink};
+pub use snapshot::{Misfit, Snapshot};
