@@ -4,6 +4,8 @@
 
 pub mod barrier;
 pub mod clock;
+pub mod futex;
 pub mod mapping;
+pub mod thread;
 
 pub use mapping::{Mapping, MemFile};

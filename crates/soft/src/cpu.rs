@@ -10,6 +10,7 @@ use x86::flags;
 use x86::msr::Msrs;
 use x86::state::{Activity, CpuState};
 
+use crate::engine::Shared;
 use crate::mmu::Mmu;
 use crate::mode::Mode;
 
@@ -51,14 +52,25 @@ pub(crate) struct Cpu {
     pub(crate) mmu: Mmu,
     /// Ops of the running block that may still run; [`Cpu::code_written`] ends the block after the running op.
     pub(crate) limit: usize,
+    /// Something happened that the run loop must look at before the next block: interrupts were enabled, a
+    /// shadow began, a debug trap is due, single-stepping was switched on, the activity changed. A handler that
+    /// returns [`crate::trap::Trap::NEXT`] need not set it.
+    pub(crate) attend: bool,
+    /// An NMI waits.
+    pub(crate) nmi_pending: bool,
+    /// Added to the scaled clock it gives the TSC, TSC_ADJUST included.
+    pub(crate) tsc_offset: u64,
+    /// APIC ID, and index among the vCPUs.
+    pub(crate) id: u32,
     pub(crate) ram: Arc<GuestRam>,
     pub(crate) io: Arc<dyn Io>,
+    pub(crate) shared: Arc<Shared>,
 }
 
 impl Cpu {
-    /// A processor in its state after RESET, running.
-    pub(crate) fn new(ram: Arc<GuestRam>, io: Arc<dyn Io>) -> Self {
-        let reset = CpuState::reset(0);
+    /// A processor in its state after RESET.
+    pub(crate) fn new(shared: Arc<Shared>, id: u32, io: Arc<dyn Io>) -> Self {
+        let reset = CpuState::reset(id);
         let mut ctx = Context::default();
         ctx.gpr[..16].copy_from_slice(&reset.gpr);
         let mut cpu = Self {
@@ -81,14 +93,19 @@ impl Cpu {
             dr: reset.dr,
             msrs: reset.msrs,
             fault_address: 0,
-            activity: Activity::Running,
+            activity: reset.events.activity,
             nmi_blocked: false,
             shadow: false,
             debug_traps: 0,
             mmu: Mmu::new(),
             limit: 0,
-            ram,
+            attend: true,
+            nmi_pending: false,
+            tsc_offset: 0,
+            id,
+            ram: shared.ram.clone(),
             io,
+            shared,
         };
         cpu.refresh_mode();
         cpu
@@ -103,12 +120,20 @@ impl Cpu {
     pub(crate) fn set_rflags(&mut self, value: u64) {
         self.ctx.cc = cc::from_rflags(value);
         self.flags = value & (flags::ALL & !flags::ARITHMETIC) | flags::FIXED;
+        self.attend = true;
     }
 
     /// Decoded code was overwritten, perhaps that of the running block: leaves it after the running op.
     #[cold]
     pub(crate) fn code_written(&mut self) {
         self.limit = 0;
+    }
+
+    /// Whether another thread wants something of this vCPU; long instructions look at it now and then, and make
+    /// way by [`crate::trap::Trap::AGAIN`].
+    #[inline(always)]
+    pub(crate) fn is_wanted(&self) -> bool {
+        self.shared.inboxes[self.id as usize].is_wanted()
     }
 
     pub(crate) fn segment(&self, register: SegmentRegister) -> &Segment {

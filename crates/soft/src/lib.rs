@@ -1,7 +1,9 @@
 //! The software engine: an x86-64 processor that needs nothing of the host but its user mode.
 //!
 //! ```text
-//!   run       per vCPU thread: attention? -> block lookup -> ops of the block -> next block
+//!   engine    what the processors share; inboxes and the alarm, by which other threads reach a vCPU
+//!   vcpu      per vCPU thread: attention? -> blocks until there is some
+//!   run       one block: lookup -> its ops
 //!   block     decoded code: Block of Ops, found by linear RIP (jump cache) or physical address
 //!   exec      one file per family of instructions: `select` picks the handler when a block is decoded
 //!   system    what only kernels do: descriptors, gates, control registers, MSRs, exceptions
@@ -12,14 +14,21 @@
 //! A handler either completes its instruction or changes nothing and returns a [`trap::Trap`]. RIP is kept only
 //! at block boundaries and traps: an op knows its offset from the block's start.
 
+mod alarm;
 mod block;
 mod cpu;
+mod engine;
 mod exec;
+mod inbox;
 mod mmu;
 mod mode;
 mod run;
 mod segment;
+mod state;
 mod system;
 #[cfg(test)]
 mod testing;
 mod trap;
+mod vcpu;
+
+pub use engine::{Config, MOST_CPUS, SoftEngine};

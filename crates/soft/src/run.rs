@@ -112,6 +112,7 @@ impl Cpu {
     /// Ends a block at `op` because of a trap.
     #[cold]
     fn leave(&mut self, start: u64, op: &Op, trap: Trap) -> R {
+        self.attend |= trap != Trap::JUMP;
         let here = start.wrapping_add(u64::from(op.at)) & self.mode.code.ip_mask();
         match trap {
             Trap::JUMP => Ok(()),

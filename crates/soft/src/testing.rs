@@ -3,11 +3,12 @@
 
 use std::sync::{Arc, Mutex};
 
-use iface::{Io, Space};
+use iface::{Clock, Io, Space};
 use mem::{Gpa, GuestRam};
 
 use crate::block::BlockCache;
 use crate::cpu::Cpu;
+use crate::engine::{Config, Shared};
 use crate::run::Processor;
 
 /// RAM of the tests' machine.
@@ -46,11 +47,31 @@ impl Io for Recorder {
     }
 }
 
+/// The host's clocks.
+#[derive(Debug)]
+pub(crate) struct HostClock;
+
+impl Clock for HostClock {
+    fn now(&self) -> u64 {
+        host::clock::monotonic()
+    }
+
+    fn wall(&self) -> u64 {
+        host::clock::realtime()
+    }
+}
+
 /// A processor after RESET, and its machine.
 pub(crate) fn cpu() -> (Cpu, Arc<Recorder>) {
-    let ram = Arc::new(GuestRam::new(&[(Gpa(0), RAM)]).expect("the host has 16 MiB"));
+    let config = Config {
+        ram: Arc::new(GuestRam::new(&[(Gpa(0), RAM)]).expect("the host has 16 MiB")),
+        clock: Arc::new(HostClock),
+        cpus: 1,
+        tsc_khz: Config::TSC_KHZ,
+    };
     let io = Arc::new(Recorder::default());
-    (Cpu::new(ram, io.clone()), io)
+    let shared = Arc::new(Shared::new(&config));
+    (Cpu::new(shared, 0, io.clone()), io)
 }
 
 /// A processor after RESET with its block cache.

@@ -1,0 +1,137 @@
+//! Between a running processor and [`CpuState`].
+
+use iface::EngineError;
+use x86::state::{Events, Xsave};
+use x86::{CpuState, cr};
+
+use crate::cpu::Cpu;
+
+/// Where the registers lie in the XSAVE area's standard format (SDM vol. 1, 13.4 and 13.5).
+mod area {
+    pub(super) const MXCSR: usize = 24;
+    pub(super) const XMM: usize = 160;
+    pub(super) const XSTATE_BV: usize = 512;
+    pub(super) const YMM_HIGH: usize = 576;
+}
+
+impl Cpu {
+    /// The complete state.
+    pub(crate) fn save_state(&self) -> CpuState {
+        let mut gpr = [0; 16];
+        gpr.copy_from_slice(&self.ctx.gpr[..16]);
+        CpuState {
+            gpr,
+            rip: self.rip,
+            rflags: self.rflags(),
+            segments: self.seg,
+            ldtr: self.ldtr,
+            tr: self.tr,
+            gdtr: self.gdtr,
+            idtr: self.idtr,
+            cr0: self.cr0,
+            cr2: self.cr2,
+            cr3: self.cr3,
+            cr4: self.cr4,
+            efer: self.efer,
+            xcr0: self.xcr0,
+            pdpte: self.pdpte,
+            dr: self.dr,
+            msrs: self.msrs.clone(),
+            xsave: self.save_vectors(),
+            lapic: CpuState::reset(self.id).lapic,
+            events: Events {
+                activity: self.activity,
+                exception: None,
+                interrupt: None,
+                shadow: self.shadow,
+                nmi_blocked: self.nmi_blocked,
+                nmi_pending: self.nmi_pending,
+            },
+            tsc: 0,
+        }
+    }
+
+    /// Replaces the complete state.
+    ///
+    /// # Errors
+    /// [`EngineError::State`] for a state that no processor can be in.
+    pub(crate) fn load_state(&mut self, state: &CpuState) -> Result<(), EngineError> {
+        check(state)?;
+        self.ctx.gpr[..16].copy_from_slice(&state.gpr);
+        self.rip = state.rip;
+        self.set_rflags(state.rflags);
+        self.seg = state.segments;
+        self.ldtr = state.ldtr;
+        self.tr = state.tr;
+        self.gdtr = state.gdtr;
+        self.idtr = state.idtr;
+        self.cr0 = state.cr0;
+        self.cr2 = state.cr2;
+        self.cr3 = state.cr3;
+        self.cr4 = state.cr4;
+        self.efer = state.efer;
+        self.xcr0 = state.xcr0;
+        self.pdpte = state.pdpte;
+        self.dr = state.dr;
+        self.msrs = state.msrs.clone();
+        self.load_vectors(&state.xsave);
+        self.activity = state.events.activity;
+        self.shadow = state.events.shadow;
+        self.nmi_blocked = state.events.nmi_blocked;
+        self.nmi_pending = state.events.nmi_pending;
+        self.debug_traps = 0;
+        self.attend = true;
+        self.mmu.flush_all(self.cr3 as u16);
+        self.refresh_mode();
+        Ok(())
+    }
+
+    fn save_vectors(&self) -> Xsave {
+        let mut xsave = Xsave::default();
+        let bytes = &mut xsave.0;
+        bytes[area::MXCSR..area::MXCSR + 4].copy_from_slice(&self.ctx.mxcsr.to_le_bytes());
+        for (index, ymm) in self.ctx.ymm.iter().enumerate() {
+            for (part, word) in ymm.iter().enumerate() {
+                let base = if part < 2 { area::XMM } else { area::YMM_HIGH };
+                let at = base + index * 16 + part % 2 * 8;
+                bytes[at..at + 8].copy_from_slice(&word.to_le_bytes());
+            }
+        }
+        xsave
+    }
+
+    fn load_vectors(&mut self, xsave: &Xsave) {
+        let word = |at: usize| {
+            u64::from_le_bytes(xsave.0[at..at + 8].try_into().expect("a slice of eight"))
+        };
+        let present = word(area::XSTATE_BV);
+        self.ctx.mxcsr = word(area::MXCSR) as u32;
+        for (index, ymm) in self.ctx.ymm.iter_mut().enumerate() {
+            for (part, to) in ymm.iter_mut().enumerate() {
+                let (base, bit) = if part < 2 {
+                    (area::XMM, cr::xcr0::SSE)
+                } else {
+                    (area::YMM_HIGH, cr::xcr0::AVX)
+                };
+                let value = word(base + index * 16 + part % 2 * 8);
+                *to = if present & bit == 0 { 0 } else { value };
+            }
+        }
+    }
+}
+
+/// Refuses what no processor can be in.
+fn check(state: &CpuState) -> Result<(), EngineError> {
+    let refuse = |what: &str| Err(EngineError::State(what.to_owned()));
+    let long = state.efer & cr::efer::LMA != 0;
+    if state.cr0 & cr::cr0::PG != 0 && state.cr0 & cr::cr0::PE == 0 {
+        return refuse("paging without protection");
+    }
+    if long && (state.cr0 & cr::cr0::PG == 0 || state.cr4 & cr::cr4::PAE == 0) {
+        return refuse("long mode without paging or PAE");
+    }
+    if state.lapic.regs.len() != 64 {
+        return refuse("a local APIC without its 64 registers");
+    }
+    Ok(())
+}
