@@ -1,0 +1,36 @@
+//! The guest that `suz run` starts when it is told nothing.
+
+use std::fs;
+use std::path::PathBuf;
+
+use super::Cache;
+use crate::{Error, Known, user_space};
+
+/// Debian's kernel with a small user space that ends in a shell.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Demonstration {
+    /// The bzImage.
+    pub kernel: PathBuf,
+    /// The initramfs.
+    pub initrd: PathBuf,
+    /// The kernel's command line: a console on the first serial port, and little talk before the prompt.
+    pub command_line: &'static str,
+}
+
+impl Cache {
+    /// The demonstration guest, whose parts are fetched at the first call.
+    ///
+    /// # Errors
+    /// Where a part has to be fetched and can't be.
+    pub fn demonstration(&self) -> Result<Demonstration, Error> {
+        let kernel = self.ensure(Known::Cloud)?.path;
+        let busybox = self.ensure(Known::Busybox)?.path;
+        let busybox = fs::read(&busybox).map_err(Error::file("read", &busybox))?;
+        let initrd = self.initrd("demonstration", &user_space::demonstration(&busybox))?;
+        Ok(Demonstration {
+            kernel,
+            initrd,
+            command_line: "console=ttyS0 quiet",
+        })
+    }
+}

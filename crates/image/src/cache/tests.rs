@@ -1,0 +1,138 @@
+use super::*;
+
+/// A cache in a folder of its own, removed at the end.
+struct Scratch(PathBuf);
+
+impl Scratch {
+    fn new(name: &str) -> (Self, Cache) {
+        let root = std::env::temp_dir().join(format!("suz-cache-{name}-{}", std::process::id()));
+        let cache = Cache::at(&root).unwrap();
+        (Self(root), cache)
+    }
+}
+
+impl Drop for Scratch {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir_all(&self.0);
+    }
+}
+
+/// Publishes a busybox that holds `content`.
+fn publish(cache: &Cache, version: &str, content: &str) -> PathBuf {
+    let files = cache.root().join("tmp").join(unique()).join("files");
+    create(&files).unwrap();
+    fs::write(files.join("busybox"), content).unwrap();
+    let mut manifest = Manifest {
+        package: "busybox-static".into(),
+        version: version.into(),
+        ..Manifest::default()
+    };
+    manifest.add(&files.join("busybox")).unwrap();
+    manifest.write(&files).unwrap();
+    cache.publish(Known::Busybox, version, &files).unwrap()
+}
+
+#[test]
+fn what_is_published_is_found_and_replaced() {
+    let (_scratch, cache) = Scratch::new("publish");
+    assert_eq!(cache.find(Known::Busybox), None);
+    let first = publish(&cache, "1:1-1", "one");
+    let found = cache.find(Known::Busybox).unwrap();
+    assert_eq!(
+        (found.version.as_str(), found.path, found.initrd),
+        ("1:1-1", first.join("busybox"), None)
+    );
+    // What is there is not fetched.
+    assert_eq!(cache.ensure(Known::Busybox).unwrap().version, "1:1-1");
+
+    publish(&cache, "1:1-2", "two");
+    assert_eq!(cache.find(Known::Busybox).unwrap().version, "1:1-2");
+    assert!(
+        first.join("busybox").exists(),
+        "a machine may be starting from it"
+    );
+    publish(&cache, "1:1-2", "two again");
+    assert_eq!(
+        fs::read_to_string(cache.find(Known::Busybox).unwrap().path).unwrap(),
+        "two again"
+    );
+    assert_eq!(cache.find(Known::Cloud), None);
+}
+
+#[test]
+fn damage_is_seen() {
+    let (_scratch, cache) = Scratch::new("damage");
+    assert!(matches!(
+        cache.damage(Known::Busybox),
+        Err(Error::File { .. })
+    ));
+    let folder = publish(&cache, "1", "abc");
+    assert_eq!(cache.damage(Known::Busybox).unwrap(), None);
+    fs::write(folder.join("busybox"), "abd").unwrap();
+    assert_eq!(
+        cache.damage(Known::Busybox).unwrap(),
+        Some(folder.join("busybox"))
+    );
+    assert!(
+        cache.find(Known::Busybox).is_some(),
+        "a start looks at sizes alone"
+    );
+    fs::write(folder.join("busybox"), "ab").unwrap();
+    assert_eq!(cache.find(Known::Busybox), None);
+    fs::write(folder.join("manifest"), "rubbish").unwrap();
+    assert_eq!(cache.find(Known::Busybox), None);
+    assert_eq!(
+        cache.damage(Known::Busybox).unwrap(),
+        Some(folder.join("manifest"))
+    );
+}
+
+#[test]
+fn the_lock_is_exclusive_and_clears_what_was_left() {
+    let (_scratch, cache) = Scratch::new("lock");
+    let left = cache.root().join("tmp/left");
+    create(&left).unwrap();
+    let held = cache.lock().unwrap();
+    assert!(!left.exists());
+
+    let (sender, receiver) = std::sync::mpsc::channel();
+    let other = Cache::at(cache.root()).unwrap().with_notice({
+        let sender = sender.clone();
+        move |line| sender.send(line.to_owned()).unwrap()
+    });
+    let waiter = std::thread::spawn(move || {
+        drop(other.lock().unwrap());
+        sender.send("had it".to_owned()).unwrap();
+    });
+    assert!(
+        receiver
+            .recv()
+            .unwrap()
+            .starts_with("waiting for another process")
+    );
+    assert!(receiver.try_recv().is_err());
+    drop(held);
+    assert_eq!(receiver.recv().unwrap(), "had it");
+    waiter.join().unwrap();
+}
+
+#[test]
+fn an_initrd_is_named_by_its_content() {
+    let (_scratch, cache) = Scratch::new("initrd");
+    let one = Initramfs::new().file("a", 0o644, b"1");
+    let path = cache.initrd("test", &one).unwrap();
+    assert_eq!(fs::read(&path).unwrap(), one.build());
+    assert_eq!(cache.initrd("test", &one).unwrap(), path);
+    // A damaged file is replaced.
+    fs::write(&path, "cut").unwrap();
+    cache.initrd("test", &one).unwrap();
+    assert_eq!(fs::read(&path).unwrap(), one.build());
+    assert_ne!(
+        cache.initrd("test", &one.clone().folder("b")).unwrap(),
+        path
+    );
+    assert_eq!(
+        fs::read_dir(cache.root().join("initrd")).unwrap().count(),
+        2
+    );
+}

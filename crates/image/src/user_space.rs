@@ -1,0 +1,66 @@
+//! User spaces made of one busybox: the demonstration's shell, and scripts that test a machine.
+
+use crate::Initramfs;
+
+/// Makes a busybox user space whole: file systems, device nodes, applets by name.
+const PROLOGUE: &str = "\
+#!/bin/busybox sh
+export PATH=/bin HOME=/root
+/bin/busybox mount -t proc proc /proc
+/bin/busybox mount -t sysfs sys /sys
+/bin/busybox mount -t devtmpfs dev /dev
+/bin/busybox mount -t tmpfs tmp /tmp
+/bin/busybox --install -s /bin
+";
+
+/// An init that returns would be a kernel panic.
+const EPILOGUE: &str = "\npoweroff -f\n";
+
+const DEMONSTRATION: &str = r#"
+hostname suz
+mkdir -p /dev/pts && mount -t devpts devpts /dev/pts
+cd /root
+echo
+echo "This is Linux $(uname -r) on $(nproc) CPU(s) made by Suzerain."
+echo "busybox is at hand (type its name for a list); 'exit' powers the machine off."
+echo
+# A session with the serial port as its terminal: job control and Ctrl-C work.
+setsid cttyhack sh -l
+"#;
+
+/// A static busybox cannot look users up, so its own `\w` would not know whose home `~` is.
+const PROFILE: &[u8] = br"PS1='suz:${PWD/\/root/\~}# '
+";
+
+/// The busybox with its surroundings, without an init.
+fn base(busybox: &[u8]) -> Initramfs {
+    Initramfs::new()
+        .folder("proc")
+        .folder("sys")
+        .folder("tmp")
+        .folder("root")
+        .device("dev/console", 0o600, 5, 1)
+        .device("dev/null", 0o666, 1, 3)
+        .file("bin/busybox", 0o755, busybox)
+        .link("bin/sh", "busybox")
+}
+
+/// An interactive shell on the kernel's console; the machine powers off when it ends.
+#[must_use]
+pub fn demonstration(busybox: &[u8]) -> Initramfs {
+    script(busybox, DEMONSTRATION).file("etc/profile", 0o644, PROFILE)
+}
+
+/// A user space that runs `commands` as its init and then powers off.
+///
+/// They run in busybox's shell, as process 1, with every applet in `PATH`, `/proc`, `/sys`, `/dev` and `/tmp`
+/// mounted, and input and output on the kernel's console. Further files can be added to what is returned.
+/// `busybox` has to be of an architecture that the kernel runs.
+#[must_use]
+pub fn script(busybox: &[u8], commands: &str) -> Initramfs {
+    base(busybox).file(
+        "init",
+        0o755,
+        [PROLOGUE, commands, EPILOGUE].concat().as_bytes(),
+    )
+}
