@@ -1,1 +1,50 @@
-//! machine
+//! The machine: from a [`Spec`] to a running guest.
+//!
+//! ```text
+//!           ┌── vCPU threads ── Vcpu::run ── Io ──▶ Bus ──▶ devices ──▶ PIC, IOAPIC ──▶ engine
+//! Machine ──┤                     ▲                  │
+//!           │                 kick, gate ◀─ Action ──┘
+//!           └── timer thread ── deadlines of devices
+//! ```
+//!
+//! **Boot order.** Spec checked; kernel file parsed; RAM promised and mapped; engine; chipset on the bus;
+//! firmware tables, initrd and kernel in memory; processors made and given their state; threads started, all
+//! waiting. [`Handle::resume`] then starts the clock and after it the processors, so that no processor ever sees
+//! time stand still.
+//!
+//! **Pause order.** Processors before devices: all vCPUs are kicked and have left the guest, then the clock
+//! stops, with which no device deadline passes any more. Going on is the reverse.
+//!
+//! **Lock order**, outermost first: one device's mutex, the PIC's or the IOAPIC's, the engine's own locks; the
+//! machine's control and timer locks are leaves that are taken with none of these held by the same thread, except
+//! that nothing is taken while they are held. A vCPU thread holds no lock when it enters [`iface::Vcpu::run`].
+//!
+//! **End.** The first cause counts ([`Outcome`]): whoever has it records it and kicks every vCPU. Threads end by
+//! themselves and are joined when the [`Machine`] is dropped.
+
+mod bios;
+mod chipset;
+mod clock;
+mod control;
+mod engine;
+mod error;
+mod firmware;
+mod io;
+mod machine;
+mod mp_table;
+mod outcome;
+mod processor;
+mod promise;
+mod timer;
+
+pub mod acpi;
+pub mod boot;
+pub mod layout;
+pub mod size;
+pub mod spec;
+
+pub use error::Error;
+pub use machine::{Handle, Machine};
+pub use outcome::Outcome;
+pub use size::Size;
+pub use spec::Spec;

@@ -1,0 +1,79 @@
+//! Why a machine could not be made.
+
+use std::path::PathBuf;
+
+use crate::layout::{CPUS_MAX, MEMORY_MAX};
+use crate::size::Size;
+
+/// Why a machine could not be made. Each says in one line what is wrong, where, and what to do.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// A number of processors that no machine has.
+    #[error("{asked} CPUs: a machine has 1 to {CPUS_MAX}")]
+    Cpus {
+        /// The number.
+        asked: u32,
+    },
+    /// An amount of memory that no machine has.
+    #[error("memory of {}: a machine has whole mebibytes, 1M to {}", Size(*asked), Size(MEMORY_MAX))]
+    Memory {
+        /// Bytes.
+        asked: u64,
+    },
+    /// More memory than the host can promise.
+    #[error(
+        "memory of {}: this host can promise {} ({limit}); ask for less",
+        Size(*asked),
+        Size(*available)
+    )]
+    Promise {
+        /// Bytes.
+        asked: u64,
+        /// Bytes.
+        available: u64,
+        /// What sets the limit.
+        limit: &'static str,
+    },
+    /// The host refused the memory.
+    #[error("guest memory")]
+    Ram(#[from] mem::Error),
+    /// A file that could not be read.
+    #[error("{}", path.display())]
+    File {
+        /// The file.
+        path: PathBuf,
+        /// The host's reason.
+        #[source]
+        source: std::io::Error,
+    },
+    /// A kernel that can't be started.
+    #[error("kernel {}: {problem}", path.display())]
+    Kernel {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong, and what was expected.
+        problem: String,
+    },
+    /// An initrd or module that can't be loaded.
+    #[error("initrd {}: {problem}", path.display())]
+    Initrd {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong, and what to do.
+        problem: String,
+    },
+    /// A command line that doesn't fit.
+    #[error("a command line of {len} bytes: this kernel takes {max}")]
+    CommandLine {
+        /// Its length.
+        len: usize,
+        /// The longest.
+        max: usize,
+    },
+    /// The engine can't be had, or refused.
+    #[error("engine")]
+    Engine(#[from] iface::EngineError),
+    /// The host refused a thread.
+    #[error("starting a thread")]
+    Thread(#[source] std::io::Error),
+}

@@ -1,0 +1,194 @@
+//! Assembly and lifecycle.
+
+use std::sync::Arc;
+use std::thread::{self, JoinHandle};
+use std::time::Duration;
+
+use iface::{Char, Clock, Engine, Io, Vcpu};
+use mem::GuestRam;
+
+use crate::boot::{Entry, Kernel, Request, Target};
+use crate::chipset::{Chipset, Parts};
+use crate::clock::MachineClock;
+use crate::control::Control;
+use crate::engine::{self, MakeEngine};
+use crate::io::MachineIo;
+use crate::layout::Layout;
+use crate::timer::{Deadlines, Timer};
+use crate::{Error, Outcome, Spec, acpi, bios, firmware, mp_table, processor, promise};
+
+/// A machine: built paused, started by [`Handle::resume`], ended when dropped.
+pub struct Machine {
+    handle: Handle,
+    engine: Arc<dyn Engine>,
+    ram: Arc<GuestRam>,
+    threads: Vec<JoinHandle<()>>,
+}
+
+/// Reaches a machine from other threads.
+#[derive(Clone)]
+pub struct Handle {
+    io: Arc<MachineIo>,
+    clock: Arc<MachineClock>,
+}
+
+impl Machine {
+    /// Builds the machine: memory, engine, chipset, then what it boots, then its processors.
+    pub fn build(spec: &Spec, serial: Box<dyn Char>) -> Result<Self, Error> {
+        Self::assemble(spec, serial, &engine::make)
+    }
+
+    pub(crate) fn assemble(
+        spec: &Spec,
+        serial: Box<dyn Char>,
+        make_engine: &MakeEngine,
+    ) -> Result<Self, Error> {
+        spec.validate()?;
+        let kernel = Kernel::open(&spec.boot.kernel)?;
+        let layout = Layout::new(spec.memory);
+        let ram = memory(spec, layout)?;
+        let clock = Arc::new(MachineClock::default());
+        let engine = make_engine(spec, &ram, &(clock.clone() as Arc<dyn Clock>))?;
+        let chipset = Arc::new(Chipset::new(Parts {
+            engine: engine.clone(),
+            clock: clock.clone(),
+            serial,
+        }));
+        let entry = load(spec, &kernel, &ram, layout)?;
+        let vcpus = processors(spec, &*engine, &entry)?;
+        let kickers = vcpus.iter().map(|vcpu| vcpu.kicker()).collect();
+        let io = Arc::new(MachineIo {
+            chipset,
+            timer: Arc::new(Timer::default()),
+            control: Arc::new(Control::new(kickers)),
+        });
+        let mut machine = Self {
+            handle: Handle { io, clock },
+            engine,
+            ram,
+            threads: Vec::new(),
+        };
+        machine.start_threads(vcpus)?;
+        Ok(machine)
+    }
+
+    /// A handle for other threads.
+    pub fn handle(&self) -> Handle {
+        self.handle.clone()
+    }
+
+    /// The engine.
+    pub fn engine(&self) -> &dyn Engine {
+        &*self.engine
+    }
+
+    /// Guest RAM.
+    pub fn ram(&self) -> &GuestRam {
+        &self.ram
+    }
+
+    fn start_threads(&mut self, vcpus: Vec<Box<dyn Vcpu>>) -> Result<(), Error> {
+        let Handle { io, clock } = self.handle.clone();
+        let devices: Arc<dyn Deadlines> = io.chipset.clone();
+        let timer = io.timer.clone();
+        let thread = thread::Builder::new().name("timer".into());
+        let thread = thread.spawn(move || timer.run(&clock, &devices));
+        self.threads.push(thread.map_err(Error::Thread)?);
+        for (id, vcpu) in (0..).zip(vcpus) {
+            let shared: Arc<dyn Io> = io.clone();
+            let thread = processor::spawn(id, vcpu, shared, io.control.clone())?;
+            self.threads.push(thread);
+        }
+        Ok(())
+    }
+}
+
+impl Drop for Machine {
+    /// Ends every thread.
+    fn drop(&mut self) {
+        self.handle.stop();
+        self.handle.io.timer.end();
+        for thread in self.threads.drain(..) {
+            // A thread that panicked has said so already.
+            let _ = thread.join();
+        }
+    }
+}
+
+impl Handle {
+    /// Starts the machine, or goes on after [`Handle::pause`].
+    pub fn resume(&self) {
+        self.clock.start();
+        self.io.timer.rearm();
+        self.io.control.resume();
+    }
+
+    /// Returns when no processor runs and time stands still.
+    pub fn pause(&self) {
+        self.io.control.pause();
+        self.clock.stop();
+        self.io.timer.rearm();
+    }
+
+    /// Ends the machine from outside. Returns at once.
+    pub fn stop(&self) {
+        self.io.control.end(Outcome::Stopped);
+    }
+
+    /// Waits for the machine's end and tells how it ended.
+    pub fn wait(&self) -> Outcome {
+        self.io.control.wait_outcome()
+    }
+
+    /// How the machine ended, if it has.
+    pub fn outcome(&self) -> Option<Outcome> {
+        self.io.control.outcome()
+    }
+
+    /// Waits until the machine has ended and no processor runs, at most `limit`; whether that came true.
+    pub fn wait_quiet(&self, limit: Duration) -> bool {
+        self.io.control.wait_quiet(limit)
+    }
+
+    /// To be called when what the serial port is plugged into became readable or writable.
+    pub fn poll_serial(&self) {
+        let action = self.io.chipset.poll_serial();
+        self.io.act(action);
+    }
+}
+
+/// RAM, if the host can promise it.
+fn memory(spec: &Spec, layout: Layout) -> Result<Arc<GuestRam>, Error> {
+    promise::check(spec.memory)?;
+    Ok(Arc::new(GuestRam::new(&layout.ram())?))
+}
+
+/// Puts the firmware's tables and the kernel into memory.
+fn load(spec: &Spec, kernel: &Kernel, ram: &GuestRam, layout: Layout) -> Result<Entry, Error> {
+    bios::write(ram)?;
+    mp_table::write(ram, spec.cpus)?;
+    let rsdp = acpi::write(ram, spec.cpus)?;
+    let request = Request {
+        initrd: spec.boot.initrd.as_deref(),
+        append: &spec.boot.append,
+    };
+    tracing::info!(kernel = %spec.boot.kernel.display(), protocol = kernel.protocol(), "loading");
+    kernel.load(&request, &Target { ram, layout, rsdp })
+}
+
+/// Processors in the state that firmware and the boot protocol leave.
+fn processors(
+    spec: &Spec,
+    engine: &dyn Engine,
+    entry: &Entry,
+) -> Result<Vec<Box<dyn Vcpu>>, Error> {
+    let processor = |id| {
+        let mut vcpu = engine.vcpu(id)?;
+        vcpu.load(&firmware::state(id, entry))?;
+        Ok(vcpu)
+    };
+    (0..spec.cpus).map(processor).collect()
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,61 @@
+//! The threads that run virtual processors.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::thread::{self, JoinHandle};
+
+use iface::{EngineError, Exit, Io, Vcpu};
+
+use crate::control::Control;
+use crate::{Error, Outcome};
+
+/// Starts the thread of one processor; it waits for [`Control::resume`] and lives until the machine ends.
+pub(crate) fn spawn(
+    id: u32,
+    mut vcpu: Box<dyn Vcpu>,
+    io: Arc<dyn Io>,
+    control: Arc<Control>,
+) -> Result<JoinHandle<()>, Error> {
+    let body = move || {
+        while control.enter() {
+            let run = catch_unwind(AssertUnwindSafe(|| vcpu.run(&io)));
+            let end = match run {
+                Ok(exit) => ending(id, exit),
+                Err(_) => Some(Outcome::Failed {
+                    vcpu: id,
+                    reason: "a defect of the monitor, reported above".into(),
+                }),
+            };
+            if let Some(outcome) = end {
+                control.end(outcome);
+            }
+            control.leave();
+        }
+    };
+    thread::Builder::new()
+        .name(format!("vcpu{id}"))
+        .spawn(body)
+        .map_err(Error::Thread)
+}
+
+/// Whether a processor's exit ends the machine.
+fn ending(vcpu: u32, exit: Result<Exit, EngineError>) -> Option<Outcome> {
+    match exit {
+        // No debugger sets breakpoints yet; the processor goes on behind one.
+        Ok(Exit::Kicked | Exit::Breakpoint) => None,
+        Ok(Exit::Reset) => Some(Outcome::Reset),
+        Ok(Exit::Shutdown(shutdown)) => Some(Outcome::Shutdown { vcpu, shutdown }),
+        Err(error) => Some(Outcome::Failed {
+            vcpu,
+            reason: describe(&error),
+        }),
+    }
+}
+
+/// An error and its sources in one line.
+fn describe(error: &dyn std::error::Error) -> String {
+    let sources = std::iter::successors(error.source(), |error| error.source());
+    sources.fold(error.to_string(), |text, source| {
+        format!("{text}: {source}")
+    })
+}

@@ -1,0 +1,125 @@
+//! The description of a machine: one document for the command line, files and snapshots.
+
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+
+use crate::Error;
+use crate::layout::{CPUS_MAX, MEMORY_MAX, MEMORY_STEP, MIB};
+
+/// What executes the guest.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum EngineKind {
+    /// The best that the host offers.
+    #[default]
+    Auto,
+    /// The software CPU.
+    Soft,
+    /// Hardware virtualization by `/dev/kvm`.
+    Kvm,
+}
+
+/// A kernel that the machine starts by itself, without firmware.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Boot {
+    /// A bzImage, an ELF file with a PVH entry, or a Multiboot kernel.
+    pub kernel: PathBuf,
+    /// The initial RAM disk; for a Multiboot kernel its modules: `FILE ARGUMENTS,FILE ARGUMENTS`.
+    #[serde(default)]
+    pub initrd: Option<PathBuf>,
+    /// The command line.
+    #[serde(default)]
+    pub append: String,
+}
+
+/// A machine.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Spec {
+    /// Processors, 1 to 64.
+    #[serde(default = "default_cpus")]
+    pub cpus: u32,
+    /// Bytes of RAM, whole mebibytes up to 64 GiB.
+    #[serde(default = "default_memory")]
+    pub memory: u64,
+    /// What it starts.
+    pub boot: Boot,
+    /// What executes it.
+    #[serde(default)]
+    pub engine: EngineKind,
+    /// Whether the debug-exit device for kernels under test is at port 0xf4.
+    #[serde(default)]
+    pub debug_exit: bool,
+    /// The frequency of the guest's TSC in kHz; the engine's own choice when absent.
+    #[serde(default)]
+    pub tsc_khz: Option<u32>,
+}
+
+/// Processors of a machine that doesn't say.
+pub const DEFAULT_CPUS: u32 = 1;
+/// Bytes of RAM of a machine that doesn't say.
+pub const DEFAULT_MEMORY: u64 = 512 * MIB;
+
+fn default_cpus() -> u32 {
+    DEFAULT_CPUS
+}
+
+fn default_memory() -> u64 {
+    DEFAULT_MEMORY
+}
+
+impl Spec {
+    /// The default machine with this to start.
+    pub fn new(boot: Boot) -> Self {
+        Self {
+            cpus: DEFAULT_CPUS,
+            memory: DEFAULT_MEMORY,
+            boot,
+            engine: EngineKind::default(),
+            debug_exit: false,
+            tsc_khz: None,
+        }
+    }
+
+    /// Checks what can be checked without looking at the host or at a file.
+    pub fn validate(&self) -> Result<(), Error> {
+        if !(1..=CPUS_MAX).contains(&self.cpus) {
+            return Err(Error::Cpus { asked: self.cpus });
+        }
+        if self.memory == 0 || !self.memory.is_multiple_of(MEMORY_STEP) || self.memory > MEMORY_MAX
+        {
+            return Err(Error::Memory { asked: self.memory });
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn spec() -> Spec {
+        Spec::new(Boot {
+            kernel: "vmlinuz".into(),
+            initrd: None,
+            append: String::new(),
+        })
+    }
+
+    #[test]
+    fn cpus_and_memory_have_limits() {
+        let good = |cpus, memory| {
+            let spec = Spec {
+                cpus,
+                memory,
+                ..spec()
+            };
+            spec.validate().is_ok()
+        };
+        assert!(good(1, MIB) && good(64, MEMORY_MAX));
+        assert!(!good(0, MIB) && !good(65, MIB));
+        assert!(!good(1, 0) && !good(1, MIB + 4096) && !good(1, MEMORY_MAX + MIB));
+    }
+}
