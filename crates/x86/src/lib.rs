@@ -2,6 +2,7 @@
 //!
 //! No behaviour of an engine lives here. Names and numbers are those of the Intel SDM.
 
+pub mod cpuid;
 pub mod cr;
 pub mod descriptor;
 pub mod exception;

@@ -49,6 +49,25 @@ pub mod number {
 /// PAT after reset (SDM vol. 3, 12.12.4).
 pub const PAT_RESET: u64 = 0x0007_0406_0007_0406;
 
+/// IA32_ARCH_CAPABILITIES: free of every speculation fault that has a bit there, with enhanced IBRS
+/// (RDCL_NO, IBRS_ALL, SKIP_L1DFL_VMENTRY, SSB_NO, MDS_NO, PSCHANGE_MC_NO, TAA_NO, SBDR_SSDP_NO, FBSDP_NO,
+/// PSDP_NO, BHI_NO, PBRSB_NO, GDS_NO, RFDS_NO, ITS_NO).
+pub const ARCH_CAPABILITIES: u64 = 1 << 0
+    | 1 << 1
+    | 1 << 3
+    | 1 << 4
+    | 1 << 5
+    | 1 << 6
+    | 1 << 8
+    | 1 << 13
+    | 1 << 14
+    | 1 << 15
+    | 1 << 20
+    | 1 << 24
+    | 1 << 26
+    | 1 << 27
+    | 1 << 62;
+
 /// Number of variable-range MTRRs.
 pub const MTRR_VARIABLE: usize = 8;
 

@@ -137,7 +137,7 @@ impl CpuState {
             attributes: Attributes(0x9b),
         };
         let mut gpr = [0; 16];
-        gpr[gpr::RDX] = 0x0005_0600;
+        gpr[gpr::RDX] = u64::from(crate::cpuid::SIGNATURE);
         Self {
             gpr,
             rip: 0xfff0,
