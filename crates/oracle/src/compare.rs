@@ -1,0 +1,114 @@
+//! What must agree.
+
+use std::fmt::Write;
+
+use iced_x86::{Formatter, Instruction, IntelFormatter, Mnemonic, RflagsBits};
+use x86::flags;
+
+use crate::case::{Case, Outcome};
+
+const NAMES: [&str; 16] =
+    ["rax", "rcx", "rdx", "rbx", "rsp", "rbp", "rsi", "rdi", "r8", "r9", "r10", "r11", "r12", "r13", "r14", "r15"];
+
+/// Every difference that the manual does not allow, a line each; empty when the two agree.
+pub fn differences(case: &Case, native: &Outcome, soft: &Outcome) -> Vec<String> {
+    let instruction = case.instruction();
+    let mut lines = Vec::new();
+    let mut differ = |what: &str, native: u64, soft: u64| {
+        if native != soft {
+            lines.push(format!("{what}: host {native:#x}, software {soft:#x}"));
+        }
+    };
+    differ("vector", native.vector, soft.vector);
+    if native.vector == 14 || native.vector == 13 {
+        differ("error code", native.error, soft.error);
+        differ("CR2", native.cr2, soft.cr2);
+    }
+    let (left, right) = (&native.registers, &soft.registers);
+    for (index, name) in NAMES.iter().enumerate() {
+        differ(name, left.gpr[index], right.gpr[index]);
+    }
+    differ("rip", left.rip, right.rip);
+    let mask = flags_mask(case, &instruction);
+    differ("rflags", left.rflags & mask, right.rflags & mask);
+    xsave(&left.xsave, &right.xsave, &mut differ);
+    for (index, (a, b)) in native.data.chunks(8).zip(soft.data.chunks(8)).enumerate() {
+        let word = |bytes: &[u8]| bytes.iter().rev().fold(0, |sum, byte| sum << 8 | u64::from(*byte));
+        differ(&format!("data+{:#x}", index * 8), word(a), word(b));
+    }
+    lines
+}
+
+fn xsave(left: &[u8], right: &[u8], differ: &mut impl FnMut(&str, u64, u64)) {
+    let field = |area: &[u8], at: usize, len: usize| {
+        area[at..at + len].iter().rev().fold(0, |sum, byte| sum << 8 | u64::from(*byte))
+    };
+    for (name, at, len) in [("fcw", 0, 2), ("fsw", 2, 2), ("ftw", 4, 1), ("fop", 6, 2), ("fip", 8, 8), ("fdp", 16, 8), ("mxcsr", 24, 4)] {
+        differ(name, field(left, at, len), field(right, at, len));
+    }
+    for register in 0..8 {
+        let at = 32 + register * 16;
+        differ(&format!("st{register} significand"), field(left, at, 8), field(right, at, 8));
+        differ(&format!("st{register} exponent"), field(left, at + 8, 2), field(right, at + 8, 2));
+    }
+    for register in 0..16 {
+        for (part, at) in [(0, 160), (1, 168), (2, 576), (3, 584)] {
+            let at = at + register * 16;
+            differ(&format!("ymm{register}[{part}]"), field(left, at, 8), field(right, at, 8));
+        }
+    }
+}
+
+/// The flags that the manual defines after this instruction.
+fn flags_mask(case: &Case, instruction: &Instruction) -> u64 {
+    let undefined = instruction.rflags_undefined();
+    let mut mask = flags::ARITHMETIC | flags::DF;
+    for (bit, flag) in [
+        (RflagsBits::CF, flags::CF),
+        (RflagsBits::PF, flags::PF),
+        (RflagsBits::AF, flags::AF),
+        (RflagsBits::ZF, flags::ZF),
+        (RflagsBits::SF, flags::SF),
+        (RflagsBits::OF, flags::OF),
+    ] {
+        if undefined & bit != 0 {
+            mask &= !flag;
+        }
+    }
+    // Shifts by CL: OF and AF only for what the count leaves defined.
+    if matches!(
+        instruction.mnemonic(),
+        Mnemonic::Shl | Mnemonic::Shr | Mnemonic::Sar | Mnemonic::Rol | Mnemonic::Ror | Mnemonic::Rcl | Mnemonic::Rcr | Mnemonic::Shld | Mnemonic::Shrd
+    ) && case.registers.gpr[1] & 0x1f != 1
+    {
+        mask &= !flags::OF;
+    }
+    mask
+}
+
+/// The case for people: instruction, bytes, registers that it uses, differences.
+pub fn describe(case: &Case, differences: &[String]) -> String {
+    let instruction = case.instruction();
+    let mut text = String::new();
+    IntelFormatter::new().format(&instruction, &mut text);
+    let bytes: Vec<_> = case.bytes().iter().map(|byte| format!("{byte:02x}")).collect();
+    let mut report = format!("{text}   [{} {:?}, {:?}]\n", bytes.join(" "), case.bits, instruction.code());
+    let registers = &case.registers;
+    for (name, value) in NAMES.iter().zip(&registers.gpr) {
+        let _ = write!(report, " {name}={value:#x}");
+    }
+    let _ = writeln!(report, "\n rip={:#x} rflags={:#x} data_seed={:#x}", registers.rip, registers.rflags, case.data_seed);
+    let _ = writeln!(report, " xsave={}", hex(&registers.xsave));
+    for line in differences {
+        let _ = writeln!(report, "   {line}");
+    }
+    report
+}
+
+fn hex(bytes: &[u8]) -> String {
+    let mut text = String::new();
+    for byte in bytes {
+        let _ = write!(text, "{byte:02x}");
+    }
+    text
+}
