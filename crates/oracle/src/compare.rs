@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use iced_x86::{Formatter, Instruction, IntelFormatter, Mnemonic, RflagsBits};
+use iced_x86::{FastFormatter, Instruction, Mnemonic, RflagsBits};
 use x86::flags;
 
 use crate::case::{Case, Outcome};
@@ -90,7 +90,7 @@ fn flags_mask(case: &Case, instruction: &Instruction) -> u64 {
 pub fn describe(case: &Case, differences: &[String]) -> String {
     let instruction = case.instruction();
     let mut text = String::new();
-    IntelFormatter::new().format(&instruction, &mut text);
+    FastFormatter::new().format(&instruction, &mut text);
     let bytes: Vec<_> = case.bytes().iter().map(|byte| format!("{byte:02x}")).collect();
     let mut report = format!("{text}   [{} {:?}, {:?}]\n", bytes.join(" "), case.bits, instruction.code());
     let registers = &case.registers;

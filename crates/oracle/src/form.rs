@@ -170,7 +170,10 @@ pub fn is_comparable(instruction: &Instruction) -> bool {
     let far = matches!(
         instruction.flow_control(),
         FlowControl::Interrupt | FlowControl::XbeginXabortXend
-    ) || instruction.code().op_code().is_far_branch_op();
+    ) || matches!(
+        instruction.code(),
+        Code::Call_ptr1616 | Code::Call_ptr1632 | Code::Jmp_ptr1616 | Code::Jmp_ptr1632
+    );
     let segments = (0..instruction.op_count()).any(|operand| {
         instruction.op_kind(operand) == OpKind::Register && instruction.op_register(operand).is_segment_register()
     });

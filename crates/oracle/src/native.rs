@@ -96,7 +96,8 @@ impl Native {
         let view = self.shared.start().as_ptr().cast::<Shared>();
         // SAFETY: the child is waiting and touches nothing until the state says go.
         unsafe {
-            for (slot, case) in (*view).cases.iter_mut().zip(cases) {
+            let slots = &mut (*view).cases;
+            for (slot, case) in slots.iter_mut().zip(cases) {
                 *slot = case.clone();
             }
             (*view).count = cases.len() as u32;
@@ -114,7 +115,8 @@ impl Native {
                     return Err(Error::Died { case: ((*view).next as usize).saturating_sub(1), status });
                 }
             }
-            Ok((*view).outcomes[..cases.len()].to_vec())
+            let outcomes = &(*view).outcomes;
+            Ok(outcomes[..cases.len()].to_vec())
         }
     }
 }
