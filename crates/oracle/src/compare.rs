@@ -7,8 +7,10 @@ use x86::flags;
 
 use crate::case::{Case, Outcome};
 
-const NAMES: [&str; 16] =
-    ["rax", "rcx", "rdx", "rbx", "rsp", "rbp", "rsi", "rdi", "r8", "r9", "r10", "r11", "r12", "r13", "r14", "r15"];
+const NAMES: [&str; 16] = [
+    "rax", "rcx", "rdx", "rbx", "rsp", "rbp", "rsi", "rdi", "r8", "r9", "r10", "r11", "r12", "r13",
+    "r14", "r15",
+];
 
 /// Every difference that the manual does not allow, a line each; empty when the two agree.
 pub fn differences(case: &Case, native: &Outcome, soft: &Outcome) -> Vec<String> {
@@ -33,7 +35,12 @@ pub fn differences(case: &Case, native: &Outcome, soft: &Outcome) -> Vec<String>
     differ("rflags", left.rflags & mask, right.rflags & mask);
     xsave(&left.xsave, &right.xsave, &mut differ);
     for (index, (a, b)) in native.data.chunks(8).zip(soft.data.chunks(8)).enumerate() {
-        let word = |bytes: &[u8]| bytes.iter().rev().fold(0, |sum, byte| sum << 8 | u64::from(*byte));
+        let word = |bytes: &[u8]| {
+            bytes
+                .iter()
+                .rev()
+                .fold(0, |sum, byte| sum << 8 | u64::from(*byte))
+        };
         differ(&format!("data+{:#x}", index * 8), word(a), word(b));
     }
     lines
@@ -41,20 +48,43 @@ pub fn differences(case: &Case, native: &Outcome, soft: &Outcome) -> Vec<String>
 
 fn xsave(left: &[u8], right: &[u8], differ: &mut impl FnMut(&str, u64, u64)) {
     let field = |area: &[u8], at: usize, len: usize| {
-        area[at..at + len].iter().rev().fold(0, |sum, byte| sum << 8 | u64::from(*byte))
+        area[at..at + len]
+            .iter()
+            .rev()
+            .fold(0, |sum, byte| sum << 8 | u64::from(*byte))
     };
-    for (name, at, len) in [("fcw", 0, 2), ("fsw", 2, 2), ("ftw", 4, 1), ("fop", 6, 2), ("fip", 8, 8), ("fdp", 16, 8), ("mxcsr", 24, 4)] {
+    for (name, at, len) in [
+        ("fcw", 0, 2),
+        ("fsw", 2, 2),
+        ("ftw", 4, 1),
+        ("fop", 6, 2),
+        ("fip", 8, 8),
+        ("fdp", 16, 8),
+        ("mxcsr", 24, 4),
+    ] {
         differ(name, field(left, at, len), field(right, at, len));
     }
     for register in 0..8 {
         let at = 32 + register * 16;
-        differ(&format!("st{register} significand"), field(left, at, 8), field(right, at, 8));
-        differ(&format!("st{register} exponent"), field(left, at + 8, 2), field(right, at + 8, 2));
+        differ(
+            &format!("st{register} significand"),
+            field(left, at, 8),
+            field(right, at, 8),
+        );
+        differ(
+            &format!("st{register} exponent"),
+            field(left, at + 8, 2),
+            field(right, at + 8, 2),
+        );
     }
     for register in 0..16 {
         for (part, at) in [(0, 160), (1, 168), (2, 576), (3, 584)] {
             let at = at + register * 16;
-            differ(&format!("ymm{register}[{part}]"), field(left, at, 8), field(right, at, 8));
+            differ(
+                &format!("ymm{register}[{part}]"),
+                field(left, at, 8),
+                field(right, at, 8),
+            );
         }
     }
 }
@@ -78,7 +108,15 @@ fn flags_mask(case: &Case, instruction: &Instruction) -> u64 {
     // Shifts by CL: OF and AF only for what the count leaves defined.
     if matches!(
         instruction.mnemonic(),
-        Mnemonic::Shl | Mnemonic::Shr | Mnemonic::Sar | Mnemonic::Rol | Mnemonic::Ror | Mnemonic::Rcl | Mnemonic::Rcr | Mnemonic::Shld | Mnemonic::Shrd
+        Mnemonic::Shl
+            | Mnemonic::Shr
+            | Mnemonic::Sar
+            | Mnemonic::Rol
+            | Mnemonic::Ror
+            | Mnemonic::Rcl
+            | Mnemonic::Rcr
+            | Mnemonic::Shld
+            | Mnemonic::Shrd
     ) && case.registers.gpr[1] & 0x1f != 1
     {
         mask &= !flags::OF;
@@ -91,13 +129,26 @@ pub fn describe(case: &Case, differences: &[String]) -> String {
     let instruction = case.instruction();
     let mut text = String::new();
     FastFormatter::new().format(&instruction, &mut text);
-    let bytes: Vec<_> = case.bytes().iter().map(|byte| format!("{byte:02x}")).collect();
-    let mut report = format!("{text}   [{} {:?}, {:?}]\n", bytes.join(" "), case.bits, instruction.code());
+    let bytes: Vec<_> = case
+        .bytes()
+        .iter()
+        .map(|byte| format!("{byte:02x}"))
+        .collect();
+    let mut report = format!(
+        "{text}   [{} {:?}, {:?}]\n",
+        bytes.join(" "),
+        case.bits,
+        instruction.code()
+    );
     let registers = &case.registers;
     for (name, value) in NAMES.iter().zip(&registers.gpr) {
         let _ = write!(report, " {name}={value:#x}");
     }
-    let _ = writeln!(report, "\n rip={:#x} rflags={:#x} data_seed={:#x}", registers.rip, registers.rflags, case.data_seed);
+    let _ = writeln!(
+        report,
+        "\n rip={:#x} rflags={:#x} data_seed={:#x}",
+        registers.rip, registers.rflags, case.data_seed
+    );
     let _ = writeln!(report, " xsave={}", hex(&registers.xsave));
     for line in differences {
         let _ = writeln!(report, "   {line}");

@@ -2,7 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use iced_x86::{Code, Decoder, DecoderOptions, FlowControl, Instruction, Mnemonic, OpKind, Register};
+use iced_x86::{
+    Code, Decoder, DecoderOptions, FlowControl, Instruction, Mnemonic, OpKind, Register,
+};
 
 use crate::Bits;
 
@@ -54,16 +56,29 @@ impl Opcode {
     /// Appends prefixes and opcode; `extension` has R, X and B in bits 2, 1 and 0, `vvvv` a register number.
     pub fn write(self, bits: Bits, extension: u8, vvvv: u8, to: &mut Vec<u8>) {
         match self {
-            Self::Legacy { prefixes, wide, map, byte } => {
+            Self::Legacy {
+                prefixes,
+                wide,
+                map,
+                byte,
+            } => {
                 to.extend(prefixes.iter().filter(|&&prefix| prefix != 0));
                 let rex = extension | u8::from(wide) << 3;
                 if bits == Bits::B64 && rex != 0 {
                     to.push(0x40 | rex);
                 }
-                to.extend_from_slice([&[][..], &[0x0f], &[0x0f, 0x38], &[0x0f, 0x3a]][usize::from(map)]);
+                to.extend_from_slice(
+                    [&[][..], &[0x0f], &[0x0f, 0x38], &[0x0f, 0x3a]][usize::from(map)],
+                );
                 to.push(byte);
             }
-            Self::Vex { map, pp, wide, long, byte } => {
+            Self::Vex {
+                map,
+                pp,
+                wide,
+                long,
+                byte,
+            } => {
                 let extension = if bits == Bits::B64 { extension } else { 0 };
                 let vvvv = if bits == Bits::B64 { vvvv } else { vvvv & 7 };
                 to.push(0xc4);
@@ -91,8 +106,16 @@ pub fn all(bits: Bits, claims: impl Fn(&Instruction) -> bool) -> Vec<Form> {
                 continue;
             }
             let memory = instruction.op_kinds().any(|kind| kind == OpKind::Memory);
-            let forms = found.entry((instruction.code() as u16, memory)).or_default();
-            let form = Form { code: instruction.code(), bits, opcode, modrm, memory };
+            let forms = found
+                .entry((instruction.code() as u16, memory))
+                .or_default();
+            let form = Form {
+                code: instruction.code(),
+                bits,
+                opcode,
+                modrm,
+                memory,
+            };
             if forms.len() < 8 && !forms.iter().any(|known| known.opcode == opcode) {
                 forms.push(form);
             }
@@ -102,11 +125,23 @@ pub fn all(bits: Bits, claims: impl Fn(&Instruction) -> bool) -> Vec<Form> {
 }
 
 fn opcodes() -> impl Iterator<Item = Opcode> {
-    const PREFIXES: [[u8; 2]; 6] = [[0, 0], [0x66, 0], [0xf2, 0], [0xf3, 0], [0x66, 0xf2], [0x66, 0xf3]];
+    const PREFIXES: [[u8; 2]; 6] = [
+        [0, 0],
+        [0x66, 0],
+        [0xf2, 0],
+        [0xf3, 0],
+        [0x66, 0xf2],
+        [0x66, 0xf3],
+    ];
     let legacy = (0..4_u8).flat_map(|map| {
         (0..=255_u8).flat_map(move |byte| {
             PREFIXES.into_iter().flat_map(move |prefixes| {
-                [false, true].map(|wide| Opcode::Legacy { prefixes, wide, map, byte })
+                [false, true].map(|wide| Opcode::Legacy {
+                    prefixes,
+                    wide,
+                    map,
+                    byte,
+                })
             })
         })
     });
@@ -139,34 +174,115 @@ fn opcodes() -> impl Iterator<Item = Opcode> {
 fn modrms(opcode: Opcode) -> Vec<u8> {
     let special = matches!(
         opcode,
-        Opcode::Legacy { map: 0, byte: 0xd8..=0xdf, .. } | Opcode::Legacy { map: 1, byte: 0x01 | 0xae, .. }
+        Opcode::Legacy {
+            map: 0,
+            byte: 0xd8..=0xdf,
+            ..
+        } | Opcode::Legacy {
+            map: 1,
+            byte: 0x01 | 0xae,
+            ..
+        }
     );
     let memory = (0..8).flat_map(|reg| [reg << 3 | 3, reg << 3 | 4]);
-    if special { memory.chain(0xc0..=0xff).collect() } else { memory.chain((0..8).map(|reg| 0xc1 | reg << 3)).collect() }
+    if special {
+        memory.chain(0xc0..=0xff).collect()
+    } else {
+        memory.chain((0..8).map(|reg| 0xc1 | reg << 3)).collect()
+    }
 }
 
-/// Whether executing it in a child process gives an answer that means something: nothing that enters or asks
-/// the kernel, changes segments, or depends on time, place or the host's own configuration.
+/// What enters or asks the kernel, changes segments, or depends on time, place or the host's configuration.
+const EXCLUDED: &[Mnemonic] = &[
+    Mnemonic::Syscall,
+    Mnemonic::Sysenter,
+    Mnemonic::Sysexit,
+    Mnemonic::Sysret,
+    Mnemonic::Sysexitq,
+    Mnemonic::Sysretq,
+    Mnemonic::Int,
+    Mnemonic::Int1,
+    Mnemonic::Int3,
+    Mnemonic::Into,
+    Mnemonic::Iret,
+    Mnemonic::Iretd,
+    Mnemonic::Iretq,
+    Mnemonic::Retf,
+    Mnemonic::Popf,
+    Mnemonic::Popfd,
+    Mnemonic::Popfq,
+    Mnemonic::Sgdt,
+    Mnemonic::Sidt,
+    Mnemonic::Sldt,
+    Mnemonic::Str,
+    Mnemonic::Smsw,
+    Mnemonic::Lar,
+    Mnemonic::Lsl,
+    Mnemonic::Verr,
+    Mnemonic::Verw,
+    Mnemonic::Lds,
+    Mnemonic::Les,
+    Mnemonic::Lfs,
+    Mnemonic::Lgs,
+    Mnemonic::Lss,
+    Mnemonic::Cpuid,
+    Mnemonic::Rdtsc,
+    Mnemonic::Rdtscp,
+    Mnemonic::Rdpid,
+    Mnemonic::Rdpmc,
+    Mnemonic::Rdrand,
+    Mnemonic::Rdseed,
+    Mnemonic::Rdfsbase,
+    Mnemonic::Rdgsbase,
+    Mnemonic::Wrfsbase,
+    Mnemonic::Wrgsbase,
+    Mnemonic::Xgetbv,
+    Mnemonic::Xsetbv,
+    Mnemonic::Xsave,
+    Mnemonic::Xsave64,
+    Mnemonic::Xsaveopt,
+    Mnemonic::Xsaveopt64,
+    Mnemonic::Xsavec,
+    Mnemonic::Xsavec64,
+    Mnemonic::Xsaves,
+    Mnemonic::Xsaves64,
+    Mnemonic::Xrstor,
+    Mnemonic::Xrstor64,
+    Mnemonic::Xrstors,
+    Mnemonic::Xrstors64,
+    Mnemonic::Fxsave,
+    Mnemonic::Fxsave64,
+    Mnemonic::Fxrstor,
+    Mnemonic::Fxrstor64,
+    Mnemonic::Fnsave,
+    Mnemonic::Frstor,
+    Mnemonic::Fldenv,
+    Mnemonic::Fnstenv,
+    Mnemonic::Fsave,
+    Mnemonic::Fstenv,
+    Mnemonic::Xbegin,
+    Mnemonic::Xend,
+    Mnemonic::Xabort,
+    Mnemonic::Xtest,
+    Mnemonic::Enclu,
+    Mnemonic::Encls,
+    Mnemonic::Enclv,
+    Mnemonic::Pconfig,
+    Mnemonic::Wbnoinvd,
+    Mnemonic::Vmcall,
+    Mnemonic::Vmmcall,
+    Mnemonic::Hlt,
+    Mnemonic::Cldemote,
+    Mnemonic::Umwait,
+    Mnemonic::Tpause,
+    Mnemonic::Umonitor,
+    Mnemonic::Serialize,
+];
+
+/// Whether executing it in a child process gives an answer that means something.
 pub fn is_comparable(instruction: &Instruction) -> bool {
-    use Mnemonic as M;
     let mnemonic = instruction.mnemonic();
-    let excluded = matches!(
-        mnemonic,
-        M::Syscall | M::Sysenter | M::Sysexit | M::Sysret | M::Sysexitq | M::Sysretq | M::Int | M::Int1 | M::Int3 | M::Into
-            | M::Iret | M::Iretd | M::Iretq | M::Retf
-            | M::Popf | M::Popfd | M::Popfq
-            | M::Sgdt | M::Sidt | M::Sldt | M::Str | M::Smsw | M::Lar | M::Lsl | M::Verr | M::Verw
-            | M::Lds | M::Les | M::Lfs | M::Lgs | M::Lss
-            | M::Cpuid | M::Rdtsc | M::Rdtscp | M::Rdpid | M::Rdpmc | M::Rdrand | M::Rdseed
-            | M::Rdfsbase | M::Rdgsbase | M::Wrfsbase | M::Wrgsbase
-            | M::Xgetbv | M::Xsetbv | M::Xsave | M::Xsave64 | M::Xsaveopt | M::Xsaveopt64 | M::Xsavec | M::Xsavec64
-            | M::Xsaves | M::Xsaves64 | M::Xrstor | M::Xrstor64 | M::Xrstors | M::Xrstors64
-            | M::Fxsave | M::Fxsave64 | M::Fxrstor | M::Fxrstor64
-            | M::Fnsave | M::Frstor | M::Fldenv | M::Fnstenv | M::Fsave | M::Fstenv
-            | M::Xbegin | M::Xend | M::Xabort | M::Xtest
-            | M::Enclu | M::Encls | M::Enclv | M::Pconfig | M::Wbnoinvd | M::Vmcall | M::Vmmcall | M::Hlt
-            | M::Cldemote | M::Umwait | M::Tpause | M::Umonitor | M::Serialize
-    );
+    let excluded = EXCLUDED.contains(&mnemonic);
     let far = matches!(
         instruction.flow_control(),
         FlowControl::Interrupt | FlowControl::XbeginXabortXend
@@ -175,11 +291,17 @@ pub fn is_comparable(instruction: &Instruction) -> bool {
         Code::Call_ptr1616 | Code::Call_ptr1632 | Code::Jmp_ptr1616 | Code::Jmp_ptr1632
     );
     let segments = (0..instruction.op_count()).any(|operand| {
-        instruction.op_kind(operand) == OpKind::Register && instruction.op_register(operand).is_segment_register()
+        instruction.op_kind(operand) == OpKind::Register
+            && instruction.op_register(operand).is_segment_register()
     });
     let far_memory = matches!(
         instruction.code(),
-        Code::Call_m1616 | Code::Call_m1632 | Code::Call_m1664 | Code::Jmp_m1616 | Code::Jmp_m1632 | Code::Jmp_m1664
+        Code::Call_m1616
+            | Code::Call_m1632
+            | Code::Call_m1664
+            | Code::Jmp_m1616
+            | Code::Jmp_m1632
+            | Code::Jmp_m1664
     );
     // FS and GS have bases of the host's own.
     let host_segment = matches!(instruction.segment_prefix(), Register::FS | Register::GS);

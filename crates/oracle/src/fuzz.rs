@@ -8,7 +8,10 @@ use crate::form::{self, Form};
 use crate::native::{self, BATCH, Native};
 use crate::random::Random;
 use crate::software::Software;
-use crate::{compare, case::Outcome};
+use crate::{case::Outcome, compare};
+
+/// Makes a case plainer.
+type Simplification = Box<dyn Fn(&mut Case)>;
 
 /// A run of the comparison.
 pub struct Fuzz {
@@ -52,7 +55,13 @@ impl Fuzz {
         forms.extend(form::all(Bits::B32, soft::claims));
         forms.retain(|form| format!("{:?}", form.code).to_lowercase().contains(filter));
         let random = Random::new(seed);
-        Ok(Self { native: Native::new()?, software: Software::new()?, forms, random, next: 0 })
+        Ok(Self {
+            native: Native::new()?,
+            software: Software::new()?,
+            forms,
+            random,
+            next: 0,
+        })
     }
 
     /// Number of forms.
@@ -73,7 +82,10 @@ impl Fuzz {
 
     fn run(&mut self, enough: impl Fn(u64, Duration) -> bool) -> Result<Report, Error> {
         let start = Instant::now();
-        let mut report = Report { forms: self.forms.len(), ..Report::default() };
+        let mut report = Report {
+            forms: self.forms.len(),
+            ..Report::default()
+        };
         let mut drawn = 0;
         while !self.forms.is_empty() && !enough(drawn, start.elapsed()) {
             let mut batch = Vec::with_capacity(BATCH);
@@ -93,8 +105,15 @@ impl Fuzz {
         let outcomes = match self.native.run(batch) {
             Ok(outcomes) => outcomes,
             Err(native::Error::Died { case, status }) => {
-                let text = compare::describe(&batch[case], &[format!("the host's process died: status {status:#x}")]);
-                report.disagreements.entry(format!("died {:?}", batch[case].instruction().code())).or_insert((0, text)).0 += 1;
+                let text = compare::describe(
+                    &batch[case],
+                    &[format!("the host's process died: status {status:#x}")],
+                );
+                report
+                    .disagreements
+                    .entry(format!("died {:?}", batch[case].instruction().code()))
+                    .or_insert((0, text))
+                    .0 += 1;
                 self.native = Native::new()?;
                 return Ok(());
             }
@@ -109,7 +128,9 @@ impl Fuzz {
                 let key = format!("{:?}", case.instruction().code());
                 if !report.disagreements.contains_key(&key) {
                     let (case, differences) = self.minimize(case.clone(), differences)?;
-                    report.disagreements.insert(key.clone(), (0, compare::describe(&case, &differences)));
+                    report
+                        .disagreements
+                        .insert(key.clone(), (0, compare::describe(&case, &differences)));
                 }
                 if let Some(entry) = report.disagreements.get_mut(&key) {
                     entry.0 += 1;
@@ -120,8 +141,12 @@ impl Fuzz {
     }
 
     /// Sets registers to their plainest values as long as the two sides go on to disagree.
-    fn minimize(&mut self, mut case: Case, mut differences: Vec<String>) -> Result<(Case, Vec<String>), Error> {
-        let mut attempts: Vec<Box<dyn Fn(&mut Case)>> = Vec::new();
+    fn minimize(
+        &mut self,
+        mut case: Case,
+        mut differences: Vec<String>,
+    ) -> Result<(Case, Vec<String>), Error> {
+        let mut attempts: Vec<Simplification> = Vec::new();
         for register in 0..16 {
             attempts.push(Box::new(move |case| case.registers.gpr[register] = 0));
             attempts.push(Box::new(move |case| {
@@ -130,7 +155,9 @@ impl Fuzz {
             }));
         }
         attempts.push(Box::new(|case| case.registers.rflags = 0x202));
-        attempts.push(Box::new(|case| case.registers.xsave[24..28].copy_from_slice(&0x1f80_u32.to_le_bytes())));
+        attempts.push(Box::new(|case| {
+            case.registers.xsave[24..28].copy_from_slice(&0x1f80_u32.to_le_bytes())
+        }));
         attempts.push(Box::new(|case| {
             case.registers.xsave[..24].fill(0);
             case.registers.xsave[..2].copy_from_slice(&0x37f_u16.to_le_bytes());

@@ -44,7 +44,9 @@ pub enum Error {
     #[error("could not start a process to execute instructions in")]
     Start(#[source] io::Error),
     /// The child died or hung.
-    #[error("the process that executes instructions ended at case {case} of its batch (status {status:#x})")]
+    #[error(
+        "the process that executes instructions ended at case {case} of its batch (status {status:#x})"
+    )]
     Died {
         /// Index within the batch.
         case: usize,
@@ -67,10 +69,12 @@ impl Native {
     /// Starts the child.
     pub fn new() -> Result<Self, Error> {
         let len = size_of::<Shared>().next_multiple_of(PAGE);
-        let pages = MemFile::new("oracle-pages", (CODE_LEN + DATA_LEN + PAGE) as u64).map_err(Error::Start)?;
+        let pages = MemFile::new("oracle-pages", (CODE_LEN + DATA_LEN + PAGE) as u64)
+            .map_err(Error::Start)?;
         let file = MemFile::new("oracle", len as u64).map_err(Error::Start)?;
         let shared = Mapping::shared(&file, 0, len, Protection::ReadWrite).map_err(Error::Start)?;
-        let alias = Mapping::shared(&pages, 0, CODE_LEN, Protection::ReadWrite).map_err(Error::Start)?;
+        let alias =
+            Mapping::shared(&pages, 0, CODE_LEN, Protection::ReadWrite).map_err(Error::Start)?;
         let stack = Mapping::anonymous(64 * PAGE).map_err(Error::Start)?;
         let view = shared.start().as_ptr().cast::<Shared>();
         // SAFETY: the mapping is ours, zeroed, large enough and page aligned; nobody else uses it yet.
@@ -107,12 +111,18 @@ impl Native {
             state.store(GO, Ordering::Release);
             futex(state, libc::FUTEX_WAKE, i32::MAX as u32, ptr::null());
             while state.load(Ordering::Acquire) == GO {
-                let patience = libc::timespec { tv_sec: 0, tv_nsec: 200_000_000 };
+                let patience = libc::timespec {
+                    tv_sec: 0,
+                    tv_nsec: 200_000_000,
+                };
                 futex(state, libc::FUTEX_WAIT, GO, &raw const patience);
                 let mut status = 0;
                 if libc::waitpid(self.pid, &raw mut status, libc::WNOHANG) == self.pid {
                     self.pid = -1;
-                    return Err(Error::Died { case: ((*view).next as usize).saturating_sub(1), status });
+                    return Err(Error::Died {
+                        case: ((*view).next as usize).saturating_sub(1),
+                        status,
+                    });
                 }
             }
             let outcomes = &(*view).outcomes;
@@ -135,7 +145,17 @@ impl Drop for Native {
 
 unsafe fn futex(word: &AtomicU32, operation: i32, value: u32, timeout: *const libc::timespec) {
     // SAFETY: the word outlives the call; the timeout is null or valid.
-    unsafe { libc::syscall(libc::SYS_futex, word.as_ptr(), operation, value, timeout, 0, 0) };
+    unsafe {
+        libc::syscall(
+            libc::SYS_futex,
+            word.as_ptr(),
+            operation,
+            value,
+            timeout,
+            0,
+            0,
+        )
+    };
 }
 
 /// The child's main: maps the pages where cases expect them and enters the handler for good.
@@ -155,12 +175,22 @@ unsafe fn child(shared: *mut Shared, alias: &Mapping, stack: &Mapping, pages: i3
         map(CODE, CODE_LEN, libc::PROT_READ | libc::PROT_EXEC, 0);
         map(DATA, DATA_LEN, libc::PROT_READ | libc::PROT_WRITE, CODE_LEN);
         map(READ_ONLY, PAGE, libc::PROT_READ, CODE_LEN + DATA_LEN);
-        let alternate = libc::stack_t { ss_sp: stack.start().as_ptr().cast(), ss_flags: 0, ss_size: stack.len() };
+        let alternate = libc::stack_t {
+            ss_sp: stack.start().as_ptr().cast(),
+            ss_flags: 0,
+            ss_size: stack.len(),
+        };
         libc::sigaltstack(&raw const alternate, ptr::null_mut());
         let mut action: libc::sigaction = std::mem::zeroed();
         action.sa_sigaction = handler as *const () as usize;
         action.sa_flags = libc::SA_SIGINFO | libc::SA_ONSTACK | libc::SA_NODEFER;
-        for signal in [libc::SIGTRAP, libc::SIGSEGV, libc::SIGILL, libc::SIGFPE, libc::SIGBUS] {
+        for signal in [
+            libc::SIGTRAP,
+            libc::SIGSEGV,
+            libc::SIGILL,
+            libc::SIGFPE,
+            libc::SIGBUS,
+        ] {
             libc::sigaction(signal, &raw const action, ptr::null_mut());
         }
         // 32-bit code needs data segments; 64-bit processes start with null selectors.
@@ -222,14 +252,22 @@ unsafe fn frame_xsave(context: &mut libc::ucontext_t) -> *mut u8 {
 
 unsafe fn code_at(rip: u64) -> *mut u8 {
     // SAFETY: cases lie within the code pages.
-    unsafe { CODE_ALIAS.load(Ordering::Relaxed).add((rip - CODE) as usize) }
+    unsafe {
+        CODE_ALIAS
+            .load(Ordering::Relaxed)
+            .add((rip - CODE) as usize)
+    }
 }
 
 unsafe fn prepare(context: &mut libc::ucontext_t, case: &Case) {
     let registers = &case.registers;
     // SAFETY: the frame's XSAVE area is at least as large as ours: AVX is checked for when fuzzing starts.
     unsafe {
-        ptr::copy_nonoverlapping(case.code.as_ptr(), code_at(registers.rip), usize::from(case.len));
+        ptr::copy_nonoverlapping(
+            case.code.as_ptr(),
+            code_at(registers.rip),
+            usize::from(case.len),
+        );
         let xsave = frame_xsave(context);
         // Bytes 464 to 511 belong to the kernel; XSTATE_BV keeps what the frame has beyond AVX.
         ptr::copy_nonoverlapping(registers.xsave.as_ptr(), xsave, 416);
@@ -265,7 +303,11 @@ unsafe fn collect(context: &mut libc::ucontext_t, case: &Case, outcome: &mut Out
             outcome.registers.xsave[160..416].fill(0);
         }
         if present & 4 != 0 {
-            ptr::copy_nonoverlapping(xsave.add(576), outcome.registers.xsave.as_mut_ptr().add(576), 256);
+            ptr::copy_nonoverlapping(
+                xsave.add(576),
+                outcome.registers.xsave.as_mut_ptr().add(576),
+                256,
+            );
         }
         ptr::copy_nonoverlapping(DATA as *const u8, outcome.data.as_mut_ptr(), DATA_LEN);
     }
@@ -278,14 +320,19 @@ unsafe fn collect(context: &mut libc::ucontext_t, case: &Case, outcome: &mut Out
     outcome.registers.rip = get(libc::REG_RIP);
     outcome.vector = get(libc::REG_TRAPNO);
     outcome.error = get(libc::REG_ERR);
-    outcome.cr2 = if outcome.vector == 14 { get(libc::REG_CR2) } else { 0 };
+    outcome.cr2 = if outcome.vector == 14 {
+        get(libc::REG_CR2)
+    } else {
+        0
+    };
     settle(case, outcome);
 }
 
 /// Tells the end of the case (the INT3 behind it, or a branch to where nothing is mapped) from its own faults.
 fn settle(case: &Case, outcome: &mut Outcome) {
     let registers = &mut outcome.registers;
-    let fetched_nothing = outcome.vector == 14 && registers.rip != case.registers.rip && outcome.error & 16 != 0;
+    let fetched_nothing =
+        outcome.vector == 14 && registers.rip != case.registers.rip && outcome.error & 16 != 0;
     if outcome.vector == 3 {
         registers.rip = registers.rip.wrapping_sub(1);
     } else if !fetched_nothing {
@@ -299,7 +346,12 @@ fn settle(case: &Case, outcome: &mut Outcome) {
 impl Registers {
     /// All zero but for what must not be.
     pub fn new() -> Self {
-        Self { gpr: [0; 16], rip: CODE, rflags: 0x202, xsave: [0; XSAVE_SIZE] }
+        Self {
+            gpr: [0; 16],
+            rip: CODE,
+            rflags: 0x202,
+            xsave: [0; XSAVE_SIZE],
+        }
     }
 }
 

@@ -57,7 +57,10 @@ impl Random {
         match self.below(4) {
             0 => self.pick(&CORNERS),
             1 => self.bits() >> self.below(64),
-            2 => self.pick(&CORNERS).wrapping_add(self.below(5) as u64).wrapping_sub(2),
+            2 => self
+                .pick(&CORNERS)
+                .wrapping_add(self.below(5) as u64)
+                .wrapping_sub(2),
             _ => self.bits(),
         }
     }
@@ -82,7 +85,11 @@ impl Random {
             0xc1e0_0000_0000_0000,
             0x3fe0_0000_0000_0000,
         ];
-        if self.one_in(2) { self.pick(&CORNERS) } else { self.moderate(52, 11) }
+        if self.one_in(2) {
+            self.pick(&CORNERS)
+        } else {
+            self.moderate(52, 11)
+        }
     }
 
     /// The bits of a float, often a special one.
@@ -103,7 +110,11 @@ impl Random {
             0x4f00_0000,
             0x3f00_0000,
         ];
-        if self.one_in(2) { self.pick(&CORNERS) } else { self.moderate(23, 8) as u32 }
+        if self.one_in(2) {
+            self.pick(&CORNERS)
+        } else {
+            self.moderate(23, 8) as u32
+        }
     }
 
     /// A floating-point number whose exponent is often near that of one.

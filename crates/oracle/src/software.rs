@@ -35,32 +35,56 @@ impl Software {
         ram.write(Gpa(CODE_AT), &[STOP; CODE_LEN])?;
         let stepper = Stepper::new(ram.clone());
         let patterns = (0..bytes::PATTERNS).map(bytes::data).collect();
-        Ok(Self { ram, stepper, base: base(), patterns })
+        Ok(Self {
+            ram,
+            stepper,
+            base: base(),
+            patterns,
+        })
     }
 
     /// Executes one case.
     pub fn run(&mut self, case: &Case) -> Outcome {
         let code_at = Gpa(CODE_AT + (case.registers.rip - CODE));
         let pattern = &self.patterns[(case.data_seed % bytes::PATTERNS) as usize];
-        self.ram.write(Gpa(DATA_AT), &pattern[..]).expect("the data pages are RAM");
-        self.ram.write(code_at, case.bytes()).expect("the code pages are RAM");
+        self.ram
+            .write(Gpa(DATA_AT), &pattern[..])
+            .expect("the data pages are RAM");
+        self.ram
+            .write(code_at, case.bytes())
+            .expect("the code pages are RAM");
         let state = self.state(case);
-        self.stepper.load(&state).expect("the state is one that the processor can have");
+        self.stepper
+            .load(&state)
+            .expect("the state is one that the processor can have");
         let exception = self.stepper.step();
         let state = self.stepper.save();
-        self.ram.write(code_at, &[STOP; 16][..case.bytes().len()]).expect("the code pages are RAM");
+        self.ram
+            .write(code_at, &[STOP; 16][..case.bytes().len()])
+            .expect("the code pages are RAM");
         let mut data = [0; DATA_LEN];
-        self.ram.read(Gpa(DATA_AT), &mut data).expect("the data pages are RAM");
+        self.ram
+            .read(Gpa(DATA_AT), &mut data)
+            .expect("the data pages are RAM");
         let registers = Registers {
             gpr: state.gpr,
             rip: state.rip,
             rflags: state.rflags,
             xsave: comparable(&state.xsave.0),
         };
-        let (vector, error) =
-            exception.map_or((Outcome::COMPLETED, 0), |found| (u64::from(found.0.vector.0), u64::from(found.0.error)));
-        let cr2 = exception.filter(|found| found.0.vector == x86::Vector::PF).map_or(0, |found| found.1);
-        Outcome { registers, vector, error, cr2, data }
+        let (vector, error) = exception.map_or((Outcome::COMPLETED, 0), |found| {
+            (u64::from(found.0.vector.0), u64::from(found.0.error))
+        });
+        let cr2 = exception
+            .filter(|found| found.0.vector == x86::Vector::PF)
+            .map_or(0, |found| found.1);
+        Outcome {
+            registers,
+            vector,
+            error,
+            cr2,
+            data,
+        }
     }
 
     fn state(&self, case: &Case) -> CpuState {
@@ -89,12 +113,28 @@ fn base() -> CpuState {
     let mut state = CpuState::reset(0);
     state.cr0 = cr0::PE | cr0::MP | cr0::ET | cr0::NE | cr0::WP | cr0::PG;
     state.cr3 = TABLES;
-    state.cr4 = cr4::PAE | cr4::PGE | cr4::OSFXSR | cr4::OSXMMEXCPT | cr4::OSXSAVE | cr4::UMIP | cr4::FSGSBASE;
+    state.cr4 = cr4::PAE
+        | cr4::PGE
+        | cr4::OSFXSR
+        | cr4::OSXMMEXCPT
+        | cr4::OSXSAVE
+        | cr4::UMIP
+        | cr4::FSGSBASE;
     state.efer = efer::LME | efer::LMA | efer::NXE | efer::SCE;
     state.xcr0 = xcr0::ALL;
-    let data = Segment { selector: 0x2b, base: 0, limit: u32::MAX, attributes: Attributes(0xc0f3) };
+    let data = Segment {
+        selector: 0x2b,
+        base: 0,
+        limit: u32::MAX,
+        attributes: Attributes(0xc0f3),
+    };
     state.segments = [data; 6];
-    state.segments[1] = Segment { selector: 0x33, base: 0, limit: u32::MAX, attributes: Attributes(0xa0fb) };
+    state.segments[1] = Segment {
+        selector: 0x33,
+        base: 0,
+        limit: u32::MAX,
+        attributes: Attributes(0xa0fb),
+    };
     state
 }
 
@@ -111,17 +151,27 @@ fn map(ram: &GuestRam) -> Result<(), mem::Error> {
             if table == 0 {
                 table = next;
                 next += PAGE as u64;
-                ram.write(entry, &(table | PRESENT | WRITABLE | USER | ACCESSED).to_le_bytes())?;
+                ram.write(
+                    entry,
+                    &(table | PRESENT | WRITABLE | USER | ACCESSED).to_le_bytes(),
+                )?;
             }
         }
         let entry = Gpa(table + (linear >> 12 & 0x1ff) * 8);
-        ram.write(entry, &(physical | flags | PRESENT | USER | ACCESSED).to_le_bytes())
+        ram.write(
+            entry,
+            &(physical | flags | PRESENT | USER | ACCESSED).to_le_bytes(),
+        )
     };
     for offset in (0..CODE_LEN as u64).step_by(PAGE) {
         page(CODE + offset, CODE_AT + offset, 0)?;
     }
     for offset in (0..DATA_LEN as u64).step_by(PAGE) {
-        page(DATA + offset, DATA_AT + offset, WRITABLE | DIRTY | NO_EXECUTE)?;
+        page(
+            DATA + offset,
+            DATA_AT + offset,
+            WRITABLE | DIRTY | NO_EXECUTE,
+        )?;
     }
     let read_only = DATA_LEN as u64;
     page(DATA + read_only, DATA_AT + read_only, NO_EXECUTE)

@@ -1,8 +1,10 @@
 //! What instructions do: one file per family, each with its `select`.
 
 mod alu;
+mod claims;
 pub(crate) mod register;
 
+pub use claims::claims;
 use iced_x86::{FlowControl, Instruction};
 
 use crate::block::{Op, Source};

@@ -25,6 +25,7 @@ mod mode;
 mod run;
 mod segment;
 mod state;
+mod stepper;
 mod system;
 #[cfg(test)]
 mod testing;
@@ -32,3 +33,5 @@ mod trap;
 mod vcpu;
 
 pub use engine::{Config, MOST_CPUS, SoftEngine};
+pub use exec::claims;
+pub use stepper::Stepper;

@@ -23,7 +23,7 @@ pub(crate) struct SoftVcpu {
 }
 
 /// No machine: before the first run there is none.
-struct NoIo;
+pub(crate) struct NoIo;
 
 impl Io for NoIo {
     fn read(&self, _: Space, _: u64, data: &mut [u8]) {

@@ -32,8 +32,12 @@ impl Case {
 
     /// The decoded instruction.
     pub fn instruction(&self) -> Instruction {
-        let mut decoder =
-            Decoder::with_ip(self.bits.number(), self.bytes(), self.registers.rip, DecoderOptions::NONE);
+        let mut decoder = Decoder::with_ip(
+            self.bits.number(),
+            self.bytes(),
+            self.registers.rip,
+            DecoderOptions::NONE,
+        );
         decoder.decode()
     }
 
@@ -45,8 +49,10 @@ impl Case {
             gpr[5] = target(random);
         }
         let implied = (0..instruction.op_count()).any(|operand| {
-            !matches!(instruction.op_kind(operand), OpKind::Register | OpKind::Memory)
-                && instruction.op_kind(operand) >= OpKind::MemorySegSI
+            !matches!(
+                instruction.op_kind(operand),
+                OpKind::Register | OpKind::Memory
+            ) && instruction.op_kind(operand) >= OpKind::MemorySegSI
                 && instruction.op_kind(operand) <= OpKind::MemoryESRDI
         });
         if implied {
@@ -59,7 +65,9 @@ impl Case {
         if instruction.mnemonic() == Mnemonic::Xlatb {
             gpr[3] = target(random);
         }
-        if !(0..instruction.op_count()).any(|operand| instruction.op_kind(operand) == OpKind::Memory) {
+        if !(0..instruction.op_count())
+            .any(|operand| instruction.op_kind(operand) == OpKind::Memory)
+        {
             return Some(());
         }
         if is_bit_string(instruction) && !random.one_in(8) {
@@ -86,7 +94,11 @@ impl Case {
             // base * (scale + 1)
             gpr[base.number()] = target.wrapping_sub(displacement) / (scale + 1);
         } else if is_pointer(base) {
-            let offset = if is_pointer(index) { gpr[index.number()].wrapping_mul(scale) } else { 0 };
+            let offset = if is_pointer(index) {
+                gpr[index.number()].wrapping_mul(scale)
+            } else {
+                0
+            };
             gpr[base.number()] = target.wrapping_sub(offset).wrapping_sub(displacement);
         } else {
             gpr[index.number()] = target.wrapping_sub(displacement) / scale;
@@ -101,14 +113,24 @@ impl Case {
 
     /// An address without registers: writes the displacement into the code.
     fn patch_displacement(&mut self, instruction: &Instruction, target: u64) -> Option<()> {
-        let mut decoder =
-            Decoder::with_ip(self.bits.number(), &self.code[..usize::from(self.len)], self.registers.rip, DecoderOptions::NONE);
+        let mut decoder = Decoder::with_ip(
+            self.bits.number(),
+            &self.code[..usize::from(self.len)],
+            self.registers.rip,
+            DecoderOptions::NONE,
+        );
         let again = decoder.decode();
         let offsets = decoder.get_constant_offsets(&again);
         let start = offsets.displacement_offset();
-        let value = if instruction.memory_base().is_ip() { target.wrapping_sub(again.next_ip()) } else { target };
+        let value = if instruction.memory_base().is_ip() {
+            target.wrapping_sub(again.next_ip())
+        } else {
+            target
+        };
         let size = offsets.displacement_size();
-        self.code.get_mut(start..start + size)?.copy_from_slice(&value.to_le_bytes()[..size]);
+        self.code
+            .get_mut(start..start + size)?
+            .copy_from_slice(&value.to_le_bytes()[..size]);
         (size > 0).then_some(())
     }
 
@@ -119,12 +141,19 @@ impl Case {
         }
         let wide = matches!(
             instruction.mnemonic(),
-            Mnemonic::Vgatherqpd | Mnemonic::Vgatherqps | Mnemonic::Vpgatherqd | Mnemonic::Vpgatherqq
+            Mnemonic::Vgatherqpd
+                | Mnemonic::Vgatherqps
+                | Mnemonic::Vpgatherqd
+                | Mnemonic::Vpgatherqq
         );
         let register = instruction.memory_index().number();
         for lane in 0..8 {
             let value = (random.below(256) as i32 - 128) as u32;
-            let at = if lane < 4 { 160 + register * 16 + lane * 4 } else { 576 + register * 16 + (lane - 4) * 4 };
+            let at = if lane < 4 {
+                160 + register * 16 + lane * 4
+            } else {
+                576 + register * 16 + (lane - 4) * 4
+            };
             let value = if wide && lane % 2 == 1 { 0 } else { value };
             self.registers.xsave[at..at + 4].copy_from_slice(&value.to_le_bytes());
         }
@@ -139,8 +168,10 @@ impl Case {
 }
 
 fn is_bit_string(instruction: &Instruction) -> bool {
-    matches!(instruction.mnemonic(), Mnemonic::Bt | Mnemonic::Bts | Mnemonic::Btr | Mnemonic::Btc)
-        && instruction.op1_kind() == OpKind::Register
+    matches!(
+        instruction.mnemonic(),
+        Mnemonic::Bt | Mnemonic::Bts | Mnemonic::Btr | Mnemonic::Btc
+    ) && instruction.op1_kind() == OpKind::Register
 }
 
 /// Where the instruction lies: mostly within a page, now and then across the end of one.
@@ -176,16 +207,32 @@ fn encode(form: &Form, random: &mut Random) -> Option<(Vec<u8>, Instruction)> {
         if random.one_in(16) {
             bytes.push(0x67);
         }
-        let extension = if form.bits == Bits::B64 { random.below(8) as u8 } else { 0 };
-        form.opcode.write(form.bits, if attempt < 5 { extension } else { 0 }, random.below(16) as u8 * u8::from(attempt < 3), &mut bytes);
+        let extension = if form.bits == Bits::B64 {
+            random.below(8) as u8
+        } else {
+            0
+        };
+        form.opcode.write(
+            form.bits,
+            if attempt < 5 { extension } else { 0 },
+            random.below(16) as u8 * u8::from(attempt < 3),
+            &mut bytes,
+        );
         modrm(form, attempt, random, &mut bytes);
         for _ in 0..12 {
-            bytes.push(if random.one_in(3) { random.integer() as u8 } else { random.bits() as u8 });
+            bytes.push(if random.one_in(3) {
+                random.integer() as u8
+            } else {
+                random.bits() as u8
+            });
         }
         let mut decoder = Decoder::new(form.bits.number(), &bytes, DecoderOptions::NONE);
         let instruction = decoder.decode();
         let memory = instruction.op_kinds().any(|kind| kind == OpKind::Memory);
-        if instruction.code() == form.code && memory == form.memory && instruction.code() != Code::INVALID {
+        if instruction.code() == form.code
+            && memory == form.memory
+            && instruction.code() != Code::INVALID
+        {
             bytes.truncate(instruction.len());
             return Some((bytes, instruction));
         }
@@ -195,13 +242,25 @@ fn encode(form: &Form, random: &mut Random) -> Option<(Vec<u8>, Instruction)> {
 
 /// Writes ModRM and SIB. Where there is none, the bytes pass for an immediate, which is as good.
 fn modrm(form: &Form, attempt: usize, random: &mut Random, bytes: &mut Vec<u8>) {
-    let reg = if attempt < 2 { random.below(8) as u8 } else { form.modrm >> 3 & 7 };
+    let reg = if attempt < 2 {
+        random.below(8) as u8
+    } else {
+        form.modrm >> 3 & 7
+    };
     if form.modrm >= 0xc0 {
-        let rm = if attempt < 4 { random.below(8) as u8 } else { form.modrm & 7 };
+        let rm = if attempt < 4 {
+            random.below(8) as u8
+        } else {
+            form.modrm & 7
+        };
         bytes.push(0xc0 | reg << 3 | rm);
         return;
     }
-    let rm = if attempt < 4 { random.below(8) as u8 } else { form.modrm & 7 };
+    let rm = if attempt < 4 {
+        random.below(8) as u8
+    } else {
+        form.modrm & 7
+    };
     let mode = random.below(3) as u8;
     bytes.push(mode << 6 | reg << 3 | rm);
     if rm == 4 {
@@ -238,7 +297,11 @@ fn registers(random: &mut Random) -> Registers {
 }
 
 fn x87(random: &mut Random, area: &mut [u8]) {
-    let control = if random.one_in(4) { 0x40 | random.bits() as u16 & 0xf3f } else { 0x37f | random.bits() as u16 & 0xc00 };
+    let control = if random.one_in(4) {
+        0x40 | random.bits() as u16 & 0xf3f
+    } else {
+        0x37f | random.bits() as u16 & 0xc00
+    };
     let conditions = random.bits() as u16 & 0x4700 | (random.below(8) as u16) << 11;
     let mut status = conditions;
     if random.one_in(4) {
@@ -253,7 +316,11 @@ fn x87(random: &mut Random, area: &mut [u8]) {
     }
     area[0..2].copy_from_slice(&control.to_le_bytes());
     area[2..4].copy_from_slice(&status.to_le_bytes());
-    area[4] = if random.one_in(2) { 0xff } else { random.bits() as u8 };
+    area[4] = if random.one_in(2) {
+        0xff
+    } else {
+        random.bits() as u8
+    };
     for register in 0..8 {
         let at = 32 + register * 16;
         let (significand, exponent) = extended(random);
@@ -281,6 +348,9 @@ fn extended(random: &mut Random) -> (u64, u16) {
     match random.below(4) {
         0 => random.pick(&CORNERS),
         1 => (random.bits(), random.bits() as u16),
-        _ => (random.bits() | 1 << 63, (0x3fff - 40 + random.below(80) as u16) | (random.bits() as u16 & 0x8000)),
+        _ => (
+            random.bits() | 1 << 63,
+            (0x3fff - 40 + random.below(80) as u16) | (random.bits() as u16 & 0x8000),
+        ),
     }
 }
