@@ -1,6 +1,10 @@
 //! The repository's chores: `cargo xtask --help`.
 
+mod bench;
+mod cargo;
+mod fuzz_cpu;
 mod guests;
+mod test;
 
 use clap::{Parser, Subcommand};
 
@@ -14,11 +18,17 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Chore {
+    Bench(bench::Arguments),
+    FuzzCpu(fuzz_cpu::Arguments),
     Guests(guests::Arguments),
+    Test(test::Arguments),
 }
 
 fn main() -> anyhow::Result<()> {
     match Arguments::parse().chore {
+        Chore::Bench(arguments) => bench::run(&arguments),
+        Chore::FuzzCpu(arguments) => fuzz_cpu::run(&arguments),
         Chore::Guests(arguments) => guests::run(&arguments),
+        Chore::Test(arguments) => test::run(&arguments),
     }
 }

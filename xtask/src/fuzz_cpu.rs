@@ -1,0 +1,57 @@
+//! `cargo xtask fuzz-cpu`: the software processor against the host's, for as long as wanted.
+
+use std::path::PathBuf;
+use std::time::{Duration, SystemTime};
+
+use anyhow::bail;
+use oracle::Fuzz;
+
+use crate::cargo;
+
+/// Compares random instructions on the software processor with the same on the host's
+///
+/// Each disagreement's first case is made minimal and written to a file.
+#[derive(clap::Args)]
+pub(crate) struct Arguments {
+    /// How long
+    #[arg(long, default_value_t = 1.0)]
+    minutes: f64,
+    /// Only instructions whose name contains this, in lower case: add, vpshufb, fld
+    #[arg(long, default_value = "")]
+    filter: String,
+    /// Seed of the random numbers; by default the time
+    #[arg(long)]
+    seed: Option<u64>,
+}
+
+pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
+    let now = SystemTime::now()
+        .duration_since(SystemTime::UNIX_EPOCH)
+        .map_or(0, |time| time.as_secs());
+    let seed = arguments.seed.unwrap_or(now);
+    let mut fuzz = Fuzz::new(seed, &arguments.filter)?;
+    println!("seed {seed}, {} instruction forms", fuzz.forms());
+    let report = fuzz.time(Duration::from_secs_f64(arguments.minutes * 60.0))?;
+    println!(
+        "{} cases ({} exceptions) in {:.1} s: {:.0} cases a second",
+        report.cases,
+        report.faults,
+        report.time.as_secs_f64(),
+        report.cases as f64 / report.time.as_secs_f64()
+    );
+    if report.disagreements.is_empty() {
+        println!("no disagreement");
+        return Ok(());
+    }
+    let folder: PathBuf = cargo::root().join("target/fuzz-cpu");
+    std::fs::create_dir_all(&folder)?;
+    for (name, (times, text)) in &report.disagreements {
+        let path = folder.join(format!("{}-{seed}.txt", name.replace(' ', "-")));
+        std::fs::write(&path, text)?;
+        println!("{name}: {times} times, {}\n{text}", path.display());
+    }
+    bail!(
+        "{} instructions disagree with the host's processor",
+        report.disagreements.len()
+    );
+}

@@ -1,0 +1,59 @@
+//! `cargo xtask test`: everything that must hold before a change lands.
+
+use std::process::{Command, Stdio};
+
+use image::{Cache, Known};
+
+use crate::cargo;
+
+/// Checks format, lints and dependencies, fetches the guests, and runs every test
+///
+/// What the host lacks is skipped, and the closing lines say so.
+#[derive(clap::Args)]
+pub(crate) struct Arguments {}
+
+pub(crate) fn run(_: &Arguments) -> anyhow::Result<()> {
+    let mut skipped = Vec::new();
+    cargo::run(&["fmt", "--all", "--check"])?;
+    cargo::run(&[
+        "clippy",
+        "--workspace",
+        "--all-targets",
+        "--release",
+        "--",
+        "--deny",
+        "warnings",
+    ])?;
+    if has_cargo_deny() {
+        cargo::run(&["deny", "--offline", "check", "bans", "licenses", "sources"])?;
+    } else {
+        skipped.push(
+            "dependency rules (deny.toml): `cargo install cargo-deny` brings the checker"
+                .to_owned(),
+        );
+    }
+    let cache = Cache::open()?.with_notice(|line| eprintln!("{line}"));
+    for known in Known::ALL {
+        if let Err(error) = cache.ensure(known) {
+            if known.is_required() {
+                return Err(error.into());
+            }
+            skipped.push(format!("tests of the guest {}: {error}", known.name()));
+        }
+    }
+    cargo::run(&["test", "--workspace", "--release", "--no-fail-fast"])?;
+    for what in &skipped {
+        println!("SKIPPED {what}");
+    }
+    println!("All tests passed, {} skipped.", skipped.len());
+    Ok(())
+}
+
+fn has_cargo_deny() -> bool {
+    let status = Command::new("cargo-deny")
+        .arg("--version")
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .status();
+    status.is_ok_and(|status| status.success())
+}
