@@ -77,9 +77,9 @@ fn check(cache: &Cache, known: Known) -> Row {
         Ok(None) => present(&guest, ""),
         Ok(Some(path)) => {
             let text = format!(
-                "damaged: {} is not what was fetched; remove {}",
+                "damaged: {} is not what was fetched: fetch it again by `cargo xtask guests {}`",
                 path.display(),
-                cache.root().display()
+                known.name()
             );
             Row { text, is_bad: true }
         }

@@ -6,6 +6,8 @@ mod fuzz_cpu;
 mod guests;
 mod test;
 
+use std::process::ExitCode;
+
 use clap::{Parser, Subcommand};
 
 /// The repository's chores.
@@ -24,11 +26,18 @@ enum Chore {
     Test(test::Arguments),
 }
 
-fn main() -> anyhow::Result<()> {
-    match Arguments::parse().chore {
+fn main() -> ExitCode {
+    let result = match Arguments::parse().chore {
         Chore::Bench(arguments) => bench::run(&arguments),
         Chore::FuzzCpu(arguments) => fuzz_cpu::run(&arguments),
         Chore::Guests(arguments) => guests::run(&arguments),
         Chore::Test(arguments) => test::run(&arguments),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("{error:#}");
+            ExitCode::FAILURE
+        }
     }
 }

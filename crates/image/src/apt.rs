@@ -33,6 +33,8 @@ pub(crate) struct Apt {
     architecture: Architecture,
     /// Why the index could not be brought up to date, where it could not.
     stale: Option<String>,
+    /// Whether that was told.
+    warned: bool,
     /// Whether this process has tried to bring it up to date.
     updated: bool,
 }
@@ -55,6 +57,7 @@ impl Apt {
             architecture,
             stale: None,
             updated: false,
+            warned: false,
         };
         let host = Host::read()?;
         let sources = source::derive(&host_sources(&host), release.codename())
@@ -81,13 +84,24 @@ impl Apt {
     }
 
     /// The newest version of `name`, or of the kernel package that the meta-package `name` stands for.
-    pub(crate) fn candidate(&self, name: &str) -> Result<Package, Error> {
+    pub(crate) fn candidate(
+        &mut self,
+        name: &str,
+        notice: &dyn Fn(&str),
+    ) -> Result<Package, Error> {
         let mut package = self.show(name)?;
         for _ in 0..HOPS {
             match package.kernel() {
                 Some(kernel) => package = self.show(kernel)?,
                 None => break,
             }
+        }
+        if let (Some(detail), false) = (&self.stale, self.warned) {
+            let release = self.release.codename();
+            notice(&format!(
+                "using an index of Debian {release} that is old or has gaps: {detail}"
+            ));
+            self.warned = true;
         }
         Ok(package)
     }
@@ -102,7 +116,7 @@ impl Apt {
         folder: &Path,
         notice: &dyn Fn(&str),
     ) -> Result<(Package, PathBuf), Error> {
-        let package = self.candidate(name)?;
+        let package = self.candidate(name, notice)?;
         notice(&format!(
             "fetching {} {} ({})",
             package.name,
@@ -112,7 +126,7 @@ impl Apt {
         match self.download(&package, folder) {
             Err(Error::Download { .. }) if !self.updated => {
                 self.update(notice)?;
-                let package = self.candidate(name)?;
+                let package = self.candidate(name, notice)?;
                 let deb = self.download(&package, folder)?;
                 Ok((package, deb))
             }
@@ -187,10 +201,7 @@ impl Apt {
             let stamp = self.stamp();
             return fs::write(&stamp, "").map_err(Error::file("write", &stamp));
         }
-        notice(&format!(
-            "the index of Debian {release} could not be brought up to date: {}",
-            answer.complaint
-        ));
+        self.warned = false;
         self.stale = Some(answer.complaint);
         Ok(())
     }

@@ -104,20 +104,21 @@ impl Cache {
         self.find(known).map_or_else(|| self.fetch(known), Ok)
     }
 
-    /// The newest version of the guest that Debian has, fetched unless it is in the cache.
+    /// The newest version of the guest that Debian has, fetched unless it is in the cache undamaged.
     ///
     /// # Errors
     /// Where the newest version cannot be found out or fetched; an older one may still be in the cache.
     pub fn refresh(&self, known: Known) -> Result<Guest, Error> {
         let _lock = self.lock()?;
         let recipe = known.recipe();
-        let newest = self.with_apt(&recipe, |apt| apt.candidate(recipe.package))?;
-        match self.find(known) {
-            Some(guest) if guest.package == newest.name && guest.version == newest.version => {
-                Ok(guest)
+        let newest = self.with_apt(&recipe, |apt| apt.candidate(recipe.package, &*self.notice))?;
+        if let Some(guest) = self.find(known) {
+            let is_newest = guest.package == newest.name && guest.version == newest.version;
+            if is_newest && self.damage(known)?.is_none() {
+                return Ok(guest);
             }
-            _ => self.fetch(known),
         }
+        self.fetch(known)
     }
 
     /// The first file of a cached guest whose SHA-256 is not the manifest's; None if all are well.
