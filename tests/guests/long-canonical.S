@@ -23,12 +23,13 @@ main:
     mov qword ptr [TSS+0x24], IST_STACK
     GATE64 12, vectors64+12*8, 0x8e, 1
     EXPECT64 1f
-    mov rsp, rbp
+    lea rsp, [rbp+8]
 push_there:
     push rax
     FAIL64
 1:  TRAPPED64 12, 0, push_there
-    EQ64 [TRAP_SP], rbp
+    lea rax, [rbp+8]
+    EQ64 [TRAP_SP], rax
     EXPECT64 1f
     mov rsp, rbp
 pop_there:
