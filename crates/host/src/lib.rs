@@ -6,6 +6,8 @@ pub mod barrier;
 pub mod clock;
 pub mod futex;
 pub mod mapping;
+pub mod signal;
+pub mod terminal;
 pub mod thread;
 
 pub use mapping::{Mapping, MemFile};

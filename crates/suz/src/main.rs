@@ -1,1 +1,7 @@
-fn main() {}
+//! Suzerain: virtual machines on any Linux host.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    suz::main()
+}

@@ -1,0 +1,125 @@
+//! The command line.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use machine::Size;
+use machine::spec::EngineKind;
+
+/// Runs unmodified operating systems as virtual machines, with and without hardware virtualization
+#[derive(Debug, Parser)]
+#[command(name = "suz", version, arg_required_else_help = true, after_long_help = AFTER)]
+pub struct Cli {
+    /// What to do
+    #[command(subcommand)]
+    pub command: Command,
+    /// What the monitor itself logs to standard error: error, warn, info, debug, trace, or a filter such as
+    /// soft=debug
+    ///
+    /// Without the option the variable SUZ_LOG says it.
+    #[arg(long, global = true, value_name = "FILTER")]
+    pub log: Option<String>,
+}
+
+const AFTER: &str = "\
+Start with `suz run`: it fetches Debian's kernel and a small user space, and ends in a shell.";
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Run a virtual machine whose serial console is this terminal
+    ///
+    /// Without --kernel a demonstration guest is started: Debian's kernel with a small user space, to a shell
+    /// prompt. Its parts are fetched from Debian's packages once.
+    ///
+    /// On a terminal every key goes to the guest, Ctrl-C included; Ctrl-] leaves and ends the machine. When
+    /// standard input is a pipe or a file, its bytes are the guest's input, and the guest runs on when it ends.
+    #[command(after_long_help = RUN_AFTER)]
+    Run(Run),
+}
+
+const RUN_AFTER: &str = "\
+Exit status:
+  0      the guest powered off or rebooted, or was left by Ctrl-]
+  2      the command line, a file, or this host does not allow it
+  70     the guest died (a triple fault) or could not go on; a line says why and where
+  odd    with --debug-exit: V*2+1 for the value V that the guest wrote to port 0xf4
+  128+N  ended by signal N; 141 when nobody takes the guest's output any more
+
+Examples:
+  suz run
+  suz run --kernel vmlinuz --initrd initrd.img --append 'console=ttyS0' --cpus 2 --memory 1G
+  suz run --kernel xen --initrd 'vmlinuz console=hvc0,initrd.img' --append 'placeholder com1=115200'";
+
+/// Options of `suz run`.
+#[derive(Debug, Args)]
+pub struct Run {
+    /// The kernel to start: a Linux bzImage, an ELF file with a PVH entry, or a Multiboot kernel
+    #[arg(long, value_name = "FILE")]
+    pub kernel: Option<PathBuf>,
+    /// The initial RAM disk; for a Multiboot kernel its modules, 'FILE ARGUMENTS,FILE ARGUMENTS'
+    ///
+    /// In a list of modules a comma that belongs to the text is doubled.
+    #[arg(long, value_name = "FILE", requires = "kernel")]
+    pub initrd: Option<PathBuf>,
+    /// The kernel's command line; without --kernel it is added to the demonstration guest's
+    #[arg(long, value_name = "TEXT")]
+    pub append: Option<String>,
+    /// Processors, 1 to 64
+    #[arg(long, value_name = "N", default_value_t = machine::spec::DEFAULT_CPUS)]
+    pub cpus: u32,
+    /// Memory in whole mebibytes, such as 512M or 2G; at most 64G
+    #[arg(long, value_name = "SIZE", default_value_t = Size(machine::spec::DEFAULT_MEMORY))]
+    pub memory: Size,
+    /// What executes the guest
+    #[arg(long, value_name = "ENGINE", default_value = "auto")]
+    pub engine: Engine,
+    /// Put the debug-exit device at port 0xf4, by which kernels under test end with a status
+    #[arg(long)]
+    pub debug_exit: bool,
+    /// When the machine has ended, print figures about its run
+    #[arg(long)]
+    pub stats: bool,
+}
+
+/// What executes the guest.
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub enum Engine {
+    /// The best that this host offers
+    Auto,
+    /// The software CPU: works everywhere
+    Soft,
+    /// Hardware virtualization by /dev/kvm
+    Kvm,
+}
+
+impl From<Engine> for EngineKind {
+    fn from(engine: Engine) -> Self {
+        match engine {
+            Engine::Auto => Self::Auto,
+            Engine::Soft => Self::Soft,
+            Engine::Kvm => Self::Kvm,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_definitions_are_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn an_initrd_needs_a_kernel() {
+        let parse = |line: &str| Cli::try_parse_from(line.split(' '));
+        assert!(parse("suz run --initrd i").is_err());
+        assert!(parse("suz run --kernel k --initrd i").is_ok());
+        assert!(parse("suz run --memory 1.5G").is_err());
+        assert!(parse("suz run --cpus two").is_err());
+    }
+}

@@ -1,0 +1,177 @@
+//! `suz run`: a machine whose serial console is this terminal.
+//!
+//! The machine, the console and the signals live on threads of their own and report to the main thread, which
+//! alone decides when it is over, and restores the terminal on every way out.
+
+mod console;
+mod statistics;
+
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::thread;
+use std::time::Duration;
+
+use anyhow::Context;
+use host::signal::{self, Blocked, number};
+use machine::spec::Boot;
+use machine::{Handle, Machine, Outcome, Spec};
+
+use crate::Status;
+use crate::cli;
+use console::Terminal;
+use statistics::Statistics;
+
+/// How long the end waits for processors, and for output to be written.
+const PATIENCE: Duration = Duration::from_secs(2);
+
+/// What the main thread is told.
+enum Notice {
+    /// The machine ended.
+    Ended(Outcome),
+    /// A signal arrived.
+    Signal(i32),
+    /// The escape key was pressed.
+    Escape,
+    /// Nobody takes the guest's output any more.
+    OutputClosed,
+}
+
+/// How the run ended: the status, and a line where one is due.
+struct End {
+    status: Status,
+    line: Option<String>,
+}
+
+pub(crate) fn run(arguments: &cli::Run) -> anyhow::Result<Status> {
+    let spec = spec(arguments)?;
+    let signals = Blocked::new(&[
+        number::SIGINT,
+        number::SIGTERM,
+        number::SIGHUP,
+        number::SIGQUIT,
+        number::SIGTSTP,
+    ])
+    .context("blocking signals")?;
+    let (console, device) = backend::Console::new();
+    let machine = Machine::build(&spec, Box::new(device))?;
+    tracing::info!(engine = machine.engine().describe(), "starting");
+
+    let (sender, notices) = channel();
+    let terminal = Terminal::connect(&console, machine.handle(), sender.clone())?;
+    watch(machine.handle(), signals, &sender)?;
+    let statistics = arguments.stats.then(Statistics::start);
+    machine.handle().resume();
+    let end = supervise(&notices, &machine.handle(), &terminal);
+
+    machine.handle().stop();
+    let quiet = machine.handle().wait_quiet(PATIENCE);
+    console.flush(PATIENCE);
+    drop(terminal);
+    if let Some(line) = end.line {
+        crate::say(&line);
+    }
+    if let Some(statistics) = statistics {
+        crate::say(&statistics.report(&machine));
+    }
+    if !quiet {
+        // A processor that does not stop holds nothing up: the process ends with it.
+        tracing::warn!("a processor did not stop in time");
+        std::mem::forget(machine);
+    }
+    Ok(end.status)
+}
+
+/// The machine that the command line asks for.
+fn spec(arguments: &cli::Run) -> anyhow::Result<Spec> {
+    let append = arguments.append.clone().unwrap_or_default();
+    let boot = match &arguments.kernel {
+        Some(kernel) => Boot {
+            kernel: kernel.clone(),
+            initrd: arguments.initrd.clone(),
+            append,
+        },
+        None => demonstration(&append)?,
+    };
+    let mut spec = Spec::new(boot);
+    spec.cpus = arguments.cpus;
+    spec.memory = arguments.memory.0;
+    spec.engine = arguments.engine.into();
+    spec.debug_exit = arguments.debug_exit;
+    Ok(spec)
+}
+
+/// The guest for those who just want to see one.
+fn demonstration(append: &str) -> anyhow::Result<Boot> {
+    let cache = image::Cache::open()?.with_notice(|line| crate::say(line));
+    let guest = cache.demonstration()?;
+    let append = format!("{} {append}", guest.command_line)
+        .trim_end()
+        .to_owned();
+    Ok(Boot {
+        kernel: guest.kernel,
+        initrd: Some(guest.initrd),
+        append,
+    })
+}
+
+/// Starts the threads that wait for the machine's end and for signals.
+fn watch(machine: Handle, signals: Blocked, sender: &Sender<Notice>) -> anyhow::Result<()> {
+    let ended = sender.clone();
+    let waiter = thread::Builder::new().name("end".into());
+    // Nobody listens any more once the main thread is on its way out.
+    waiter.spawn(move || drop(ended.send(Notice::Ended(machine.wait()))))?;
+    let sender = sender.clone();
+    let waiter = thread::Builder::new().name("signals".into());
+    waiter.spawn(move || {
+        while let Ok(signal) = signals.wait() {
+            if sender.send(Notice::Signal(signal)).is_err() {
+                return;
+            }
+        }
+    })?;
+    Ok(())
+}
+
+/// Waits until it is over.
+fn supervise(notices: &Receiver<Notice>, machine: &Handle, terminal: &Terminal) -> End {
+    let end = |status, line: &str| End {
+        status,
+        line: Some(line.to_owned()),
+    };
+    loop {
+        match notices.recv() {
+            Ok(Notice::Ended(outcome)) => return ended(&outcome),
+            Ok(Notice::Signal(number::SIGTSTP)) => suspend(machine, terminal),
+            Ok(Notice::Signal(signal)) => {
+                let line = format!("ended by {}", signal::name(signal));
+                return end(Status::signal(signal), &line);
+            }
+            Ok(Notice::Escape) => return end(Status::DONE, "left the guest"),
+            Ok(Notice::OutputClosed) => {
+                let status = Status::signal(number::SIGPIPE);
+                return end(status, "nobody takes the guest's output any more");
+            }
+            Err(_) => return end(Status::DIED, "the monitor's own threads ended"),
+        }
+    }
+}
+
+/// The machine ended by itself.
+fn ended(outcome: &Outcome) -> End {
+    let line = match outcome {
+        Outcome::Shutdown { .. } | Outcome::Failed { .. } => Some(outcome.to_string()),
+        _ => None,
+    };
+    End {
+        status: Status::of(outcome),
+        line,
+    }
+}
+
+/// Stops this process as the terminal's suspend key would; the guest's time stands still until it continues.
+fn suspend(machine: &Handle, terminal: &Terminal) {
+    machine.pause();
+    terminal.release();
+    signal::raise(number::SIGSTOP);
+    terminal.take();
+    machine.resume();
+}

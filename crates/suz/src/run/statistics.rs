@@ -1,0 +1,37 @@
+//! Figures about a run, for `--stats`.
+
+use std::fmt::Write;
+use std::time::Instant;
+
+use machine::Machine;
+
+/// What is measured from the start on.
+pub(super) struct Statistics {
+    started: Instant,
+}
+
+impl Statistics {
+    pub(super) fn start() -> Self {
+        Self {
+            started: Instant::now(),
+        }
+    }
+
+    /// One figure a line: value and name.
+    pub(super) fn report(&self, machine: &Machine) -> String {
+        let mut text = String::from("statistics\n");
+        let mut line = |value: &dyn std::fmt::Display, name: &str| {
+            // Writing to a string does not fail.
+            let _ = writeln!(text, "{value:>16}  {name}");
+        };
+        let seconds = format!("{:.3}", self.started.elapsed().as_secs_f64());
+        line(&seconds, "seconds of running");
+        if let Ok(bytes) = machine.ram().resident() {
+            line(&(bytes >> 10), "KiB of guest memory touched");
+        }
+        for (name, value) in machine.engine().statistics() {
+            line(&value, name);
+        }
+        text.trim_end().to_owned()
+    }
+}
