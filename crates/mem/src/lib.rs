@@ -9,11 +9,13 @@
 //! writes are logged take a slow path. See [`PageFlags`] for why this order is enough.
 
 mod address;
+mod atomic;
 mod page_flags;
 mod ram;
 mod word;
 
 pub use address::{Gpa, Gva, Offset, PAGE_MASK, PAGE_SHIFT, PAGE_SIZE};
+pub use atomic::split_lock;
 pub use page_flags::PageFlags;
 pub use ram::{Error, GuestRam, Range};
 pub use word::Word;

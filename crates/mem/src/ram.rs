@@ -195,8 +195,8 @@ impl GuestRam {
         !from.is_empty() && self.flags.written(at, from.len() as u64)
     }
 
-    /// Copies bytes within the RAM file, ascending; the ranges may overlap only with `to` before `from`.
-    /// Returns true when a page written holds decoded code.
+    /// Copies bytes within the RAM file one after the other, ascending, as `rep movsb` does: where `to` lies
+    /// within the source, bytes repeat. Returns true when a page written holds decoded code.
     pub fn copy_within(&self, from: Offset, to: Offset, len: u64) -> bool {
         let (source, target) = (self.pointer(from, len), self.pointer(to, len));
         // SAFETY: both in bounds; a byte-wise ascending copy is what the contract describes.

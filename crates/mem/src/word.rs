@@ -8,11 +8,13 @@ mod sealed {
 }
 
 /// An unsigned integer of 8 to 64 bits, accessed in guest memory by a single instruction.
-pub trait Word: sealed::Sealed + Copy + Send + Sync + 'static {
+pub trait Word: sealed::Sealed + Copy + PartialEq + Send + Sync + 'static {
     /// Width in bytes.
     const BYTES: u64;
     /// Zero-extended.
     fn to_u64(self) -> u64;
+    /// Sign-extended.
+    fn to_i64(self) -> i64;
     /// The low bits.
     fn from_u64(value: u64) -> Self;
     /// Loads at any alignment.
@@ -27,10 +29,28 @@ pub trait Word: sealed::Sealed + Copy + Send + Sync + 'static {
     /// `BYTES` bytes at `at` must be mapped writable and belong to guest RAM.
     #[doc(hidden)]
     unsafe fn store(at: *mut u8, value: Self);
+    /// Stores `new` and returns what was there, in one locked operation.
+    ///
+    /// # Safety
+    /// As for [`Word::store`]; the bytes should lie in one cache line, or hosts may punish the split lock.
+    #[doc(hidden)]
+    unsafe fn exchange(at: *mut u8, new: Self) -> Self;
+    /// Stores `new` where `old` is, in one locked operation; returns what was there.
+    ///
+    /// # Safety
+    /// As for [`Word::exchange`].
+    #[doc(hidden)]
+    unsafe fn compare_exchange(at: *mut u8, old: Self, new: Self) -> Self;
+    /// Stores `value` to `count` consecutive places, ascending.
+    ///
+    /// # Safety
+    /// `count * BYTES` bytes at `at` must be mapped writable and belong to guest RAM.
+    #[doc(hidden)]
+    unsafe fn fill(at: *mut u8, value: Self, count: usize);
 }
 
 macro_rules! word {
-    ($t:ty, $class:ident, $load:literal, $store:literal) => {
+    ($t:ty, $signed:ty, $class:ident, $m:literal, $ptr:literal, $a:tt, $stos:literal) => {
         impl sealed::Sealed for $t {}
         impl Word for $t {
             const BYTES: u64 = size_of::<$t>() as u64;
@@ -38,6 +58,11 @@ macro_rules! word {
             #[inline(always)]
             fn to_u64(self) -> u64 {
                 u64::from(self)
+            }
+
+            #[inline(always)]
+            fn to_i64(self) -> i64 {
+                i64::from(self as $signed)
             }
 
             #[inline(always)]
@@ -50,7 +75,8 @@ macro_rules! word {
                 let value: $t;
                 // SAFETY: the caller promises that the bytes are mapped; x86 allows any alignment.
                 unsafe {
-                    asm!($load, at = in(reg) at, value = out($class) value,
+                    asm!(concat!("mov {value", $m, "}, ", $ptr, " ptr [{at}]"),
+                         at = in(reg) at, value = out($class) value,
                          options(nostack, preserves_flags, readonly));
                 }
                 value
@@ -60,7 +86,42 @@ macro_rules! word {
             unsafe fn store(at: *mut u8, value: Self) {
                 // SAFETY: as above, for a store.
                 unsafe {
-                    asm!($store, at = in(reg) at, value = in($class) value,
+                    asm!(concat!("mov ", $ptr, " ptr [{at}], {value", $m, "}"),
+                         at = in(reg) at, value = in($class) value,
+                         options(nostack, preserves_flags));
+                }
+            }
+
+            #[inline(always)]
+            unsafe fn exchange(at: *mut u8, new: Self) -> Self {
+                let old: $t;
+                // SAFETY: as above.
+                unsafe {
+                    asm!(concat!("xchg ", $ptr, " ptr [{at}], {value", $m, "}"),
+                         at = in(reg) at, value = inout($class) new => old,
+                         options(nostack, preserves_flags));
+                }
+                old
+            }
+
+            #[inline(always)]
+            unsafe fn compare_exchange(at: *mut u8, old: Self, new: Self) -> Self {
+                let found: $t;
+                // SAFETY: as above.
+                unsafe {
+                    asm!(concat!("lock cmpxchg ", $ptr, " ptr [{at}], {value", $m, "}"),
+                         at = in(reg) at, value = in($class) new, inout($a) old => found,
+                         options(nostack));
+                }
+                found
+            }
+
+            #[inline(always)]
+            unsafe fn fill(at: *mut u8, value: Self, count: usize) {
+                // SAFETY: as for a store; DF is clear by the ABI.
+                unsafe {
+                    asm!(concat!("rep ", $stos), in($a) value,
+                         inout("rcx") count => _, inout("rdi") at => _,
                          options(nostack, preserves_flags));
                 }
             }
@@ -68,27 +129,7 @@ macro_rules! word {
     };
 }
 
-word!(
-    u8,
-    reg_byte,
-    "mov {value}, byte ptr [{at}]",
-    "mov byte ptr [{at}], {value}"
-);
-word!(
-    u16,
-    reg,
-    "mov {value:x}, word ptr [{at}]",
-    "mov word ptr [{at}], {value:x}"
-);
-word!(
-    u32,
-    reg,
-    "mov {value:e}, dword ptr [{at}]",
-    "mov dword ptr [{at}], {value:e}"
-);
-word!(
-    u64,
-    reg,
-    "mov {value}, qword ptr [{at}]",
-    "mov qword ptr [{at}], {value}"
-);
+word!(u8, i8, reg_byte, "", "byte", "al", "stosb");
+word!(u16, i16, reg, ":x", "word", "ax", "stosw");
+word!(u32, i32, reg, ":e", "dword", "eax", "stosd");
+word!(u64, i64, reg, "", "qword", "rax", "stosq");

@@ -1,8 +1,19 @@
 //! What instructions do: one file per family, each with its `select`.
 
 mod alu;
+mod atomic;
+mod bcd;
+mod bit;
+mod branch;
 mod claims;
+mod flag;
+mod form;
+mod mov;
+mod muldiv;
 pub(crate) mod register;
+mod shift;
+mod stack;
+mod string;
 
 pub use claims::claims;
 use iced_x86::{FlowControl, Instruction};
@@ -13,7 +24,19 @@ use crate::trap::{R, UD};
 
 /// The op for a decoded instruction: the first family that knows it; #UD for what nobody knows or CPUID lacks.
 pub(crate) fn select(instruction: &Instruction, source: Source) -> Op {
-    let families = [alu::select];
+    let families = [
+        alu::select,
+        mov::select,
+        branch::select,
+        stack::select,
+        shift::select,
+        muldiv::select,
+        bit::select,
+        flag::select,
+        string::select,
+        atomic::select,
+        bcd::select,
+    ];
     families
         .iter()
         .find_map(|family| family(instruction, source))

@@ -1,44 +1,203 @@
 //! ADD, OR, ADC, SBB, AND, SUB, XOR, CMP, TEST, INC, DEC, NEG, NOT.
 
 use dbt::alu::Alu;
-use iced_x86::{Code, Instruction};
+use iced_x86::{Instruction, Mnemonic};
 
-use crate::block::{Op, Source};
+use crate::block::{Handler, Op, Source};
 use crate::cpu::Cpu;
+use crate::exec::form::{Form, by_width, width};
 use crate::exec::register::Operand;
 use crate::trap::R;
 
-pub(super) fn select(instruction: &Instruction, source: Source) -> Option<Op> {
-    let handler = match instruction.code() {
-        Code::Add_r64_rm64 if instruction.op1_kind() == iced_x86::OpKind::Register => add_rr::<u64>,
-        Code::Add_r64_rm64 => add_rm::<u64>,
-        Code::Add_rm64_r64 if instruction.op0_kind() == iced_x86::OpKind::Memory => add_mr::<u64>,
-        _ => return None,
+/// An operation on two operands.
+trait Binary {
+    /// The first operand receives the result.
+    const WRITES: bool;
+    fn run<T: Alu>(a: T, b: T, cc: u64) -> (T, u64);
+}
+
+/// An operation on one operand.
+trait Unary {
+    fn run<T: Alu>(a: T, cc: u64) -> (T, u64);
+}
+
+macro_rules! binary {
+    ($($name:ident, $writes:literal, |$a:ident, $b:ident, $cc:ident| $result:expr;)*) => {
+        $(struct $name;
+        impl Binary for $name {
+            const WRITES: bool = $writes;
+            #[inline(always)]
+            fn run<T: Alu>($a: T, $b: T, $cc: u64) -> (T, u64) {
+                $result
+            }
+        })*
     };
+}
+
+macro_rules! unary {
+    ($($name:ident, |$a:ident, $cc:ident| $result:expr;)*) => {
+        $(struct $name;
+        impl Unary for $name {
+            #[inline(always)]
+            fn run<T: Alu>($a: T, $cc: u64) -> (T, u64) {
+                $result
+            }
+        })*
+    };
+}
+
+binary! {
+    Add, true, |a, b, _cc| T::add(a, b);
+    Or, true, |a, b, _cc| T::or(a, b);
+    Adc, true, |a, b, cc| T::adc(a, b, cc);
+    Sbb, true, |a, b, cc| T::sbb(a, b, cc);
+    And, true, |a, b, _cc| T::and(a, b);
+    Sub, true, |a, b, _cc| T::sub(a, b);
+    Xor, true, |a, b, _cc| T::xor(a, b);
+    Cmp, false, |a, b, _cc| T::sub(a, b);
+    Test, false, |a, b, _cc| T::and(a, b);
+}
+
+unary! {
+    Inc, |a, cc| T::inc(a, cc);
+    Dec, |a, cc| T::dec(a, cc);
+    Neg, |a, _cc| T::neg(a);
+    Not, |a, cc| (T::not(a), cc);
+}
+
+pub(super) fn select(instruction: &Instruction, source: Source) -> Option<Op> {
+    let handler = match instruction.mnemonic() {
+        Mnemonic::Add => binary::<Add>(instruction),
+        Mnemonic::Or => binary::<Or>(instruction),
+        Mnemonic::Adc => binary::<Adc>(instruction),
+        Mnemonic::Sbb => binary::<Sbb>(instruction),
+        Mnemonic::And => binary::<And>(instruction),
+        Mnemonic::Sub => binary::<Sub>(instruction),
+        Mnemonic::Xor => binary::<Xor>(instruction),
+        Mnemonic::Cmp => binary::<Cmp>(instruction),
+        Mnemonic::Test => binary::<Test>(instruction),
+        Mnemonic::Inc => unary::<Inc>(instruction),
+        Mnemonic::Dec => unary::<Dec>(instruction),
+        Mnemonic::Neg => unary::<Neg>(instruction),
+        Mnemonic::Not => unary::<Not>(instruction),
+        _ => None,
+    }?;
     Some(Op::new(instruction, source, handler))
 }
 
-fn add_rr<T: Alu + Operand>(cpu: &mut Cpu, op: &Op) -> R {
-    let (result, cc) = T::add(cpu.reg::<T>(op.reg[0]), cpu.reg::<T>(op.reg[1]));
-    cpu.set_reg(op.reg[0], result);
-    cpu.ctx.cc = cc;
+fn binary<O: Binary>(instruction: &Instruction) -> Option<Handler> {
+    let width = width(instruction, 0);
+    let locked = instruction.has_lock_prefix();
+    match Form::of(instruction)? {
+        Form::Rr => by_width!(width, T => rr::<T, O>),
+        Form::Rm => by_width!(width, T => rm::<T, O>),
+        Form::Ri => by_width!(width, T => ri::<T, O>),
+        Form::Mr if locked => by_width!(width, T => locked_mr::<T, O>),
+        Form::Mi if locked => by_width!(width, T => locked_mi::<T, O>),
+        Form::Mr => by_width!(width, T => mr::<T, O>),
+        Form::Mi => by_width!(width, T => mi::<T, O>),
+        Form::R | Form::M => None,
+    }
+}
+
+fn unary<O: Unary>(instruction: &Instruction) -> Option<Handler> {
+    let width = width(instruction, 0);
+    match Form::of(instruction)? {
+        Form::R => by_width!(width, T => r::<T, O>),
+        Form::M if instruction.has_lock_prefix() => by_width!(width, T => locked_m::<T, O>),
+        Form::M => by_width!(width, T => m::<T, O>),
+        _ => None,
+    }
+}
+
+fn rr<T: Alu + Operand, O: Binary>(cpu: &mut Cpu, op: &Op) -> R {
+    let b = cpu.reg::<T>(op.reg[1]);
+    into_register::<T, O>(cpu, op, b);
     Ok(())
 }
 
-fn add_rm<T: Alu + Operand>(cpu: &mut Cpu, op: &Op) -> R {
+fn ri<T: Alu + Operand, O: Binary>(cpu: &mut Cpu, op: &Op) -> R {
+    into_register::<T, O>(cpu, op, T::from_u64(op.imm));
+    Ok(())
+}
+
+fn rm<T: Alu + Operand, O: Binary>(cpu: &mut Cpu, op: &Op) -> R {
     let linear = cpu.linear_read(op, T::BYTES)?;
     let b = cpu.load::<T>(linear)?;
-    let (result, cc) = T::add(cpu.reg::<T>(op.reg[0]), b);
-    cpu.set_reg(op.reg[0], result);
-    cpu.ctx.cc = cc;
+    into_register::<T, O>(cpu, op, b);
     Ok(())
 }
 
-fn add_mr<T: Alu + Operand>(cpu: &mut Cpu, op: &Op) -> R {
+fn mr<T: Alu + Operand, O: Binary>(cpu: &mut Cpu, op: &Op) -> R {
+    let b = cpu.reg::<T>(op.reg[0]);
+    into_memory::<T, O>(cpu, op, b)
+}
+
+fn mi<T: Alu + Operand, O: Binary>(cpu: &mut Cpu, op: &Op) -> R {
+    into_memory::<T, O>(cpu, op, T::from_u64(op.imm))
+}
+
+fn locked_mr<T: Alu + Operand, O: Binary>(cpu: &mut Cpu, op: &Op) -> R {
+    let b = cpu.reg::<T>(op.reg[0]);
+    locked_into_memory::<T, O>(cpu, op, b)
+}
+
+fn locked_mi<T: Alu + Operand, O: Binary>(cpu: &mut Cpu, op: &Op) -> R {
+    locked_into_memory::<T, O>(cpu, op, T::from_u64(op.imm))
+}
+
+#[inline(always)]
+fn into_register<T: Alu + Operand, O: Binary>(cpu: &mut Cpu, op: &Op, b: T) {
+    let (result, cc) = O::run(cpu.reg::<T>(op.reg[0]), b, cpu.ctx.cc);
+    if O::WRITES {
+        cpu.set_reg(op.reg[0], result);
+    }
+    cpu.ctx.cc = cc;
+}
+
+#[inline(always)]
+fn into_memory<T: Alu + Operand, O: Binary>(cpu: &mut Cpu, op: &Op, b: T) -> R {
+    if !O::WRITES {
+        let linear = cpu.linear_read(op, T::BYTES)?;
+        let a = cpu.load::<T>(linear)?;
+        cpu.ctx.cc = O::run(a, b, cpu.ctx.cc).1;
+        return Ok(());
+    }
     let linear = cpu.linear_write(op, T::BYTES)?;
     cpu.modify::<T>(linear, |cpu, a| {
-        let (result, cc) = T::add(a, cpu.reg::<T>(op.reg[0]));
+        let (result, cc) = O::run(a, b, cpu.ctx.cc);
         cpu.ctx.cc = cc;
         result
     })
+}
+
+#[inline(always)]
+fn locked_into_memory<T: Alu + Operand, O: Binary>(cpu: &mut Cpu, op: &Op, b: T) -> R {
+    let linear = cpu.linear_write(op, T::BYTES)?;
+    let cc = cpu.ctx.cc;
+    cpu.ctx.cc = cpu.modify_locked::<T, u64>(linear, |a| O::run(a, b, cc))?;
+    Ok(())
+}
+
+fn r<T: Alu + Operand, O: Unary>(cpu: &mut Cpu, op: &Op) -> R {
+    let (result, cc) = O::run(cpu.reg::<T>(op.reg[0]), cpu.ctx.cc);
+    cpu.set_reg(op.reg[0], result);
+    cpu.ctx.cc = cc;
+    Ok(())
+}
+
+fn m<T: Alu + Operand, O: Unary>(cpu: &mut Cpu, op: &Op) -> R {
+    let linear = cpu.linear_write(op, T::BYTES)?;
+    cpu.modify::<T>(linear, |cpu, a| {
+        let (result, cc) = O::run(a, cpu.ctx.cc);
+        cpu.ctx.cc = cc;
+        result
+    })
+}
+
+fn locked_m<T: Alu + Operand, O: Unary>(cpu: &mut Cpu, op: &Op) -> R {
+    let linear = cpu.linear_write(op, T::BYTES)?;
+    let cc = cpu.ctx.cc;
+    cpu.ctx.cc = cpu.modify_locked::<T, u64>(linear, |a| O::run(a, cc))?;
+    Ok(())
 }

@@ -253,7 +253,7 @@ impl Cpu {
     }
 
     /// A data access took the slow path: raises a watchpoint's debug trap when it hit one.
-    fn watch(&mut self, linear: u64, bytes: u64, write: bool) {
+    pub(crate) fn watch(&mut self, linear: u64, bytes: u64, write: bool) {
         if self.dr[5] & 0xff != 0 {
             self.watchpoint(linear, bytes, write);
         }

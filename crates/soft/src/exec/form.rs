@@ -1,0 +1,114 @@
+//! Shapes of instructions: where operands come from, how wide they are, which condition they test.
+
+use iced_x86::{Instruction, OpKind};
+
+/// Where the first two operands are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Form {
+    /// Register only.
+    R,
+    /// Memory only.
+    M,
+    /// Register, register.
+    Rr,
+    /// Register, memory.
+    Rm,
+    /// Memory, register.
+    Mr,
+    /// Register, immediate.
+    Ri,
+    /// Memory, immediate.
+    Mi,
+}
+
+impl Form {
+    /// `None` for operands of other kinds.
+    pub(super) fn of(instruction: &Instruction) -> Option<Self> {
+        let kind = |operand| match instruction.op_kind(operand) {
+            OpKind::Register => Some('r'),
+            OpKind::Memory => Some('m'),
+            OpKind::Immediate8
+            | OpKind::Immediate8to16
+            | OpKind::Immediate8to32
+            | OpKind::Immediate8to64
+            | OpKind::Immediate16
+            | OpKind::Immediate32
+            | OpKind::Immediate32to64
+            | OpKind::Immediate64 => Some('i'),
+            _ => None,
+        };
+        let second = (instruction.op_count() > 1).then(|| kind(1));
+        Some(match (kind(0)?, second) {
+            ('r', None) => Self::R,
+            ('m', None) => Self::M,
+            ('r', Some(Some('r'))) => Self::Rr,
+            ('r', Some(Some('m'))) => Self::Rm,
+            ('m', Some(Some('r'))) => Self::Mr,
+            ('r', Some(Some('i'))) => Self::Ri,
+            ('m', Some(Some('i'))) => Self::Mi,
+            _ => return None,
+        })
+    }
+}
+
+/// Width in bytes of an operand in a register or in memory.
+pub(super) fn width(instruction: &Instruction, operand: u32) -> usize {
+    match instruction.op_kind(operand) {
+        OpKind::Register => instruction.op_register(operand).size(),
+        _ => instruction.memory_size().size(),
+    }
+}
+
+/// The handler for a width in bytes, with the type as a name: `by_width!(4, T => add::<T>)`. `None` for others.
+macro_rules! by_width {
+    ($width:expr, $t:ident => $handler:expr) => {
+        match $width {
+            1 => {
+                type $t = u8;
+                Some($handler as crate::block::Handler)
+            }
+            _ => crate::exec::form::by_wide_width!($width, $t => $handler),
+        }
+    };
+}
+
+/// As [`by_width`], for 2, 4 and 8 bytes.
+macro_rules! by_wide_width {
+    ($width:expr, $t:ident => $handler:expr) => {
+        match $width {
+            2 => {
+                type $t = u16;
+                Some($handler as crate::block::Handler)
+            }
+            4 => {
+                type $t = u32;
+                Some($handler as crate::block::Handler)
+            }
+            8 => {
+                type $t = u64;
+                Some($handler as crate::block::Handler)
+            }
+            _ => None,
+        }
+    };
+}
+
+/// The handler for an instruction's condition, with the condition's number as a constant's name. `None` when it
+/// has none.
+macro_rules! by_condition {
+    ($instruction:expr, $c:ident => $handler:expr) => {
+        crate::exec::form::by_condition!(@ $instruction, $c => $handler,
+            o 0, no 1, b 2, ae 3, e 4, ne 5, be 6, a 7, s 8, ns 9, p 10, np 11, l 12, ge 13, le 14, g 15)
+    };
+    (@ $instruction:expr, $c:ident => $handler:expr, $($name:ident $number:literal),*) => {
+        match $instruction.condition_code() {
+            $(iced_x86::ConditionCode::$name => {
+                const $c: u8 = $number;
+                $handler
+            })*
+            iced_x86::ConditionCode::None => None,
+        }
+    };
+}
+
+pub(super) use {by_condition, by_wide_width, by_width};

@@ -1,0 +1,273 @@
+//! PUSH, POP, PUSHA, POPA, ENTER, LEAVE.
+//!
+//! The stack pointer is RSP, ESP or SP by the mode's stack mask; the rest of RSP stays.
+
+use iced_x86::{Code, Instruction, Mnemonic, OpKind};
+use x86::descriptor::SegmentRegister;
+use x86::state::gpr::{RBP, RSP};
+
+use crate::block::{Handler, Op, Source};
+use crate::cpu::Cpu;
+use crate::exec::form::{by_wide_width, width};
+use crate::exec::register::Operand;
+use crate::trap::{R, SS0, Trap};
+
+pub(super) fn select(instruction: &Instruction, source: Source) -> Option<Op> {
+    let wide = source.mode.is_64bit();
+    let handler = match instruction.mnemonic() {
+        Mnemonic::Push => push_form(instruction, wide),
+        Mnemonic::Pop => pop_form(instruction, wide),
+        Mnemonic::Pusha => Some(pusha::<u16> as Handler),
+        Mnemonic::Pushad => Some(pusha::<u32> as Handler),
+        Mnemonic::Popa => Some(popa::<u16> as Handler),
+        Mnemonic::Popad => Some(popa::<u32> as Handler),
+        Mnemonic::Enter => by_wide_width!(enter_width(instruction), T => enter::<T>),
+        Mnemonic::Leave => by_wide_width!(leave_width(instruction), T => leave::<T>),
+        _ => None,
+    }?;
+    let mut op = Op::new(instruction, source, handler);
+    if instruction.mnemonic() == Mnemonic::Enter {
+        op.aux = u32::from(instruction.immediate8_2nd());
+        op.imm = u64::from(instruction.immediate16());
+    }
+    Some(op)
+}
+
+fn enter_width(instruction: &Instruction) -> usize {
+    match instruction.code() {
+        Code::Enterw_imm16_imm8 => 2,
+        Code::Enterd_imm16_imm8 => 4,
+        _ => 8,
+    }
+}
+
+fn leave_width(instruction: &Instruction) -> usize {
+    match instruction.code() {
+        Code::Leavew => 2,
+        Code::Leaved => 4,
+        _ => 8,
+    }
+}
+
+/// Width of what is pushed or popped, for operands that are registers or immediates.
+fn stack_width(instruction: &Instruction) -> usize {
+    instruction.stack_pointer_increment().unsigned_abs() as usize
+}
+
+fn push_form(instruction: &Instruction, wide: bool) -> Option<Handler> {
+    let size = stack_width(instruction);
+    match instruction.op_kind(0) {
+        OpKind::Register if instruction.op0_register().is_segment_register() => {
+            by_wide_width!(size, T => push_segment::<T>)
+        }
+        OpKind::Register if wide && size == 8 => Some(push_r64),
+        OpKind::Register => by_wide_width!(size, T => push_r::<T>),
+        OpKind::Memory => by_wide_width!(width(instruction, 0), T => push_m::<T>),
+        _ => by_wide_width!(size, T => push_i::<T>),
+    }
+}
+
+fn pop_form(instruction: &Instruction, wide: bool) -> Option<Handler> {
+    match instruction.op_kind(0) {
+        OpKind::Register if !instruction.op0_register().is_gpr() => None,
+        OpKind::Register if wide && width(instruction, 0) == 8 => Some(pop_r64),
+        OpKind::Register => by_wide_width!(width(instruction, 0), T => pop_r::<T>),
+        _ => by_wide_width!(width(instruction, 0), T => pop_m::<T>),
+    }
+}
+
+/// A non-canonical stack address is #SS whatever the instruction's memory operand.
+#[cold]
+fn stack_fault(trap: Trap) -> Trap {
+    if trap == Trap::NON_CANONICAL {
+        SS0
+    } else {
+        trap
+    }
+}
+
+impl Cpu {
+    /// The stack pointer.
+    #[inline(always)]
+    pub(crate) fn sp(&self) -> u64 {
+        self.ctx.gpr[RSP] & self.mode.stack_mask
+    }
+
+    /// Sets the part of RSP that is the stack pointer.
+    #[inline(always)]
+    pub(crate) fn set_sp(&mut self, value: u64) {
+        let mask = self.mode.stack_mask;
+        self.ctx.gpr[RSP] = self.ctx.gpr[RSP] & !mask | value & mask;
+    }
+
+    /// The linear address of `bytes` bytes at `offset` (cut to the stack's width) in the stack segment.
+    #[inline(always)]
+    pub(crate) fn stack_linear(&self, offset: u64, bytes: u64, write: bool) -> R<u64> {
+        if self.mode.is_64bit() {
+            return Ok(offset);
+        }
+        let offset = offset & self.mode.stack_mask;
+        self.linear(SegmentRegister::Ss as u8, offset, bytes, write)
+    }
+
+    /// Loads from the stack segment, at an offset as for [`Cpu::stack_linear`].
+    #[inline(always)]
+    pub(crate) fn load_stack<T: Operand>(&mut self, offset: u64) -> R<T> {
+        let linear = self.stack_linear(offset, T::BYTES, false)?;
+        self.load(linear).map_err(stack_fault)
+    }
+
+    /// Stores to the stack segment, at an offset as for [`Cpu::stack_linear`].
+    #[inline(always)]
+    pub(crate) fn store_stack<T: Operand>(&mut self, offset: u64, value: T) -> R {
+        let linear = self.stack_linear(offset, T::BYTES, true)?;
+        self.store(linear, value).map_err(stack_fault)
+    }
+
+    /// Pushes.
+    #[inline(always)]
+    pub(crate) fn push<T: Operand>(&mut self, value: T) -> R {
+        let sp = self.sp().wrapping_sub(T::BYTES);
+        self.store_stack(sp, value)?;
+        self.set_sp(sp);
+        Ok(())
+    }
+
+    /// Pops.
+    #[inline(always)]
+    pub(crate) fn pop<T: Operand>(&mut self) -> R<T> {
+        let sp = self.sp();
+        let value = self.load_stack(sp)?;
+        self.set_sp(sp.wrapping_add(T::BYTES));
+        Ok(value)
+    }
+}
+
+fn push_r64(cpu: &mut Cpu, op: &Op) -> R {
+    let value = cpu.reg::<u64>(op.reg[0]);
+    let sp = cpu.ctx.gpr[RSP].wrapping_sub(8);
+    cpu.store(sp, value).map_err(stack_fault)?;
+    cpu.ctx.gpr[RSP] = sp;
+    Ok(())
+}
+
+fn pop_r64(cpu: &mut Cpu, op: &Op) -> R {
+    let sp = cpu.ctx.gpr[RSP];
+    let value = cpu.load::<u64>(sp).map_err(stack_fault)?;
+    cpu.ctx.gpr[RSP] = sp.wrapping_add(8);
+    cpu.set_reg(op.reg[0], value);
+    Ok(())
+}
+
+fn push_r<T: Operand>(cpu: &mut Cpu, op: &Op) -> R {
+    let value = cpu.reg::<T>(op.reg[0]);
+    cpu.push(value)
+}
+
+fn push_i<T: Operand>(cpu: &mut Cpu, op: &Op) -> R {
+    cpu.push(T::from_u64(op.imm))
+}
+
+fn push_m<T: Operand>(cpu: &mut Cpu, op: &Op) -> R {
+    let linear = cpu.linear_read(op, T::BYTES)?;
+    let value = cpu.load::<T>(linear)?;
+    cpu.push(value)
+}
+
+/// With a 32-bit operand only the selector's 16 bits are written, as processors do.
+fn push_segment<T: Operand>(cpu: &mut Cpu, op: &Op) -> R {
+    let selector = cpu.seg[usize::from(op.reg[0] & 7)].selector;
+    if T::BYTES != 4 {
+        return cpu.push(T::from_u64(u64::from(selector)));
+    }
+    let sp = cpu.sp().wrapping_sub(4);
+    cpu.store_stack::<u16>(sp, selector)?;
+    cpu.set_sp(sp);
+    Ok(())
+}
+
+fn pop_r<T: Operand>(cpu: &mut Cpu, op: &Op) -> R {
+    let value = cpu.pop::<T>()?;
+    cpu.set_reg(op.reg[0], value);
+    Ok(())
+}
+
+/// An address based on RSP uses its value after the pop.
+fn pop_m<T: Operand>(cpu: &mut Cpu, op: &Op) -> R {
+    let rsp = cpu.ctx.gpr[RSP];
+    let value = cpu.pop::<T>()?;
+    let stored = cpu
+        .linear_write(op, T::BYTES)
+        .and_then(|linear| cpu.store(linear, value));
+    if stored.is_err() {
+        cpu.ctx.gpr[RSP] = rsp;
+    }
+    stored
+}
+
+fn pusha<T: Operand>(cpu: &mut Cpu, _: &Op) -> R {
+    let sp = cpu.sp();
+    let slot = |register: u64| sp.wrapping_sub((register + 1) * T::BYTES);
+    for register in 0..8 {
+        let linear = cpu.stack_linear(slot(register), T::BYTES, true)?;
+        cpu.check_writable(linear, T::BYTES)?;
+    }
+    for register in 0..8 {
+        let value = cpu.reg::<T>(register as u8);
+        cpu.store_stack(slot(register), value)?;
+    }
+    cpu.set_sp(slot(7));
+    Ok(())
+}
+
+fn popa<T: Operand>(cpu: &mut Cpu, _: &Op) -> R {
+    let sp = cpu.sp();
+    let mut values = [T::from_u64(0); 8];
+    for (slot, value) in values.iter_mut().enumerate() {
+        *value = cpu.load_stack(sp.wrapping_add(slot as u64 * T::BYTES))?;
+    }
+    for (slot, value) in values.iter().enumerate() {
+        let register = 7 - slot;
+        if register != RSP {
+            cpu.set_reg(register as u8, *value);
+        }
+    }
+    cpu.set_sp(sp.wrapping_add(8 * T::BYTES));
+    Ok(())
+}
+
+/// SDM vol. 2, ENTER: RBP and RSP change only when all pushes succeed; the last address of the new frame must be
+/// writable, too.
+fn enter<T: Operand>(cpu: &mut Cpu, op: &Op) -> R {
+    let (size, level) = (op.imm, op.aux % 32);
+    let mask = cpu.mode.stack_mask;
+    let mut sp = cpu.sp().wrapping_sub(T::BYTES);
+    let frame = sp;
+    let old = cpu.reg::<T>(RBP as u8);
+    let mut base = cpu.ctx.gpr[RBP] & mask;
+    cpu.store_stack(sp, old)?;
+    for _ in 1..level {
+        base = base.wrapping_sub(T::BYTES);
+        sp = sp.wrapping_sub(T::BYTES);
+        let display = cpu.load_stack::<T>(base)?;
+        cpu.store_stack(sp, display)?;
+    }
+    if level > 0 {
+        sp = sp.wrapping_sub(T::BYTES);
+        cpu.store_stack(sp, T::from_u64(frame))?;
+    }
+    sp = sp.wrapping_sub(size);
+    let last = cpu.stack_linear(sp, T::BYTES, true)?;
+    cpu.check_writable(last, T::BYTES).map_err(stack_fault)?;
+    cpu.set_sp(sp);
+    cpu.set_reg(RBP as u8, T::from_u64(frame));
+    Ok(())
+}
+
+fn leave<T: Operand>(cpu: &mut Cpu, _: &Op) -> R {
+    let frame = cpu.ctx.gpr[RBP] & cpu.mode.stack_mask;
+    let value = cpu.load_stack::<T>(frame)?;
+    cpu.set_sp(frame.wrapping_add(T::BYTES));
+    cpu.set_reg(RBP as u8, value);
+    Ok(())
+}

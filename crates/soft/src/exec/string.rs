@@ -1,0 +1,246 @@
+//! MOVS, CMPS, STOS, LODS, SCAS, alone and repeated.
+//!
+//! A repeated instruction keeps its progress in the registers, as hardware does: a fault in the middle leaves
+//! them at the element that faulted, and after a while it gives way to interrupts ([`Trap::AGAIN`]). MOVS and
+//! STOS go upwards a page at a time where nothing but plain RAM is concerned.
+
+mod bulk;
+
+use dbt::alu::Alu;
+use dbt::cc;
+use iced_x86::{Instruction, Mnemonic};
+use x86::descriptor::SegmentRegister;
+use x86::flags;
+use x86::state::gpr::{RAX, RDI, RSI};
+
+use crate::block::{Handler, Op, Source};
+use crate::cpu::Cpu;
+use crate::exec::form::by_width;
+use crate::exec::register::Operand;
+use crate::trap::{GP0, R, Trap};
+
+/// Elements after which a repeated instruction gives way.
+const PATIENCE: u32 = 1024;
+
+/// How an instruction repeats.
+const ONCE: u8 = 0;
+const REP: u8 = 1;
+const REPE: u8 = 2;
+const REPNE: u8 = 3;
+
+pub(super) fn select(instruction: &Instruction, source: Source) -> Option<Op> {
+    use Mnemonic::{
+        Cmpsb, Cmpsd, Cmpsq, Cmpsw, Lodsb, Lodsd, Lodsq, Lodsw, Movsb, Movsd, Movsq, Movsw, Scasb,
+        Scasd, Scasq, Scasw, Stosb, Stosd, Stosq, Stosw,
+    };
+    let mnemonic = instruction.mnemonic();
+    if !instruction.is_string_instruction() {
+        return None;
+    }
+    let width = match mnemonic {
+        Movsb | Cmpsb | Stosb | Lodsb | Scasb => 1,
+        Movsw | Cmpsw | Stosw | Lodsw | Scasw => 2,
+        Movsd | Cmpsd | Stosd | Lodsd | Scasd => 4,
+        Movsq | Cmpsq | Stosq | Lodsq | Scasq => 8,
+        _ => return None,
+    };
+    let repeated = instruction.has_rep_prefix() || instruction.has_repne_prefix();
+    let handler = match mnemonic {
+        Movsb | Movsw | Movsd | Movsq if repeated => by_width!(width, T => rep_movs::<T>),
+        Stosb | Stosw | Stosd | Stosq if repeated => by_width!(width, T => rep_stos::<T>),
+        Movsb | Movsw | Movsd | Movsq => by_width!(width, T => plain::<T, Movs, ONCE>),
+        Stosb | Stosw | Stosd | Stosq => by_width!(width, T => plain::<T, Stos, ONCE>),
+        Lodsb | Lodsw | Lodsd | Lodsq if repeated => by_width!(width, T => plain::<T, Lods, REP>),
+        Lodsb | Lodsw | Lodsd | Lodsq => by_width!(width, T => plain::<T, Lods, ONCE>),
+        Cmpsb | Cmpsw | Cmpsd | Cmpsq => comparing::<Cmps>(instruction, width),
+        _ => comparing::<Scas>(instruction, width),
+    }?;
+    Some(Op::new(instruction, source, handler))
+}
+
+fn comparing<K: Kind>(instruction: &Instruction, width: usize) -> Option<Handler> {
+    if instruction.has_repne_prefix() {
+        by_width!(width, T => plain::<T, K, REPNE>)
+    } else if instruction.has_rep_prefix() {
+        by_width!(width, T => plain::<T, K, REPE>)
+    } else {
+        by_width!(width, T => plain::<T, K, ONCE>)
+    }
+}
+
+/// One element of a string instruction, with the registers moved on.
+trait Kind {
+    fn element<T: Alu + Operand>(cpu: &mut Cpu, op: &Op) -> R;
+}
+
+struct Movs;
+struct Cmps;
+struct Stos;
+struct Lods;
+struct Scas;
+
+impl Kind for Movs {
+    #[inline(always)]
+    fn element<T: Alu + Operand>(cpu: &mut Cpu, op: &Op) -> R {
+        let value = load_source::<T>(cpu, op)?;
+        let target = target::<T>(cpu, op, true)?;
+        cpu.store(target, value).map_err(es_fault)?;
+        advance::<T>(cpu, op, RSI);
+        advance::<T>(cpu, op, RDI);
+        Ok(())
+    }
+}
+
+impl Kind for Cmps {
+    #[inline(always)]
+    fn element<T: Alu + Operand>(cpu: &mut Cpu, op: &Op) -> R {
+        let a = load_source::<T>(cpu, op)?;
+        let b = load_target::<T>(cpu, op)?;
+        cpu.ctx.cc = T::sub(a, b).1;
+        advance::<T>(cpu, op, RSI);
+        advance::<T>(cpu, op, RDI);
+        Ok(())
+    }
+}
+
+impl Kind for Stos {
+    #[inline(always)]
+    fn element<T: Alu + Operand>(cpu: &mut Cpu, op: &Op) -> R {
+        let target = target::<T>(cpu, op, true)?;
+        let value = cpu.reg::<T>(RAX as u8);
+        cpu.store(target, value).map_err(es_fault)?;
+        advance::<T>(cpu, op, RDI);
+        Ok(())
+    }
+}
+
+impl Kind for Lods {
+    #[inline(always)]
+    fn element<T: Alu + Operand>(cpu: &mut Cpu, op: &Op) -> R {
+        let value = load_source::<T>(cpu, op)?;
+        cpu.set_reg(RAX as u8, value);
+        advance::<T>(cpu, op, RSI);
+        Ok(())
+    }
+}
+
+impl Kind for Scas {
+    #[inline(always)]
+    fn element<T: Alu + Operand>(cpu: &mut Cpu, op: &Op) -> R {
+        let b = load_target::<T>(cpu, op)?;
+        cpu.ctx.cc = T::sub(cpu.reg(RAX as u8), b).1;
+        advance::<T>(cpu, op, RDI);
+        Ok(())
+    }
+}
+
+fn plain<T: Alu + Operand, K: Kind, const REPEAT: u8>(cpu: &mut Cpu, op: &Op) -> R {
+    if REPEAT == ONCE {
+        return K::element::<T>(cpu, op);
+    }
+    repeat::<T, K, REPEAT>(cpu, op, PATIENCE)
+}
+
+fn repeat<T: Alu + Operand, K: Kind, const REPEAT: u8>(
+    cpu: &mut Cpu,
+    op: &Op,
+    mut patience: u32,
+) -> R {
+    let mut count = cpu.counter(op);
+    if count == 0 {
+        return Ok(());
+    }
+    loop {
+        K::element::<T>(cpu, op)?;
+        count -= 1;
+        cpu.set_counter(op, count);
+        let zero = cpu.ctx.cc & cc::ZF != 0;
+        if count == 0 || REPEAT == REPE && !zero || REPEAT == REPNE && zero {
+            return Ok(());
+        }
+        patience = patience.saturating_sub(1);
+        if patience == 0 || is_stopped(cpu) {
+            return Err(Trap::AGAIN);
+        }
+    }
+}
+
+/// Whether a trap or changed code comes after the present element.
+#[inline(always)]
+fn is_stopped(cpu: &Cpu) -> bool {
+    cpu.limit == 0 || cpu.flags & flags::TF != 0
+}
+
+fn rep_movs<T: Alu + Operand>(cpu: &mut Cpu, op: &Op) -> R {
+    while let Some(done) = bulk::movs::<T>(cpu, op)? {
+        let left = cpu.counter(op) - done;
+        cpu.set_counter(op, left);
+        match left {
+            0 => return Ok(()),
+            _ if done > u64::from(PATIENCE) || is_stopped(cpu) => return Err(Trap::AGAIN),
+            _ => {}
+        }
+    }
+    repeat::<T, Movs, REP>(cpu, op, bulk::UNTIL_NEXT_TRY)
+}
+
+fn rep_stos<T: Alu + Operand>(cpu: &mut Cpu, op: &Op) -> R {
+    while let Some(done) = bulk::stos::<T>(cpu, op)? {
+        let left = cpu.counter(op) - done;
+        cpu.set_counter(op, left);
+        match left {
+            0 => return Ok(()),
+            _ if done > u64::from(PATIENCE) || is_stopped(cpu) => return Err(Trap::AGAIN),
+            _ => {}
+        }
+    }
+    repeat::<T, Stos, REP>(cpu, op, bulk::UNTIL_NEXT_TRY)
+}
+
+#[inline(always)]
+fn load_source<T: Operand>(cpu: &mut Cpu, op: &Op) -> R<T> {
+    let offset = cpu.ctx.gpr[RSI] & op.address_mask();
+    let linear = if op.flat {
+        offset
+    } else {
+        cpu.linear(op.seg, offset, T::BYTES, false)?
+    };
+    cpu.load(linear)
+}
+
+/// The linear address of ES:RDI.
+#[inline(always)]
+fn target<T: Operand>(cpu: &Cpu, op: &Op, write: bool) -> R<u64> {
+    let offset = cpu.ctx.gpr[RDI] & op.address_mask();
+    if cpu.mode.is_64bit() {
+        return Ok(offset);
+    }
+    cpu.linear(SegmentRegister::Es as u8, offset, T::BYTES, write)
+}
+
+#[inline(always)]
+fn load_target<T: Operand>(cpu: &mut Cpu, op: &Op) -> R<T> {
+    let linear = target::<T>(cpu, op, false)?;
+    cpu.load(linear).map_err(es_fault)
+}
+
+/// A non-canonical address in ES is #GP even when the source's segment is SS.
+#[cold]
+fn es_fault(trap: Trap) -> Trap {
+    if trap == Trap::NON_CANONICAL {
+        GP0
+    } else {
+        trap
+    }
+}
+
+#[inline(always)]
+fn advance<T: Operand>(cpu: &mut Cpu, op: &Op, register: usize) {
+    let step = if cpu.flags & flags::DF == 0 {
+        T::BYTES
+    } else {
+        T::BYTES.wrapping_neg()
+    };
+    let value = cpu.ctx.gpr[register].wrapping_add(step);
+    cpu.set_address_register(op, register, value);
+}
