@@ -94,6 +94,8 @@ mod tests {
         let equal = from_rflags(flags::ZF);
         assert!(holds::<0xe>(equal) && !holds::<0xf>(equal) && holds::<6>(equal));
         let below = from_rflags(flags::CF | flags::PF);
-        assert!(holds::<2>(below) && holds::<6>(below) && !holds::<7>(below) && holds::<0xa>(below));
+        assert!(
+            holds::<2>(below) && holds::<6>(below) && !holds::<7>(below) && holds::<0xa>(below)
+        );
     }
 }

@@ -3,7 +3,10 @@
 //! Operands within a cache line are changed by the host's own locked instructions. Those that cross a line take
 //! one lock for all of them ([`split_lock`]): they are atomic to each other, which is what guests that do such
 //! a thing at all rely on, and hosts that punish split locks never see one.
-#![allow(unsafe_code, reason = "locked instructions on memory that guests share")]
+#![allow(
+    unsafe_code,
+    reason = "locked instructions on memory that guests share"
+)]
 
 use std::arch::asm;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -28,11 +31,7 @@ impl GuestRam {
     /// Replaces a word, at any alignment, by what `change` makes of it, atomically; `change` may run several
     /// times. Returns what its last run said besides, and whether the page holds decoded code.
     #[inline]
-    pub fn update<T: Word, X>(
-        &self,
-        at: Offset,
-        mut change: impl FnMut(T) -> (T, X),
-    ) -> (X, bool) {
+    pub fn update<T: Word, X>(&self, at: Offset, mut change: impl FnMut(T) -> (T, X)) -> (X, bool) {
         if crosses_line(at, T::BYTES) {
             let _guard = split_lock();
             let (new, more) = change(self.load(at));
@@ -135,8 +134,14 @@ mod tests {
         let ram = ram();
         let (one, two) = (1 | 7 << 64, 2 | 9 << 64);
         assert_eq!(ram.compare_exchange_u128(Offset(0x40), 0, one), (0, false));
-        assert_eq!(ram.compare_exchange_u128(Offset(0x40), 0, two), (one, false));
-        assert_eq!(ram.compare_exchange_u128(Offset(0x40), one, two), (one, false));
+        assert_eq!(
+            ram.compare_exchange_u128(Offset(0x40), 0, two),
+            (one, false)
+        );
+        assert_eq!(
+            ram.compare_exchange_u128(Offset(0x40), one, two),
+            (one, false)
+        );
         assert_eq!(ram.load::<u64>(Offset(0x48)), 9);
     }
 

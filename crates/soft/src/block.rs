@@ -8,18 +8,51 @@ pub(crate) use cache::{BlockCache, Kind};
 pub(crate) use decode::Source;
 pub(crate) use op::{Handler, Op};
 
-use mem::Offset;
+use mem::{GuestRam, Offset, PAGE_SIZE};
 
 /// A run of instructions that is entered only at its start and left at its end or by a trap. All of it lies in
 /// one page, except that a block of a single instruction may cross into the next.
 #[derive(Debug)]
 pub(crate) struct Block {
     pub(crate) ops: Box<[Op]>,
-    /// Bytes of code.
-    pub(crate) len: u16,
+    /// The bytes that were decoded.
+    pub(crate) bytes: Box<[u8]>,
     /// The last op sets RIP.
     pub(crate) branches: bool,
-    /// Where the code lies, and the version of its page when it was decoded. The second is that of the page
-    /// that the instruction crosses into.
-    pub(crate) code: [Option<(Offset, u32)>; 2],
+    /// Where the code lies, and the version of its page when it was last compared.
+    pub(crate) code: (Offset, u32),
+    /// The same for the page that its single instruction crosses into.
+    pub(crate) second: Option<(Offset, u32)>,
+}
+
+impl Block {
+    /// Whether no byte of its pages was written since it was decoded or compared.
+    #[inline(always)]
+    pub(crate) fn is_current(&self, ram: &GuestRam) -> bool {
+        is_current(ram, self.code) && self.second.is_none_or(|code| is_current(ram, code))
+    }
+
+    /// Compares the code with memory: a block whose pages were written elsewhere is good again.
+    #[cold]
+    pub(crate) fn renew(&mut self, ram: &GuestRam) -> bool {
+        let mut now = [0; PAGE_SIZE as usize];
+        let now = &mut now[..self.bytes.len()];
+        let room = now
+            .len()
+            .min((PAGE_SIZE - self.code.0.0 % PAGE_SIZE) as usize);
+        let (head, tail) = now.split_at_mut(room);
+        // Versions first: bytes read after them belong to them or to later ones.
+        self.code.1 = ram.flags().watch_code(self.code.0.page());
+        ram.copy_out(self.code.0, head);
+        if let Some((at, version)) = &mut self.second {
+            *version = ram.flags().watch_code(at.page());
+            ram.copy_out(*at, tail);
+        }
+        *now == *self.bytes
+    }
+}
+
+#[inline(always)]
+fn is_current(ram: &GuestRam, (at, version): (Offset, u32)) -> bool {
+    ram.flags().version(at.page()) == version
 }

@@ -20,7 +20,7 @@ use iced_x86::{FlowControl, Instruction};
 
 use crate::block::{Op, Source};
 use crate::cpu::Cpu;
-use crate::trap::{R, UD};
+use crate::trap::{GP0, R, UD};
 
 /// The op for a decoded instruction: the first family that knows it; #UD for what nobody knows or CPUID lacks.
 pub(crate) fn select(instruction: &Instruction, source: Source) -> Op {
@@ -51,4 +51,9 @@ pub(crate) fn ends_block(instruction: &Instruction) -> bool {
 
 fn undefined(_: &mut Cpu, _: &Op) -> R {
     Err(UD)
+}
+
+/// An instruction of more than 15 bytes.
+pub(crate) fn too_long(_: &mut Cpu, _: &Op) -> R {
+    Err(GP0)
 }

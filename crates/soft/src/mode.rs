@@ -20,11 +20,11 @@ impl CodeSize {
         16 << self as u32
     }
 
-    /// The part of RIP that exists.
+    /// The part of RIP that exists: 16-bit code, too, runs on beyond 64 KiB where its limit allows it.
+    #[inline(always)]
     pub(crate) fn ip_mask(self) -> u64 {
         match self {
-            Self::Bits16 => 0xffff,
-            Self::Bits32 => 0xffff_ffff,
+            Self::Bits16 | Self::Bits32 => 0xffff_ffff,
             Self::Bits64 => u64::MAX,
         }
     }
@@ -57,6 +57,7 @@ impl Mode {
         stack_mask: 0xffff,
     };
 
+    #[inline(always)]
     pub(crate) fn is_64bit(self) -> bool {
         self.code == CodeSize::Bits64
     }

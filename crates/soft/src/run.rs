@@ -1,11 +1,11 @@
 //! The run loop of one processor.
 
-use mem::PAGE_SIZE;
+use mem::{Offset, PAGE_SIZE};
 
 use crate::block::{Block, BlockCache, Kind, Op, decode};
 use crate::cpu::Cpu;
 use crate::mmu::{Access, Place};
-use crate::trap::{R, Trap, UD};
+use crate::trap::{GP0, R, Trap, UD};
 
 /// A processor and its decoded code, apart so that a block can be borrowed while it changes the processor.
 pub(crate) struct Processor {
@@ -15,6 +15,7 @@ pub(crate) struct Processor {
 
 impl Processor {
     /// Executes one block, or its first `most` instructions.
+    #[inline]
     pub(crate) fn step(&mut self, most: usize) -> R {
         let number = self.lookup()?;
         let block = self.blocks.get(number);
@@ -22,6 +23,9 @@ impl Processor {
         let start = cpu.rip;
         cpu.ctx.gpr[dbt::Context::BASE] = start;
         cpu.limit = block.ops.len().min(most);
+        if !cpu.mode.is_64bit() {
+            cpu.limit = cpu.within_limit(block, cpu.limit)?;
+        }
         let mut done = 0;
         while done < cpu.limit {
             let op = &block.ops[done];
@@ -30,11 +34,10 @@ impl Processor {
                 return cpu.leave(start, op, trap);
             }
         }
-        if let Some(op) = block.ops.get(done.wrapping_sub(1))
-            && (done < block.ops.len() || !block.branches)
+        if (done < block.ops.len() || !block.branches)
+            && let Some(op) = block.ops.get(done.wrapping_sub(1))
         {
-            cpu.rip =
-                start.wrapping_add(u64::from(op.at) + u64::from(op.len)) & cpu.mode.code.ip_mask();
+            cpu.rip = cpu.next_ip(op);
         }
         Ok(())
     }
@@ -42,7 +45,7 @@ impl Processor {
     /// The block at CS:RIP.
     #[inline(always)]
     fn lookup(&mut self) -> R<u32> {
-        let linear = self.cpu.linear_ip()?;
+        let linear = self.cpu.linear_ip();
         let key = self.cpu.block_key();
         match self.blocks.jump(&self.cpu.ram, linear, key) {
             Some(block) => Ok(block),
@@ -53,58 +56,97 @@ impl Processor {
     #[cold]
     fn enter(&mut self, linear: u64, key: u64) -> R<u32> {
         let cpu = &mut self.cpu;
+        cpu.check_ip()?;
         let Place::Ram(at) = cpu.place(linear, 1, Access::Fetch, cpu.mmu.privilege)? else {
             // Nothing but RAM holds code on this machine; what is not there reads as ones, an invalid opcode.
             return Err(UD);
         };
-        let kind = Kind::of(cpu.mode);
-        if let Some(block) = self.blocks.find(&cpu.ram, at, kind) {
-            self.blocks.learn(linear, key, block);
-            return Ok(block);
-        }
-        let version = cpu.ram.flags().watch_code(at.page());
-        let room = (PAGE_SIZE - at.0 % PAGE_SIZE) as usize;
-        let mut bytes = [0; PAGE_SIZE as usize];
-        let bytes = &mut bytes[..room];
-        cpu.ram.copy_out(at, bytes);
-        let run = decode::run(cpu.mode, bytes);
-        if run.ops.is_empty() {
-            return self.enter_crossing(linear, at, version);
-        }
-        let block = Block {
-            len: run.len,
-            branches: run.branches,
-            ops: run.ops.into(),
-            code: [Some((at, version)), None],
+        let number = match self.blocks.find(at, Kind::of(cpu.mode)) {
+            Some(number) if self.is_good(number, linear)? => number,
+            _ => self.decode(linear, at)?,
         };
-        let number = self.blocks.insert(at, kind, block);
         self.blocks.learn(linear, key, number);
         Ok(number)
     }
 
-    /// An instruction that crosses the end of its page: decoded each time, since its second page may be mapped
-    /// anew at any time.
-    fn enter_crossing(&mut self, linear: u64, at: mem::Offset, version: u32) -> R<u32> {
+    /// Whether a block known by its place is what memory holds there, the page that it crosses into included.
+    fn is_good(&mut self, number: u32, linear: u64) -> R<bool> {
+        let block = self.blocks.get_mut(number);
+        if let Some((second, _)) = block.second
+            && self.cpu.second_page(linear)? != second
+        {
+            return Ok(false);
+        }
+        let ram = &self.cpu.ram;
+        Ok(block.is_current(ram) || block.renew(ram))
+    }
+
+    fn decode(&mut self, linear: u64, at: Offset) -> R<u32> {
         let cpu = &mut self.cpu;
+        let version = cpu.ram.flags().watch_code(at.page());
         let room = (PAGE_SIZE - at.0 % PAGE_SIZE) as usize;
-        let mut bytes = [0; 30];
+        let mut bytes = [0; PAGE_SIZE as usize + decode::LONGEST];
         cpu.ram.copy_out(at, &mut bytes[..room]);
-        let next = cpu.wrap(linear.wrapping_add(room as u64));
-        let Place::Ram(second) = cpu.place(next, 1, Access::Fetch, cpu.mmu.privilege)? else {
-            return Err(UD);
-        };
-        let second_version = cpu.ram.flags().watch_code(second.page());
-        cpu.ram.copy_out(second, &mut bytes[room..room + 15]);
-        let mut run = decode::run(cpu.mode, &bytes[..room + 15]);
-        run.truncate_to_one();
-        let code = [Some((at, version)), Some((second, second_version))];
+        let mut run = decode::run(cpu.mode, &bytes[..room]);
+        let mut second = None;
+        if run.ops.is_empty() {
+            let place = cpu.second_page(linear)?;
+            second = Some((place, cpu.ram.flags().watch_code(place.page())));
+            let both = room + decode::LONGEST;
+            cpu.ram.copy_out(place, &mut bytes[room..both]);
+            run = decode::run(cpu.mode, &bytes[..both]);
+            run.truncate_to_one();
+        }
         let block = Block {
-            len: run.len,
+            bytes: bytes[..usize::from(run.len)].into(),
             branches: run.branches,
             ops: run.ops.into(),
-            code,
+            code: (at, version),
+            second,
         };
         Ok(self.blocks.insert(at, Kind::of(cpu.mode), block))
+    }
+}
+
+impl Cpu {
+    /// Checks RIP before a fetch that was not made before.
+    fn check_ip(&self) -> R {
+        let good = if self.mode.is_64bit() {
+            self.is_canonical(self.rip)
+        } else {
+            self.rip <= u64::from(self.seg[1].limit)
+        };
+        if good { Ok(()) } else { Err(GP0) }
+    }
+
+    /// The start of the page after that of `linear`, for the instruction at RIP that crosses into it.
+    fn second_page(&mut self, linear: u64) -> R<Offset> {
+        let room = PAGE_SIZE - linear % PAGE_SIZE;
+        let mut next = linear.wrapping_add(room);
+        if !self.mode.is_64bit() {
+            next &= 0xffff_ffff;
+            if self.rip + room > u64::from(self.seg[1].limit) {
+                return Err(GP0);
+            }
+        }
+        match self.place(next, 1, Access::Fetch, self.mmu.privilege)? {
+            Place::Ram(at) => Ok(at),
+            Place::Device(_) => Err(UD),
+        }
+    }
+
+    /// How many of a block's first `most` ops lie inside CS; #GP when not even the first does.
+    #[inline(always)]
+    fn within_limit(&self, block: &Block, most: usize) -> R<usize> {
+        let room = (u64::from(self.seg[1].limit) + 1).saturating_sub(self.rip);
+        if block.bytes.len() as u64 <= room {
+            return Ok(most);
+        }
+        let inside = |op: &Op| u64::from(op.at) + u64::from(op.len) <= room;
+        match block.ops.iter().take_while(|op| inside(op)).count() {
+            0 => Err(GP0),
+            inside => Ok(inside.min(most)),
+        }
     }
 }
 

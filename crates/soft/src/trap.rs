@@ -1,41 +1,50 @@
 //! Why a handler did not simply complete.
 
+use std::num::NonZeroU64;
+
 use x86::{Exception, Vector};
 
 /// The result of a handler.
 pub(crate) type R<T = ()> = Result<T, Trap>;
 
-/// Leaves the running block. One machine word, so that results travel in registers.
+/// Leaves the running block. One machine word, never zero, so that a result is one register.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Trap(u64);
+pub(crate) struct Trap(NonZeroU64);
 
 impl Trap {
     /// RIP has been set; look up the block there.
-    pub(crate) const JUMP: Self = Self(1);
+    pub(crate) const JUMP: Self = Self::new(1);
     /// The instruction is complete; leave the block and go on behind it.
-    pub(crate) const NEXT: Self = Self(2);
+    pub(crate) const NEXT: Self = Self::new(2);
     /// The instruction is to be executed again (a repeated string instruction that made way for an interrupt).
-    pub(crate) const AGAIN: Self = Self(3);
+    pub(crate) const AGAIN: Self = Self::new(3);
     /// A non-canonical address: #SS(0) when the operand's segment is SS, else #GP(0).
-    pub(crate) const NON_CANONICAL: Self = Self(4);
+    pub(crate) const NON_CANONICAL: Self = Self::new(4);
     /// The processor shut down: triple fault.
-    pub(crate) const SHUTDOWN: Self = Self(5);
+    pub(crate) const SHUTDOWN: Self = Self::new(5);
 
     const EXCEPTION: u64 = 0x100;
 
+    const fn new(bits: u64) -> Self {
+        match NonZeroU64::new(bits) {
+            Some(bits) => Self(bits),
+            None => panic!("a trap has a bit set"),
+        }
+    }
+
     /// A fault at the running instruction.
     pub(crate) const fn fault(exception: Exception) -> Self {
-        Self(Self::EXCEPTION | exception.vector.0 as u64 | (exception.error as u64) << 32)
+        Self::new(Self::EXCEPTION | exception.vector.0 as u64 | (exception.error as u64) << 32)
     }
 
     /// The exception, when it is one.
     pub(crate) const fn exception(self) -> Option<Exception> {
-        if self.0 & Self::EXCEPTION == 0 {
+        if self.0.get() & Self::EXCEPTION == 0 {
             return None;
         }
         Some(Exception {
-            vector: Vector(self.0 as u8),
-            error: (self.0 >> 32) as u32,
+            vector: Vector(self.0.get() as u8),
+            error: (self.0.get() >> 32) as u32,
         })
     }
 }

@@ -14,7 +14,10 @@ fn add_and_sub_set_every_flag() {
 fn carry_goes_in_and_stays() {
     assert_eq!(u8::adc(0xfe, 1, FIXED | CF), (0, FIXED | CF | ZF | AF | PF));
     assert_eq!(u8::sbb(0, 0, FIXED | CF), (0xff, FIXED | CF | SF | AF | PF));
-    assert_eq!(u32::inc(0xffff_ffff, FIXED | CF), (0, FIXED | CF | ZF | AF | PF));
+    assert_eq!(
+        u32::inc(0xffff_ffff, FIXED | CF),
+        (0, FIXED | CF | ZF | AF | PF)
+    );
     assert_eq!(u32::dec(1, FIXED), (0, FIXED | ZF | PF));
 }
 
@@ -60,7 +63,10 @@ fn quotients_that_do_not_fit_are_refused() {
     assert_eq!(u64::idiv(1 << 63, u64::MAX, u64::MAX), None);
     assert_eq!(u64::idiv(0, u64::MAX, 2), Some((1 << 63, 0)));
     assert_eq!(u64::idiv(0, 1 << 63, u64::MAX), None);
-    assert_eq!(u16::idiv((-7_i16) as u16, 0xffff, 2), Some(((-3_i16) as u16, 0xffff)));
+    assert_eq!(
+        u16::idiv((-7_i16) as u16, 0xffff, 2),
+        Some(((-3_i16) as u16, 0xffff))
+    );
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! Where decoded blocks are found again.
 
 use std::collections::HashMap;
+use std::hash::{BuildHasherDefault, Hasher};
 
 use mem::{GuestRam, Offset};
 
@@ -40,6 +41,31 @@ impl Kind {
     }
 }
 
+/// Mixes the one integer that keys are.
+#[derive(Default)]
+struct Mix(u64);
+
+impl Hasher for Mix {
+    fn finish(&self) -> u64 {
+        self.0 ^ self.0 >> 32
+    }
+
+    fn write(&mut self, bytes: &[u8]) {
+        for &byte in bytes {
+            self.write_u64(u64::from(byte));
+        }
+    }
+
+    fn write_u64(&mut self, value: u64) {
+        self.0 = (self.0 ^ value).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    }
+}
+
+/// A place in RAM and a kind as one integer.
+fn place(at: Offset, kind: Kind) -> u64 {
+    at.0 << 4 | u64::from(kind.bits())
+}
+
 #[derive(Debug, Clone, Copy)]
 struct Jump {
     linear: u64,
@@ -51,7 +77,7 @@ struct Jump {
 #[derive(Debug)]
 pub(crate) struct BlockCache {
     blocks: Vec<Block>,
-    by_place: HashMap<(Offset, Kind), u32>,
+    by_place: HashMap<u64, u32, BuildHasherDefault<Mix>>,
     jumps: Box<[Jump]>,
     ops: usize,
 }
@@ -60,7 +86,7 @@ impl BlockCache {
     pub(crate) fn new() -> Self {
         Self {
             blocks: Vec::new(),
-            by_place: HashMap::new(),
+            by_place: HashMap::default(),
             jumps: vec![
                 Jump {
                     linear: 0,
@@ -82,19 +108,26 @@ impl BlockCache {
         &self.blocks[block as usize]
     }
 
+    pub(crate) fn get_mut(&mut self, block: u32) -> &mut Block {
+        &mut self.blocks[block as usize]
+    }
+
     /// The block at a linear address, when it was entered before under the same key (address space, privilege
     /// and mode) and is still what memory holds.
     #[inline(always)]
-    pub(crate) fn jump(&self, ram: &GuestRam, linear: u64, key: u64) -> Option<u32> {
+    pub(crate) fn jump(&mut self, ram: &GuestRam, linear: u64, key: u64) -> Option<u32> {
         let jump = &self.jumps[Self::slot(linear)];
-        (jump.linear == linear && jump.key == key && self.get(jump.block).is_current(ram))
-            .then_some(jump.block)
+        if jump.linear != linear || jump.key != key {
+            return None;
+        }
+        let number = jump.block;
+        let block = &mut self.blocks[number as usize];
+        (block.is_current(ram) || block.renew(ram)).then_some(number)
     }
 
-    /// The block decoded from a place in RAM, when it is still what memory holds.
-    pub(crate) fn find(&self, ram: &GuestRam, at: Offset, kind: Kind) -> Option<u32> {
-        let block = *self.by_place.get(&(at, kind))?;
-        self.get(block).is_current(ram).then_some(block)
+    /// The block decoded from a place in RAM, whether or not it is still what memory holds.
+    pub(crate) fn find(&self, at: Offset, kind: Kind) -> Option<u32> {
+        self.by_place.get(&place(at, kind)).copied()
     }
 
     /// Remembers that a linear address leads to a block.
@@ -108,25 +141,14 @@ impl BlockCache {
             *self = Self::new();
         }
         self.ops += block.ops.len();
-        if let Some(&old) = self.by_place.get(&(at, kind)) {
+        if let Some(&old) = self.by_place.get(&place(at, kind)) {
             self.ops -= self.blocks[old as usize].ops.len();
             self.blocks[old as usize] = block;
             return old;
         }
         let number = self.blocks.len() as u32;
         self.blocks.push(block);
-        self.by_place.insert((at, kind), number);
+        self.by_place.insert(place(at, kind), number);
         number
-    }
-}
-
-impl Block {
-    /// Whether no byte of its pages was written since it was decoded.
-    #[inline(always)]
-    pub(crate) fn is_current(&self, ram: &GuestRam) -> bool {
-        self.code
-            .iter()
-            .flatten()
-            .all(|&(at, version)| ram.flags().version(at.page()) == version)
     }
 }

@@ -6,8 +6,7 @@ use iced_x86::{Decoder, DecoderError, DecoderOptions, Instruction, OpKind, Regis
 use super::Op;
 use crate::cpu::Cpu;
 use crate::exec;
-use crate::mode::{CodeSize, Mode};
-use crate::trap::{R, Trap};
+use crate::mode::Mode;
 
 /// Most instructions in a block.
 const MOST: usize = 64;
@@ -40,48 +39,42 @@ impl Run {
     }
 }
 
+/// Most bytes in an instruction; a longer one is #GP.
+pub(crate) const LONGEST: usize = 15;
+
 /// Decodes instructions from `bytes` until one ends the block or the bytes run out; an instruction that is cut
 /// short is left away, so no ops at all means that the first one was.
 pub(crate) fn run(mode: Mode, bytes: &[u8]) -> Run {
-    let mut decoder = Decoder::with_ip(mode.code.bits(), bytes, 0, DecoderOptions::NONE);
-    let mut ops = Vec::new();
+    // What newer processors made of the reserved no-operations (MPX, CET) is not in the machine contract.
+    let options = DecoderOptions::FORCE_RESERVED_NOP;
+    let mut decoder = Decoder::with_ip(mode.code.bits(), bytes, 0, options);
     let mut instruction = Instruction::default();
-    let mut len = 0;
-    loop {
-        if ops.len() == MOST {
-            return Run {
-                ops,
-                len,
-                branches: false,
-            };
-        }
-        if !decoder.can_decode() {
-            return Run {
-                ops,
-                len,
-                branches: false,
-            };
-        }
+    let mut run = Run {
+        ops: Vec::new(),
+        len: 0,
+        branches: false,
+    };
+    while run.ops.len() < MOST && decoder.can_decode() {
         decoder.decode_out(&mut instruction);
+        let source = Source { mode, at: run.len };
         if decoder.last_error() == DecoderError::NoMoreBytes {
-            return Run {
-                ops,
-                len,
-                branches: false,
-            };
+            if bytes.len() - usize::from(run.len) >= LONGEST {
+                instruction.set_len(LONGEST);
+                run.ops.push(Op::new(&instruction, source, exec::too_long));
+                run.branches = true;
+                run.len += LONGEST as u16;
+            }
+            return run;
         }
-        let source = Source { mode, at: len };
         let op = exec::select(&instruction, source);
-        len += u16::from(op.len);
-        ops.push(op);
+        run.len += u16::from(op.len);
+        run.ops.push(op);
         if exec::ends_block(&instruction) {
-            return Run {
-                ops,
-                len,
-                branches: true,
-            };
+            run.branches = true;
+            return run;
         }
     }
+    run
 }
 
 impl Op {
@@ -179,7 +172,7 @@ impl Op {
 fn number(register: Register) -> u8 {
     match register {
         Register::AH | Register::CH | Register::DH | Register::BH => {
-            register.number() as u8 - 4 | 0x10
+            (register.number() as u8 - 4) | 0x10
         }
         _ => register.number() as u8,
     }
@@ -187,14 +180,11 @@ fn number(register: Register) -> u8 {
 
 impl Cpu {
     /// The linear address of the instruction at RIP.
-    pub(crate) fn linear_ip(&self) -> R<u64> {
-        if self.mode.code == CodeSize::Bits64 {
-            return if self.is_canonical(self.rip) {
-                Ok(self.rip)
-            } else {
-                Err(Trap::NON_CANONICAL)
-            };
+    #[inline(always)]
+    pub(crate) fn linear_ip(&self) -> u64 {
+        if self.mode.is_64bit() {
+            return self.rip;
         }
-        Ok(self.wrap(self.seg[1].base.wrapping_add(self.rip)))
+        self.seg[1].base.wrapping_add(self.rip) & 0xffff_ffff
     }
 }

@@ -44,10 +44,7 @@ impl Cpu {
         change: impl Fn(T) -> (T, X),
     ) -> R<X> {
         let privilege = self.mmu.privilege;
-        match self
-            .mmu
-            .probe(privilege, Access::Write, linear, T::BYTES)
-        {
+        match self.mmu.probe(privilege, Access::Write, linear, T::BYTES) {
             Some(at) => {
                 let (more, code) = self.ram.update(at, change);
                 if code {

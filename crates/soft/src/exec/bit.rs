@@ -157,11 +157,7 @@ fn in_register<T: Operand, C: Change>(cpu: &mut Cpu, op: &Op, index: u64) {
 }
 
 #[inline(always)]
-fn in_memory<T: Word, C: Change, const LOCKED: bool>(
-    cpu: &mut Cpu,
-    linear: u64,
-    index: u64,
-) -> R {
+fn in_memory<T: Word, C: Change, const LOCKED: bool>(cpu: &mut Cpu, linear: u64, index: u64) -> R {
     let bit = if !C::WRITES {
         changed::<T, C>(cpu.load(linear)?, index).1
     } else if LOCKED {

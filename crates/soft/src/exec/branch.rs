@@ -30,20 +30,20 @@ pub(super) fn select(instruction: &Instruction, source: Source) -> Option<Op> {
             by_wide_width!(size, T => jmp::<T>)
         }
         Mnemonic::Call if instruction.is_call_near() => by_wide_width!(size, T => call::<T>),
-        Mnemonic::Jmp if instruction.is_jmp_near_indirect() => {
-            match instruction.op_kind(0) {
-                OpKind::Register => by_wide_width!(size, T => jmp_r::<T>),
-                _ => by_wide_width!(size, T => jmp_m::<T>),
-            }
-        }
-        Mnemonic::Call if instruction.is_call_near_indirect() => {
-            match instruction.op_kind(0) {
-                OpKind::Register => by_wide_width!(size, T => call_r::<T>),
-                _ => by_wide_width!(size, T => call_m::<T>),
-            }
-        }
+        Mnemonic::Jmp if instruction.is_jmp_near_indirect() => match instruction.op_kind(0) {
+            OpKind::Register => by_wide_width!(size, T => jmp_r::<T>),
+            _ => by_wide_width!(size, T => jmp_m::<T>),
+        },
+        Mnemonic::Call if instruction.is_call_near_indirect() => match instruction.op_kind(0) {
+            OpKind::Register => by_wide_width!(size, T => call_r::<T>),
+            _ => by_wide_width!(size, T => call_m::<T>),
+        },
         Mnemonic::Ret => {
-            let extra = if instruction.op_count() > 0 { instruction.immediate16() } else { 0 };
+            let extra = if instruction.op_count() > 0 {
+                instruction.immediate16()
+            } else {
+                0
+            };
             let popped = instruction.stack_pointer_increment() - i32::from(extra);
             by_wide_width!(popped as usize, T => ret::<T>)
         }

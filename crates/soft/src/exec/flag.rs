@@ -1,5 +1,6 @@
 //! LAHF, SAHF, CLC, STC, CMC, CLD, STD, SALC; and what does nothing or only orders memory: NOP in all its forms,
-//! PAUSE, prefetches, ENDBR, LFENCE, SFENCE, MFENCE, CLFLUSH, CLFLUSHOPT; and BOUND.
+//! PAUSE, prefetches, ENDBR, LFENCE, SFENCE, MFENCE, CLFLUSH, CLFLUSHOPT,
+//! CLWB; and BOUND.
 
 use std::sync::atomic::{Ordering, fence};
 
@@ -51,7 +52,7 @@ pub(super) fn select(instruction: &Instruction, source: Source) -> Option<Op> {
             fence(Ordering::SeqCst);
             Ok(())
         },
-        Mnemonic::Clflush | Mnemonic::Clflushopt => clflush,
+        Mnemonic::Clflush | Mnemonic::Clflushopt | Mnemonic::Clwb => clflush,
         Mnemonic::Bound => match instruction.code() {
             Code::Bound_r16_m1616 => bound::<u16>,
             _ => bound::<u32>,
