@@ -5,6 +5,7 @@ use std::sync::Arc;
 use dbt::{Context, cc};
 use iface::Io;
 use mem::GuestRam;
+use x86::Vector;
 use x86::descriptor::{Segment, SegmentRegister, Table};
 use x86::flags;
 use x86::msr::Msrs;
@@ -43,10 +44,18 @@ pub(crate) struct Cpu {
     pub(crate) fault_address: u64,
     /// Executing, halted, waiting for a SIPI, or shut down; anything but running ends the run of blocks.
     pub(crate) activity: Activity,
+    /// Which fault, met while delivering a double fault, shut the processor down.
+    pub(crate) shutdown_cause: Option<Vector>,
     /// NMIs are blocked until IRET.
     pub(crate) nmi_blocked: bool,
     /// The next instruction is in the shadow of STI or MOV SS.
     pub(crate) shadow: bool,
+    /// Debug exceptions wait until after the next instruction, too (MOV SS).
+    pub(crate) debug_shadow: bool,
+    /// An instruction breakpoint is enabled.
+    pub(crate) code_breakpoints: bool,
+    /// The running instruction began, or (SYSCALL, SYSRET) ended, with TF set.
+    pub(crate) single_step: bool,
     /// B0 to B3 and BS of debug traps to be raised after the running instruction, as in DR6.
     pub(crate) debug_traps: u64,
     pub(crate) mmu: Mmu,
@@ -94,8 +103,12 @@ impl Cpu {
             msrs: reset.msrs,
             fault_address: 0,
             activity: reset.events.activity,
+            shutdown_cause: None,
             nmi_blocked: false,
             shadow: false,
+            debug_shadow: false,
+            code_breakpoints: false,
+            single_step: false,
             debug_traps: 0,
             mmu: Mmu::new(),
             limit: 0,

@@ -36,6 +36,7 @@ pub(crate) fn select(instruction: &Instruction, source: Source) -> Op {
         string::select,
         atomic::select,
         bcd::select,
+        crate::system::select,
     ];
     families
         .iter()

@@ -47,18 +47,18 @@ impl Privilege {
 impl Cpu {
     /// Derives the privilege of explicit accesses; part of [`Cpu::refresh_mode`].
     pub(crate) fn refresh_privilege(&mut self) {
-        let aligned = self.cr0 & cr0::AM != 0 && self.flags & flags::AC != 0;
-        self.mmu.privilege = if self.mode.cpl == 3 {
-            if aligned {
-                Privilege::UserAligned
-            } else {
-                Privilege::User
-            }
-        } else if self.flags & flags::AC != 0 {
-            Privilege::SupervisorAll
-        } else {
-            self.system_privilege()
-        };
+        self.mmu.privilege = self.privilege_at(self.mode.cpl);
+    }
+
+    /// The privilege of explicit accesses at a privilege level.
+    pub(crate) fn privilege_at(&self, cpl: u8) -> Privilege {
+        let ac = self.flags & flags::AC != 0;
+        match cpl {
+            3 if ac && self.cr0 & cr0::AM != 0 => Privilege::UserAligned,
+            3 => Privilege::User,
+            _ if ac => Privilege::SupervisorAll,
+            _ => self.system_privilege(),
+        }
     }
 
     /// The privilege of implicit accesses to system structures (GDT, IDT, TSS).

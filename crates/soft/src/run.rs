@@ -164,6 +164,8 @@ impl Cpu {
             }
             Trap::AGAIN => {
                 self.rip = here;
+                // An event that comes now must not hit the instruction's breakpoint again.
+                self.flags |= x86::flags::RF;
                 Ok(())
             }
             Trap::NON_CANONICAL => {

@@ -64,3 +64,18 @@ pub(crate) const DE: Trap = Trap::fault(Exception::new(Vector::DE));
 pub(crate) const fn gp(error: u16) -> Trap {
     Trap::fault(Exception::with_error(Vector::GP, error as u32))
 }
+
+/// #TS with an error code.
+pub(crate) const fn ts(error: u16) -> Trap {
+    Trap::fault(Exception::with_error(Vector::TS, error as u32))
+}
+
+/// #NP with an error code.
+pub(crate) const fn np(error: u16) -> Trap {
+    Trap::fault(Exception::with_error(Vector::NP, error as u32))
+}
+
+/// #SS with an error code.
+pub(crate) const fn ss(error: u16) -> Trap {
+    Trap::fault(Exception::with_error(Vector::SS, error as u32))
+}

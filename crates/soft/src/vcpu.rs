@@ -88,10 +88,12 @@ impl Vcpu for SoftVcpu {
                 continue;
             }
             self.processor.cpu.attend = false;
-            while !inbox.is_wanted() && !self.processor.cpu.attend {
-                if let Err(trap) = self.processor.step(usize::MAX) {
-                    return Err(self.stuck(trap));
-                }
+            let mut result = self.processor.advance();
+            while result.is_ok() && !inbox.is_wanted() && !self.processor.cpu.attend {
+                result = self.processor.step(usize::MAX);
+            }
+            if let Err(trap) = self.processor.settle(result) {
+                return Err(self.stuck(trap));
             }
         }
     }

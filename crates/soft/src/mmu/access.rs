@@ -51,9 +51,14 @@ impl Cpu {
     }
 
     /// Loads a word of a system structure (GDT, LDT, IDT, TSS): supervisor rights at any CPL.
+    #[inline]
     pub(crate) fn load_system<T: Word>(&mut self, linear: u64) -> R<T> {
         let linear = self.wrap(linear);
-        self.load_slow(linear, self.system_privilege())
+        let privilege = self.system_privilege();
+        match self.mmu.probe(privilege, Access::Read, linear, T::BYTES) {
+            Some(at) => Ok(self.ram.load(at)),
+            None => self.load_slow(linear, privilege),
+        }
     }
 
     /// Stores a word to a system structure.
@@ -92,12 +97,17 @@ impl Cpu {
 
     /// Checks that `bytes` bytes (at most a page) could be written, raising the fault that the write would.
     pub(crate) fn check_writable(&mut self, linear: u64, bytes: u64) -> R {
-        self.check_alignment(linear, bytes, self.mmu.privilege)?;
+        self.check_writable_as(linear, bytes, self.mmu.privilege)
+    }
+
+    /// As [`Cpu::check_writable`], with other rights than those of the running code.
+    pub(crate) fn check_writable_as(&mut self, linear: u64, bytes: u64, privilege: Privilege) -> R {
+        self.check_alignment(linear, bytes, privilege)?;
         let first = to_page_end(linear).min(bytes);
-        self.place(linear, first, Access::Write, self.mmu.privilege)?;
+        self.place(linear, first, Access::Write, privilege)?;
         if first < bytes {
             let next = self.wrap(linear.wrapping_add(first));
-            self.place(next, bytes - first, Access::Write, self.mmu.privilege)?;
+            self.place(next, bytes - first, Access::Write, privilege)?;
         }
         Ok(())
     }

@@ -288,6 +288,11 @@ impl Cpu {
         }
     }
 
+    /// Reads eight bytes of physical memory.
+    pub(crate) fn read_physical(&self, at: Gpa) -> u64 {
+        self.read_entry(&Entry { at, wide: true })
+    }
+
     /// Sets the accessed bit of a leaf, and for writes the dirty bit; returns whether it is dirty now.
     fn mark_leaf(&self, entry: &Entry, value: u64, access: Access) -> bool {
         let bits = if access == Access::Write {
