@@ -165,9 +165,7 @@ impl Cpu {
 
     #[cold]
     fn is_near_breakpoint(&self) -> bool {
-        let Ok(linear) = self.linear_ip() else {
-            return false;
-        };
+        let linear = self.linear_ip();
         (0..4).any(|index| {
             self.breakpoint(index) == Some(EXECUTE) && (self.dr[index] ^ linear) & PAGE_MASK == 0
         })
@@ -178,7 +176,7 @@ impl Cpu {
         if !self.code_breakpoints {
             return Ok(());
         }
-        let linear = self.linear_ip()?;
+        let linear = self.linear_ip();
         let hit =
             |index: usize| self.breakpoint(index) == Some(EXECUTE) && self.is_hit(index, linear, 1);
         match (0..4)

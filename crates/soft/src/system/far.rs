@@ -93,13 +93,6 @@ fn jump(cpu: &mut Cpu, op: &Op, target: Target) -> R {
 }
 
 impl Cpu {
-    /// RIP behind the running op.
-    #[inline(always)]
-    pub(crate) fn next_ip(&self, op: &Op) -> u64 {
-        let start = self.ctx.gpr[dbt::Context::BASE];
-        start.wrapping_add(u64::from(op.at) + u64::from(op.len)) & self.mode.code.ip_mask()
-    }
-
     /// Loads CS:IP in real or virtual-8086 mode.
     pub(crate) fn jump_real(&mut self, selector: u16, offset: u64) -> R {
         if offset > u64::from(self.segment(SegmentRegister::Cs).limit) {
@@ -137,7 +130,7 @@ impl Cpu {
     }
 
     /// Whether `offset` is a place to go to in a code segment: #GP(0) else.
-    pub(crate) fn check_target(&self, segment: &Segment, offset: u64) -> R {
+    pub(crate) fn check_entry(&self, segment: &Segment, offset: u64) -> R {
         let fits = if self.mode.long && segment.attributes.is_long() {
             self.is_canonical(offset)
         } else {
@@ -149,7 +142,7 @@ impl Cpu {
     /// Loads CS:RIP with a checked code segment, for privilege level `cpl`.
     pub(crate) fn commit_code(&mut self, mut found: Found, cpl: u8, offset: u64) -> R {
         let mut segment = found.segment();
-        self.check_target(&segment, offset)?;
+        self.check_entry(&segment, offset)?;
         self.mark_accessed(&mut found)?;
         segment.attributes = found.attributes();
         segment.selector = found.error() & !3 | u16::from(cpl);

@@ -72,7 +72,7 @@ fn pushf<const BYTES: u64>(cpu: &mut Cpu, _: &Op) -> R {
     let image = cpu.rflags() & !(flags::RF | flags::VM);
     let stack = cpu.stack();
     let pointer = stack.pointer.wrapping_sub(BYTES);
-    let linear = cpu.stack_linear(&stack, pointer, BYTES)?;
+    let linear = cpu.address_in(&stack, pointer, BYTES)?;
     match BYTES {
         2 => cpu.store(linear, image as u16)?,
         4 => cpu.store(linear, image as u32)?,
@@ -85,7 +85,7 @@ fn pushf<const BYTES: u64>(cpu: &mut Cpu, _: &Op) -> R {
 fn popf<const BYTES: u64>(cpu: &mut Cpu, _: &Op) -> R {
     cpu.check_v86_iopl()?;
     let stack = cpu.stack();
-    let linear = cpu.stack_linear(&stack, stack.pointer, BYTES)?;
+    let linear = cpu.address_in(&stack, stack.pointer, BYTES)?;
     let image = match BYTES {
         2 => u64::from(cpu.load::<u16>(linear)?),
         4 => u64::from(cpu.load::<u32>(linear)?),

@@ -61,11 +61,11 @@ fn long(cpu: &mut Cpu, bytes: u64) -> R {
     let rsp = cpu.stack().pointer;
     let [offset, selector, image, pointer, outer] = if bytes == 8 {
         [
-            cpu.load_stack(rsp)?,
-            cpu.load_stack(rsp.wrapping_add(8))?,
-            cpu.load_stack(rsp.wrapping_add(16))?,
-            cpu.load_stack(rsp.wrapping_add(24))?,
-            cpu.load_stack(rsp.wrapping_add(32))?,
+            cpu.load_frame(rsp)?,
+            cpu.load_frame(rsp.wrapping_add(8))?,
+            cpu.load_frame(rsp.wrapping_add(16))?,
+            cpu.load_frame(rsp.wrapping_add(24))?,
+            cpu.load_frame(rsp.wrapping_add(32))?,
         ]
     } else {
         let stack = cpu.stack();
@@ -153,7 +153,7 @@ fn task_return(cpu: &mut Cpu, op: &Op) -> R {
 }
 
 impl Cpu {
-    fn load_stack(&mut self, linear: u64) -> R<u64> {
+    fn load_frame(&mut self, linear: u64) -> R<u64> {
         self.load::<u64>(linear).map_err(|trap| {
             if trap == crate::trap::Trap::NON_CANONICAL {
                 crate::trap::SS0

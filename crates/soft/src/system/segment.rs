@@ -115,11 +115,11 @@ fn push(cpu: &mut Cpu, op: &Op) -> R {
     let bytes = u64::from(op.aux);
     let pointer = stack.pointer.wrapping_sub(bytes);
     if bytes == 8 {
-        let linear = cpu.stack_linear(&stack, pointer, 8)?;
+        let linear = cpu.address_in(&stack, pointer, 8)?;
         cpu.store(linear, u64::from(selector))?;
     } else {
         // Of a 32-bit slot processors write the lower half alone.
-        let linear = cpu.stack_linear(&stack, pointer, 2)?;
+        let linear = cpu.address_in(&stack, pointer, 2)?;
         cpu.store(linear, selector)?;
     }
     cpu.set_stack_pointer(stack.mask, pointer);

@@ -94,7 +94,7 @@ impl Cpu {
     }
 
     /// The linear address of `bytes` bytes at `pointer` in a stack.
-    pub(crate) fn stack_linear(&self, stack: &Stack, pointer: u64, bytes: u64) -> R<u64> {
+    pub(crate) fn address_in(&self, stack: &Stack, pointer: u64, bytes: u64) -> R<u64> {
         if stack.is_flat() {
             return if self.is_canonical(pointer) {
                 Ok(pointer)
@@ -112,7 +112,7 @@ impl Cpu {
     /// Reads the word that lies `offset` bytes above the stack pointer.
     pub(crate) fn peek(&mut self, stack: &Stack, offset: u64, bytes: u64) -> R<u64> {
         let pointer = stack.pointer.wrapping_add(offset);
-        let linear = self.stack_linear(stack, pointer, bytes)?;
+        let linear = self.address_in(stack, pointer, bytes)?;
         let mut data = [0; 8];
         self.read_as(linear, &mut data[..bytes as usize], stack.privilege)
             .map_err(|trap| at_stack(trap, stack))?;
@@ -125,14 +125,14 @@ impl Cpu {
         let mut pointer = stack.pointer;
         for _ in words {
             pointer = pointer.wrapping_sub(bytes) & stack.mask;
-            let linear = self.stack_linear(stack, pointer, bytes)?;
+            let linear = self.address_in(stack, pointer, bytes)?;
             self.check_writable_as(linear, bytes, stack.privilege)
                 .map_err(|trap| at_stack(trap, stack))?;
         }
         pointer = stack.pointer;
         for word in words {
             pointer = pointer.wrapping_sub(bytes) & stack.mask;
-            let linear = self.stack_linear(stack, pointer, bytes)?;
+            let linear = self.address_in(stack, pointer, bytes)?;
             self.write_as(
                 linear,
                 &word.to_le_bytes()[..bytes as usize],

@@ -34,7 +34,7 @@ fn call(cpu: &mut Cpu, op: &Op, target: Target) -> R {
         return gate::call(cpu, found, back);
     }
     let code = cpu.direct_code(found)?;
-    cpu.check_target(&code.segment(), target.offset)?;
+    cpu.check_entry(&code.segment(), target.offset)?;
     // Nothing after the push may fault, so the accessed bit comes first.
     let mut code = code;
     cpu.mark_accessed(&mut code)?;

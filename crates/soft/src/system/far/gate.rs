@@ -52,7 +52,7 @@ pub(super) fn call(cpu: &mut Cpu, found: Found, back: u64) -> R {
     let cs = u64::from(cpu.segment(SegmentRegister::Cs).selector);
     let old = cpu.stack();
     if attributes.is_conforming() || attributes.dpl() == cpu.mode.cpl {
-        cpu.check_target(&code.segment(), gate.offset)?;
+        cpu.check_entry(&code.segment(), gate.offset)?;
         cpu.mark_accessed(&mut code)?;
         let pointer = cpu.push_words(&old, &[cs, back], gate.bytes)?;
         cpu.set_stack_pointer(old.mask, pointer);
@@ -65,7 +65,7 @@ pub(super) fn call(cpu: &mut Cpu, found: Found, back: u64) -> R {
         let stack = cpu.inner_stack(cpl)?;
         (stack, stack.segment)
     };
-    cpu.check_target(&code.segment(), gate.offset)?;
+    cpu.check_entry(&code.segment(), gate.offset)?;
     let ss = u64::from(cpu.segment(SegmentRegister::Ss).selector);
     let mut words = [0; 35];
     words[0] = ss;

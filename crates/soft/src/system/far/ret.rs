@@ -64,7 +64,7 @@ impl Cpu {
         let cpl = (code.selector & 3) as u8;
         let long = self.mode.long && code.attributes().is_long();
         let segment = self.stack_segment(selector, cpl, long, gp)?;
-        self.check_target(&code.segment(), offset)?;
+        self.check_entry(&code.segment(), offset)?;
         let outer = cpl > self.mode.cpl;
         self.set_segment_checked(code)?;
         self.set_segment(SegmentRegister::Ss as u8, segment);
