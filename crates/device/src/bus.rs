@@ -16,13 +16,14 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use iface::{Action, Device, Space};
 
 use crate::access::stronger;
+use crate::range::RangeMap;
 
 #[cfg(test)]
 mod tests;
 
 /// What the bus can reach: usually a [`Device`] in its mutex.
 pub trait Target: Send + Sync {
-    /// Reads registers. [`Action::Rearm`] when that moved the deadline, else [`Action::None`].
+    /// Reads registers. [`Action::Rearm`] when that moved the deadline forward, else [`Action::None`].
     fn read(&self, offset: u64, data: &mut [u8]) -> Action;
     /// Writes registers.
     fn write(&self, offset: u64, data: &[u8]) -> Action;
@@ -40,16 +41,21 @@ pub fn lock<D: ?Sized>(device: &Mutex<D>) -> MutexGuard<'_, D> {
     device.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
+/// [`Action::Rearm`] when a deadline came nearer; one that went away or back only makes the timer call early.
+pub(crate) fn rearm(before: Option<u64>, after: Option<u64>) -> Action {
+    match (before, after) {
+        (None, Some(_)) => Action::Rearm,
+        (Some(before), Some(after)) if after < before => Action::Rearm,
+        _ => Action::None,
+    }
+}
+
 impl<D: Device + ?Sized> Target for Mutex<D> {
     fn read(&self, offset: u64, data: &mut [u8]) -> Action {
         let mut device = lock(self);
         let before = device.deadline();
         device.read(offset, data);
-        if device.deadline() == before {
-            Action::None
-        } else {
-            Action::Rearm
-        }
+        rearm(before, device.deadline())
     }
 
     fn write(&self, offset: u64, data: &[u8]) -> Action {
@@ -101,9 +107,7 @@ pub enum Error {
 }
 
 struct Claim {
-    first: u64,
-    last: u64,
-    /// What the target sees as the offset of `first`.
+    /// What the target sees as the offset of the first address.
     offset: u64,
     target: Arc<dyn Target>,
 }
@@ -111,8 +115,8 @@ struct Claim {
 /// Ports and memory, and who answers there.
 #[derive(Default)]
 pub struct Bus {
-    ports: Vec<Claim>,
-    memory: Vec<Claim>,
+    ports: RangeMap<Claim>,
+    memory: RangeMap<Claim>,
     targets: Vec<Arc<dyn Target>>,
 }
 
@@ -162,107 +166,57 @@ impl Bus {
                 first,
                 length,
             })?;
-        if !self.targets.iter().any(|known| Arc::ptr_eq(known, &target)) {
-            self.targets.push(Arc::clone(&target));
-        }
         let claims = match space {
             Space::Port => &mut self.ports,
             Space::Memory => &mut self.memory,
         };
-        let at = claims.partition_point(|claim| claim.last < first);
-        if let Some(other) = claims.get(at).filter(|other| other.first <= last) {
-            return Err(Error::Overlap {
+        claims
+            .insert(
+                first,
+                last,
+                Claim {
+                    offset,
+                    target: Arc::clone(&target),
+                },
+            )
+            .map_err(|(other_first, other_last)| Error::Overlap {
                 space,
                 first,
                 last,
-                other_first: other.first,
-                other_last: other.last,
-            });
+                other_first,
+                other_last,
+            })?;
+        if !self.targets.iter().any(|known| Arc::ptr_eq(known, &target)) {
+            self.targets.push(target);
         }
-        claims.insert(
-            at,
-            Claim {
-                first,
-                last,
-                offset,
-                target,
-            },
-        );
         Ok(())
     }
 
-    /// A guest's read. What nobody answers reads as ones. [`Action::Rearm`] when a deadline moved.
+    fn claims(&self, space: Space) -> &RangeMap<Claim> {
+        match space {
+            Space::Port => &self.ports,
+            Space::Memory => &self.memory,
+        }
+    }
+
+    /// A guest's read. What nobody answers reads as ones. [`Action::Rearm`] when a deadline moved forward.
     pub fn read(&self, space: Space, address: u64, data: &mut [u8]) -> Action {
         let mut action = Action::None;
-        let mut address = address;
-        let mut rest = data;
-        while !rest.is_empty() {
-            let (claim, length) = self.piece(space, address, rest.len());
-            let (now, later) = rest.split_at_mut(length);
-            match claim {
-                Some((target, offset)) => action = stronger(action, target.read(offset, now)),
-                None => now.fill(0xff),
-            }
-            rest = later;
-            match address.checked_add(length as u64) {
-                Some(next) => address = next,
-                None => {
-                    rest.fill(0xff);
-                    break;
-                }
-            }
-        }
+        self.claims(space)
+            .read(address, data, |claim, offset, data| {
+                action = stronger(action, claim.target.read(claim.offset + offset, data));
+            });
         action
     }
 
     /// A guest's write. What nobody answers vanishes.
     pub fn write(&self, space: Space, address: u64, data: &[u8]) -> Action {
         let mut action = Action::None;
-        let mut address = address;
-        let mut rest = data;
-        while !rest.is_empty() {
-            let (claim, length) = self.piece(space, address, rest.len());
-            let (now, later) = rest.split_at(length);
-            if let Some((target, offset)) = claim {
-                action = stronger(action, target.write(offset, now));
-            }
-            rest = later;
-            match address.checked_add(length as u64) {
-                Some(next) => address = next,
-                None => break,
-            }
-        }
+        self.claims(space)
+            .write(address, data, |claim, offset, data| {
+                action = stronger(action, claim.target.write(claim.offset + offset, data));
+            });
         action
-    }
-
-    /// Who answers at `address`, at which offset, and for how many of the `length` bytes from there that holds.
-    /// Never zero bytes.
-    fn piece(
-        &self,
-        space: Space,
-        address: u64,
-        length: usize,
-    ) -> (Option<(&dyn Target, u64)>, usize) {
-        let claims = match space {
-            Space::Port => &self.ports,
-            Space::Memory => &self.memory,
-        };
-        let at = claims.partition_point(|claim| claim.last < address);
-        match claims.get(at) {
-            Some(claim) if claim.first <= address => {
-                let inside = address - claim.first;
-                let left = usize::try_from(claim.last - address).unwrap_or(usize::MAX);
-                (
-                    Some((&*claim.target, claim.offset + inside)),
-                    length.min(left.saturating_add(1)),
-                )
-            }
-            Some(claim) => {
-                let gap = usize::try_from(claim.first - address).unwrap_or(usize::MAX);
-                (None, length.min(gap))
-            }
-            None => (None, length),
-        }
     }
 
     /// Every device, once, in the order in which they were claimed for.

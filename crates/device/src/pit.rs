@@ -167,7 +167,7 @@ impl Pit {
         if speaker.output(now) {
             value |= OUT_2;
         }
-        if (self.clock.now() / REFRESH_PERIOD) % 2 != 0 {
+        if !(self.clock.now() / REFRESH_PERIOD).is_multiple_of(2) {
             value |= REFRESH;
         }
         value

@@ -27,6 +27,12 @@ impl FakeClock {
     }
 }
 
+impl FakeClock {
+    pub(crate) fn set_wall(&self, nanoseconds: u64) {
+        self.wall.store(nanoseconds, Ordering::Relaxed);
+    }
+}
+
 impl Clock for FakeClock {
     fn now(&self) -> u64 {
         self.now.load(Ordering::Relaxed)

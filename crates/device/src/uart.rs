@@ -12,6 +12,7 @@ use std::sync::Arc;
 use iface::{Action, Char, Clock, Device, InterruptLine, Misfit, Snapshot};
 
 use crate::access::{read_bytes, write_bytes};
+use crate::bus::rearm;
 
 mod register;
 mod state;
@@ -59,11 +60,7 @@ impl Uart {
         self.transmit();
         self.receive();
         self.drive();
-        if self.state.deadline() == before {
-            Action::None
-        } else {
-            Action::Rearm
-        }
+        rearm(before, self.state.deadline())
     }
 
     /// Whether there is room for arriving bytes: otherwise it makes no sense to poll for them.
@@ -242,11 +239,7 @@ impl Device for Uart {
             self.write_register(at, value);
             Action::None
         });
-        if self.state.deadline() == before {
-            Action::None
-        } else {
-            Action::Rearm
-        }
+        rearm(before, self.state.deadline())
     }
 
     /// What was accepted for transmission still leaves.
