@@ -42,13 +42,19 @@ impl Block {
             .min((PAGE_SIZE - self.code.0.0 % PAGE_SIZE) as usize);
         let (head, tail) = now.split_at_mut(room);
         // Versions first: bytes read after them belong to them or to later ones.
-        self.code.1 = ram.flags().watch_code(self.code.0.page());
+        let version = ram.flags().watch_code(self.code.0.page());
         ram.copy_out(self.code.0, head);
-        if let Some((at, version)) = &mut self.second {
-            *version = ram.flags().watch_code(at.page());
-            ram.copy_out(*at, tail);
+        let second = self.second.map(|(at, _)| {
+            let version = ram.flags().watch_code(at.page());
+            ram.copy_out(at, tail);
+            (at, version)
+        });
+        if *now != *self.bytes {
+            return false;
         }
-        *now == *self.bytes
+        self.code.1 = version;
+        self.second = second;
+        true
     }
 }
 

@@ -72,13 +72,15 @@ impl Processor {
     /// Whether a block known by its place is what memory holds there, the page that it crosses into included.
     fn is_good(&mut self, number: u32, linear: u64) -> R<bool> {
         let block = self.blocks.get_mut(number);
-        if let Some((second, _)) = block.second
-            && self.cpu.second_page(linear)? != second
-        {
+        let ram = &self.cpu.ram;
+        if !block.is_current(ram) && !block.renew(ram) {
             return Ok(false);
         }
-        let ram = &self.cpu.ram;
-        Ok(block.is_current(ram) || block.renew(ram))
+        // Last, since only an instruction that does cross may fault for the page that it crosses into.
+        Ok(match block.second {
+            Some((second, _)) => self.cpu.second_page(linear)? == second,
+            None => true,
+        })
     }
 
     fn decode(&mut self, linear: u64, at: Offset) -> R<u32> {

@@ -141,6 +141,10 @@ impl Cpu {
             let Some(second) = mark_external(self.settle(trap)).exception() else {
                 return Err(trap);
             };
+            if second.vector == Vector::PF {
+                // Even when what is delivered is a double fault.
+                self.cr2 = self.fault_address;
+            }
             let first = Vector(event.vector);
             let raised = event.cause == Cause::Exception;
             if raised && first == Vector::DF {

@@ -6,8 +6,9 @@ use x86::state::gpr;
 
 use super::Event;
 use crate::cpu::Cpu;
+use crate::mmu::{Access, Privilege};
 use crate::system::descriptor::null_segment;
-use crate::trap::{GP0, R, Trap, ts};
+use crate::trap::{GP0, R, SS0, Trap, ts};
 
 impl Cpu {
     pub(super) fn deliver_long(&mut self, event: &Event) -> R {
@@ -75,17 +76,14 @@ impl Cpu {
         if self.is_canonical(pointer) {
             Ok(pointer)
         } else {
-            Err(crate::trap::SS0)
+            Err(SS0)
         }
     }
 
     /// Stores an exception frame in ascending order, all or nothing.
-    fn store_frame(&mut self, at: u64, words: &[u64], privilege: crate::mmu::Privilege) -> R {
+    fn store_frame(&mut self, at: u64, words: &[u64], privilege: Privilege) -> R {
         let bytes = 8 * words.len() as u64;
-        if let Some(place) = self
-            .mmu
-            .probe(privilege, crate::mmu::Access::Write, at, bytes)
-        {
+        if let Some(place) = self.mmu.probe(privilege, Access::Write, at, bytes) {
             for (index, &word) in words.iter().enumerate() {
                 if self.ram.store(place.add(8 * index as u64), word) {
                     self.code_written();
@@ -93,17 +91,24 @@ impl Cpu {
             }
             return Ok(());
         }
-        let mut data = [0; 48];
-        for (to, word) in data.chunks_mut(8).zip(words) {
-            to.copy_from_slice(&word.to_le_bytes());
+        // As if pushed word by word: of several pages that refuse, the uppermost is named.
+        for index in (0..words.len() as u64).rev() {
+            self.check_writable_as(at.wrapping_add(8 * index), 8, privilege)
+                .map_err(stack_fault)?;
         }
-        self.write_as(at, &data[..bytes as usize], privilege)
-            .map_err(|trap| {
-                if trap == Trap::NON_CANONICAL {
-                    crate::trap::SS0
-                } else {
-                    trap
-                }
-            })
+        for (index, word) in (0..).zip(words) {
+            let at = at.wrapping_add(8 * index);
+            self.write_as(at, &word.to_le_bytes(), privilege)
+                .map_err(stack_fault)?;
+        }
+        Ok(())
+    }
+}
+
+fn stack_fault(trap: Trap) -> Trap {
+    if trap == Trap::NON_CANONICAL {
+        SS0
+    } else {
+        trap
     }
 }

@@ -113,7 +113,7 @@ impl Cpu {
         let wide = self.tr.attributes.kind() & 8 != 0;
         let size = if wide { 4 } else { 2 };
         let offset = size + 2 * size * u64::from(cpl);
-        if offset + size + 1 > u64::from(self.tr.limit) {
+        if offset + 2 * size - 1 > u64::from(self.tr.limit) {
             return Err(ts(self.tr.selector & !3));
         }
         let at = self.tr.base.wrapping_add(offset);
