@@ -16,3 +16,8 @@ pub fn monotonic() -> u64 {
 pub fn realtime() -> u64 {
     nanoseconds(ClockId::Realtime)
 }
+
+/// Nanoseconds for which the calling thread has run.
+pub fn thread() -> u64 {
+    nanoseconds(ClockId::ThreadCPUTime)
+}

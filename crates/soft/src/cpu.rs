@@ -12,8 +12,11 @@ use x86::msr::Msrs;
 use x86::state::{Activity, CpuState};
 
 use crate::engine::Shared;
+use crate::figure::Figures;
+use crate::lapic::Lapic;
 use crate::mmu::Mmu;
 use crate::mode::Mode;
+use crate::paravirt::{OfferedEoi, Steal};
 
 /// A processor. Fields that threads other than its own touch live behind `Arc`s.
 pub(crate) struct Cpu {
@@ -67,6 +70,17 @@ pub(crate) struct Cpu {
     pub(crate) attend: bool,
     /// An NMI waits.
     pub(crate) nmi_pending: bool,
+    /// An ExtINT message from the I/O APIC waits.
+    pub(crate) extint_pending: bool,
+    /// What came with a loaded state, to be delivered before anything else: an exception and its error code, an
+    /// interrupt that had been accepted.
+    pub(crate) injected_exception: Option<(u8, u32)>,
+    pub(crate) injected_interrupt: Option<u8>,
+    pub(crate) lapic: Lapic,
+    /// The guest was allowed to end the interrupt in service by a note in memory.
+    pub(crate) offered_eoi: Option<OfferedEoi>,
+    pub(crate) steal: Steal,
+    pub(crate) figures: Figures,
     /// Added to the scaled clock it gives the TSC, TSC_ADJUST included.
     pub(crate) tsc_offset: u64,
     /// APIC ID, and index among the vCPUs.
@@ -114,13 +128,22 @@ impl Cpu {
             limit: 0,
             attend: true,
             nmi_pending: false,
-            tsc_offset: 0,
+            extint_pending: false,
+            injected_exception: None,
+            injected_interrupt: None,
+            lapic: Lapic::new(id),
+            offered_eoi: None,
+            steal: Steal::default(),
+            figures: Figures::default(),
+            // The TSC counts from zero.
+            tsc_offset: shared.scale.ticks(shared.start).wrapping_neg(),
             id,
             ram: shared.ram.clone(),
             io,
             shared,
         };
         cpu.refresh_mode();
+        cpu.publish();
         cpu
     }
 
@@ -132,8 +155,10 @@ impl Cpu {
     /// Replaces all of RFLAGS, without any privilege check; the caller refreshes the mode when VM or AC changed.
     pub(crate) fn set_rflags(&mut self, value: u64) {
         self.ctx.cc = cc::from_rflags(value);
+        let old = self.flags;
         self.flags = value & (flags::ALL & !flags::ARITHMETIC) | flags::FIXED;
-        self.attend = true;
+        let enabled = self.flags & !old & flags::IF != 0;
+        self.attend |= enabled || self.flags & (flags::TF | flags::RF) != 0;
     }
 
     /// Decoded code was overwritten, perhaps that of the running block: leaves it after the running op.

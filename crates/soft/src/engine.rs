@@ -7,7 +7,10 @@ use iface::{Clock, Engine, EngineError, Msi, Vcpu};
 use mem::GuestRam;
 
 use crate::alarm::{Alarm, AlarmThread};
+use crate::clock::Scale;
+use crate::figure::Published;
 use crate::inbox::{Inbox, attention};
+use crate::lapic::Message;
 use crate::vcpu::SoftVcpu;
 
 /// Most vCPUs of one engine.
@@ -35,9 +38,15 @@ impl Config {
 pub(crate) struct Shared {
     pub(crate) ram: Arc<GuestRam>,
     pub(crate) clock: Arc<dyn Clock>,
-    pub(crate) tsc_khz: u32,
+    pub(crate) scale: Scale,
+    /// The clock when the engine was made.
+    pub(crate) start: u64,
+    /// A guest has moved the TSC of some vCPU: they don't agree any more.
+    tsc_skewed: AtomicBool,
     /// By APIC ID.
     pub(crate) inboxes: Box<[Inbox]>,
+    /// By APIC ID.
+    pub(crate) figures: Box<[Published]>,
     pub(crate) alarm: Alarm,
     /// The PIC's INTR output.
     pub(crate) intr: AtomicBool,
@@ -48,10 +57,27 @@ impl Shared {
         Self {
             ram: config.ram.clone(),
             clock: config.clock.clone(),
-            tsc_khz: config.tsc_khz,
+            scale: Scale::new(config.tsc_khz),
+            start: config.clock.now(),
+            tsc_skewed: AtomicBool::new(false),
             inboxes: (0..config.cpus).map(|_| Inbox::default()).collect(),
+            figures: (0..config.cpus).map(|_| Published::default()).collect(),
             alarm: Alarm::new(config.cpus),
             intr: AtomicBool::new(false),
+        }
+    }
+
+    /// Whether the TSCs of the vCPUs may differ.
+    pub(crate) fn is_tsc_skewed(&self) -> bool {
+        self.tsc_skewed.load(Ordering::SeqCst)
+    }
+
+    /// A guest moved a TSC: every vCPU tells its guest's clock.
+    pub(crate) fn set_tsc_skewed(&self) {
+        if !self.tsc_skewed.swap(true, Ordering::SeqCst) {
+            self.inboxes
+                .iter()
+                .for_each(|inbox| inbox.post(attention::CLOCK));
         }
     }
 }
@@ -101,7 +127,9 @@ impl Engine for SoftEngine {
             return;
         }
         for inbox in &self.shared.inboxes {
-            inbox.post(attention::LINT0);
+            if inbox.address().lint0_open {
+                inbox.post(attention::LINT0);
+            }
         }
     }
 
@@ -112,14 +140,20 @@ impl Engine for SoftEngine {
     }
 
     fn send_msi(&self, msi: Msi) {
-        let _ = msi;
+        if let Some(message) = Message::from_msi(msi) {
+            self.shared.deliver(message, None);
+        }
     }
 
     fn describe(&self) -> String {
         format!(
             "soft: software x86-64 CPU, interpreter, {} vCPU(s), TSC {} kHz",
             self.shared.inboxes.len(),
-            self.shared.tsc_khz
+            self.shared.scale.khz()
         )
+    }
+
+    fn statistics(&self) -> Vec<(&'static str, u64)> {
+        Published::total(&self.shared.figures)
     }
 }

@@ -28,10 +28,13 @@ pub(crate) mod attention {
     pub(crate) const LINT1: u32 = 1 << 7;
     /// The engine's clocks changed: paravirtual pages are to be written anew.
     pub(crate) const CLOCK: u32 = 1 << 8;
+    /// An ExtINT message from the I/O APIC.
+    pub(crate) const EXTINT: u32 = 1 << 9;
     /// The owner sleeps.
     pub(super) const SLEEPING: u32 = 1 << 31;
 }
 
+use crate::lapic::Address;
 use attention::{POSTED, SIPI, SLEEPING};
 
 /// One vCPU's inbox.
@@ -43,8 +46,8 @@ pub(crate) struct Inbox {
     /// Those among them whose trigger mode is level.
     posted_level: [AtomicU32; 8],
     sipi: AtomicU8,
-    /// Published by the owner for senders: see [`crate::lapic::Address`].
-    pub(crate) address: AtomicU64,
+    /// Published by the owner for senders.
+    address: AtomicU64,
 }
 
 impl Inbox {
@@ -52,6 +55,16 @@ impl Inbox {
     #[inline(always)]
     pub(crate) fn is_wanted(&self) -> bool {
         self.attention.load(Ordering::Relaxed) != 0
+    }
+
+    /// How the owner's local APIC is addressed.
+    pub(crate) fn address(&self) -> Address {
+        Address::unpack(self.address.load(Ordering::SeqCst))
+    }
+
+    /// Publishes how the owner's local APIC is addressed.
+    pub(crate) fn publish(&self, address: Address) {
+        self.address.store(address.pack(), Ordering::SeqCst);
     }
 
     /// Sets attention bits and wakes the owner.

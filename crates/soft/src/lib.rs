@@ -8,20 +8,27 @@
 //!   exec      one file per family of instructions: `select` picks the handler when a block is decoded
 //!   system    what only kernels do: descriptors, gates, control registers, MSRs, exceptions
 //!   mmu       linear -> physical: TLB, page walk, loads and stores
-//!   lapic     the local APIC and its timer
+//!   attend    between blocks: inbox, pending interrupts, sleep
+//!   lapic     the local APIC, its timer, and messages between APICs
+//!   paravirt  KVM's clock, steal time and end of interrupt
 //! ```
 //!
 //! A handler either completes its instruction or changes nothing and returns a [`trap::Trap`]. RIP is kept only
 //! at block boundaries and traps: an op knows its offset from the block's start.
 
 mod alarm;
+mod attend;
 mod block;
+mod clock;
 mod cpu;
 mod engine;
 mod exec;
+mod figure;
 mod inbox;
+mod lapic;
 mod mmu;
 mod mode;
+mod paravirt;
 mod run;
 mod segment;
 mod state;

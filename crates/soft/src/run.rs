@@ -85,6 +85,7 @@ impl Processor {
 
     fn decode(&mut self, linear: u64, at: Offset) -> R<u32> {
         let cpu = &mut self.cpu;
+        cpu.figures.decoded += 1;
         let version = cpu.ram.flags().watch_code(at.page());
         let room = (PAGE_SIZE - at.0 % PAGE_SIZE) as usize;
         let mut bytes = [0; PAGE_SIZE as usize + decode::LONGEST];

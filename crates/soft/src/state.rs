@@ -5,6 +5,8 @@ use x86::state::{Events, Xsave};
 use x86::{CpuState, cr};
 
 use crate::cpu::Cpu;
+use crate::inbox::attention;
+use crate::lapic::Local;
 
 /// Where the registers lie in the XSAVE area's standard format (SDM vol. 1, 13.4 and 13.5).
 mod area {
@@ -15,8 +17,29 @@ mod area {
 }
 
 impl Cpu {
-    /// The complete state.
+    /// The complete state, with what others have posted.
+    pub(crate) fn save_state_and_inbox(&self) -> CpuState {
+        let mut state = self.save_state();
+        let bits = self.inbox().peek();
+        let mut lapic = self.lapic.clone();
+        lapic.preview(self.inbox());
+        state.events.nmi_pending |= bits & attention::NMI != 0;
+        if bits & attention::LINT1 != 0 {
+            state.events.nmi_pending |= lapic.lint1() == Local::Nmi;
+        }
+        state.lapic = lapic.save(self.now());
+        if bits & attention::INIT != 0 {
+            state.init(self.id);
+        }
+        if bits & attention::SIPI != 0 {
+            state.startup(self.inbox().startup_vector());
+        }
+        state
+    }
+
+    /// The complete state, but for the inbox.
     pub(crate) fn save_state(&self) -> CpuState {
+        let now = self.now();
         let mut gpr = [0; 16];
         gpr.copy_from_slice(&self.ctx.gpr[..16]);
         CpuState {
@@ -38,16 +61,16 @@ impl Cpu {
             dr: self.dr,
             msrs: self.msrs.clone(),
             xsave: self.save_vectors(),
-            lapic: CpuState::reset(self.id).lapic,
+            lapic: self.lapic.save(now),
             events: Events {
                 activity: self.activity,
-                exception: None,
-                interrupt: None,
+                exception: self.injected_exception,
+                interrupt: self.injected_interrupt,
                 shadow: self.shadow,
                 nmi_blocked: self.nmi_blocked,
                 nmi_pending: self.nmi_pending,
             },
-            tsc: 0,
+            tsc: self.tsc_at(now),
         }
     }
 
@@ -57,6 +80,14 @@ impl Cpu {
     /// [`EngineError::State`] for a state that no processor can be in.
     pub(crate) fn load_state(&mut self, state: &CpuState) -> Result<(), EngineError> {
         check(state)?;
+        self.inbox().clear();
+        self.replace_state(state);
+        Ok(())
+    }
+
+    /// Replaces the complete state by one that is known to be good; the inbox stays.
+    pub(crate) fn replace_state(&mut self, state: &CpuState) {
+        let now = self.now();
         self.ctx.gpr[..16].copy_from_slice(&state.gpr);
         self.rip = state.rip;
         self.set_rflags(state.rflags);
@@ -79,11 +110,28 @@ impl Cpu {
         self.shadow = state.events.shadow;
         self.nmi_blocked = state.events.nmi_blocked;
         self.nmi_pending = state.events.nmi_pending;
-        self.debug_traps = 0;
-        self.attend = true;
-        self.mmu.flush_all(self.cr3 as u16);
+        self.injected_exception = state.events.exception;
+        self.injected_interrupt = state.events.interrupt;
+        self.lapic.load(&state.lapic, now);
+        let clock = self.shared.scale.ticks(now);
+        self.tsc_offset = state.tsc.wrapping_sub(clock);
+        self.forget_history();
+        self.debug_registers_changed();
         self.refresh_mode();
-        Ok(())
+        self.write_clock();
+        self.timer_set(now);
+        self.publish();
+        self.attend = true;
+    }
+
+    /// Clears what is of one moment and not part of the state.
+    fn forget_history(&mut self) {
+        self.extint_pending = false;
+        self.offered_eoi = None;
+        self.shutdown_cause = None;
+        self.debug_shadow = false;
+        self.single_step = false;
+        self.debug_traps = 0;
     }
 
     fn save_vectors(&self) -> Xsave {

@@ -1,6 +1,8 @@
 //! What only kernels do: exceptions and interrupts, segments and gates, control and debug registers, ports.
 
+mod apic;
 mod control;
+mod cpuid;
 mod debug;
 mod delivery;
 mod descriptor;
@@ -9,12 +11,14 @@ mod flag;
 mod interrupt;
 mod invalidate;
 mod iret;
+mod msr;
 mod port;
 mod segment;
 mod stack;
 mod syscall;
 mod table;
 mod task;
+mod tsc;
 mod verify;
 
 use iced_x86::Instruction;
@@ -36,6 +40,9 @@ pub(crate) fn select(instruction: &Instruction, source: Source) -> Option<Op> {
         debug::select,
         table::select,
         verify::select,
+        msr::select,
+        tsc::select,
+        cpuid::select,
     ];
     families
         .iter()

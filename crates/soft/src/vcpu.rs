@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-use iface::{EngineError, Exit, Io, Kicker, Space, Vcpu};
+use iface::{EngineError, Exit, Io, Kicker, Shutdown, Space, Vcpu};
+use tracing::debug;
 use x86::CpuState;
 use x86::state::Activity;
 
@@ -12,7 +13,7 @@ use crate::cpu::Cpu;
 use crate::engine::Shared;
 use crate::inbox::attention;
 use crate::run::Processor;
-use crate::trap::Trap;
+use crate::trap::{R, Trap};
 
 /// A vCPU of the software engine.
 pub(crate) struct SoftVcpu {
@@ -62,14 +63,43 @@ impl SoftVcpu {
         }
     }
 
-    fn stuck(&self, trap: Trap) -> EngineError {
-        let reason = match trap.exception() {
-            Some(exception) => format!("exception {}", exception.vector),
-            None => format!("{trap:?}"),
+    /// Why and where the processor shut down.
+    fn shutdown(&self) -> Shutdown {
+        let cpu = &self.processor.cpu;
+        let reason = match cpu.shutdown_cause {
+            Some(vector) => format!("triple fault: {vector} while delivering #DF"),
+            None => "triple fault".to_owned(),
         };
-        EngineError::Stuck {
-            reason,
-            location: self.processor.cpu.save_state().location(),
+        let location = cpu.save_state().location();
+        debug!(cpu = cpu.id, "{reason} ({location})");
+        Shutdown { reason, location }
+    }
+
+    /// Runs until the vCPU is kicked.
+    ///
+    /// # Errors
+    /// [`Trap::SHUTDOWN`] after a triple fault.
+    fn run_until_kicked(&mut self) -> R {
+        let inbox = &self.shared.inboxes[self.processor.cpu.id as usize];
+        loop {
+            if self.processor.cpu.attend()? {
+                return Ok(());
+            }
+            match self.processor.cpu.activity {
+                Activity::Running => {}
+                Activity::Shutdown => return Err(Trap::SHUTDOWN),
+                Activity::Halted | Activity::WaitForSipi => {
+                    self.processor.cpu.sleep();
+                    continue;
+                }
+            }
+            self.processor.advance()?;
+            while !inbox.is_wanted() && !self.processor.cpu.attend {
+                let result = self.processor.step(usize::MAX);
+                if result.is_err() || self.processor.cpu.attend {
+                    self.processor.settle(result)?;
+                }
+            }
         }
     }
 }
@@ -78,28 +108,17 @@ impl Vcpu for SoftVcpu {
     fn run(&mut self, io: &Arc<dyn Io>) -> Result<Exit, EngineError> {
         host::thread::wake_exactly();
         self.processor.cpu.io = io.clone();
-        let inbox = &self.shared.inboxes[self.processor.cpu.id as usize];
-        loop {
-            if inbox.take() & attention::KICK != 0 {
-                return Ok(Exit::Kicked);
-            }
-            if self.processor.cpu.activity != Activity::Running {
-                inbox.sleep(None);
-                continue;
-            }
-            self.processor.cpu.attend = false;
-            let mut result = self.processor.advance();
-            while result.is_ok() && !inbox.is_wanted() && !self.processor.cpu.attend {
-                result = self.processor.step(usize::MAX);
-            }
-            if let Err(trap) = self.processor.settle(result) {
-                return Err(self.stuck(trap));
-            }
+        self.processor.cpu.forget_steal();
+        let result = self.run_until_kicked();
+        self.processor.cpu.publish_figures();
+        match result {
+            Ok(()) => Ok(Exit::Kicked),
+            Err(_) => Ok(Exit::Shutdown(self.shutdown())),
         }
     }
 
     fn save(&self) -> Result<CpuState, EngineError> {
-        Ok(self.processor.cpu.save_state())
+        Ok(self.processor.cpu.save_state_and_inbox())
     }
 
     fn load(&mut self, state: &CpuState) -> Result<(), EngineError> {

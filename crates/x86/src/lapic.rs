@@ -24,3 +24,8 @@ pub struct LapicState {
     /// Nanoseconds of guest time until the counting timer reaches zero; `None` when it is stopped.
     pub timer_remaining: Option<u64>,
 }
+
+/// The logical ID of an x2APIC: cluster and member (SDM vol. 3, 11.12.10.2).
+pub fn x2apic_logical_id(apic_id: u32) -> u32 {
+    apic_id >> 4 << 16 | 1 << (apic_id & 15)
+}

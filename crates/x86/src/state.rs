@@ -190,6 +190,44 @@ impl CpuState {
         }
     }
 
+    /// What INIT leaves of the state of the processor with this APIC ID (SDM vol. 3, table 9-1): MSRs, TSC, vector
+    /// and floating-point registers stay; APIC and everything else is as after RESET.
+    pub fn init(&mut self, apic_id: u32) {
+        let fresh = Self::reset(apic_id);
+        let caching = cr0::CD | cr0::NW;
+        let mut lapic = fresh.lapic;
+        lapic.base = self.lapic.base;
+        if lapic.base & lapic::BASE_X2APIC != 0 {
+            lapic.regs[0x2] = apic_id;
+            lapic.regs[0xd] = lapic::x2apic_logical_id(apic_id);
+        }
+        let mut events = fresh.events;
+        if lapic.base & lapic::BASE_BSP == 0 {
+            events.activity = Activity::WaitForSipi;
+        }
+        *self = Self {
+            cr0: fresh.cr0 & !caching | self.cr0 & caching,
+            xcr0: self.xcr0,
+            msrs: self.msrs.clone(),
+            xsave: self.xsave.clone(),
+            tsc: self.tsc,
+            lapic,
+            events,
+            ..fresh
+        };
+    }
+
+    /// A startup IPI: the processor begins in real mode at `vector` * 4096; of no effect unless it waits for it.
+    pub fn startup(&mut self, vector: u8) {
+        if self.events.activity != Activity::WaitForSipi {
+            return;
+        }
+        self.segments[1].selector = u16::from(vector) << 8;
+        self.segments[1].base = u64::from(vector) << 12;
+        self.rip = 0;
+        self.events.activity = Activity::Running;
+    }
+
     /// The current privilege level.
     pub fn cpl(&self) -> u8 {
         if self.cr0 & cr0::PE == 0 {

@@ -136,6 +136,9 @@ impl Cpu {
             return Ok(Place::Ram(at));
         }
         let gpa = self.walk(linear, access, privilege)?;
+        if self.is_apic(gpa) {
+            return Ok(Place::Device(gpa));
+        }
         Ok(match self.ram.offset(gpa, bytes) {
             Some(at) => Place::Ram(at),
             None => Place::Device(gpa),
@@ -242,12 +245,18 @@ impl Cpu {
     }
 
     fn device_read(&mut self, gpa: Gpa, to: &mut [u8]) {
+        if self.is_apic(gpa) {
+            return self.apic_read(gpa, to);
+        }
         for (index, piece) in to.chunks_mut(8).enumerate() {
             self.io.read(Space::Memory, gpa.0 + index as u64 * 8, piece);
         }
     }
 
     fn device_write(&mut self, gpa: Gpa, from: &[u8]) {
+        if self.is_apic(gpa) {
+            return self.apic_write(gpa, from);
+        }
         for (index, piece) in from.chunks(8).enumerate() {
             self.io
                 .write(Space::Memory, gpa.0 + index as u64 * 8, piece);

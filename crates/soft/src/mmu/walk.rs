@@ -256,7 +256,7 @@ impl Cpu {
         else {
             return;
         };
-        if self.is_watched(linear) {
+        if self.is_watched(linear) || self.is_apic(translation.gpa) {
             return;
         }
         let allowed = |access| self.is_allowed(&translation, access, rights);

@@ -53,7 +53,7 @@ pub(super) fn select(instruction: &Instruction, source: Source) -> Option<Op> {
 
 fn read(cpu: &mut Cpu, op: &Op) -> R {
     let number = op.reg[1];
-    if !matches!(number, 0 | 2 | 3 | 4) {
+    if !matches!(number, 0 | 2 | 3 | 4 | 8) {
         return Err(UD);
     }
     if cpu.mode.cpl != 0 {
@@ -63,6 +63,7 @@ fn read(cpu: &mut Cpu, op: &Op) -> R {
         0 => cpu.cr0,
         2 => cpu.cr2,
         3 => cpu.cr3,
+        8 => cpu.cr8(),
         _ => cpu.cr4,
     };
     set_wide(cpu, op.reg[0], value);
@@ -80,7 +81,7 @@ fn set_wide(cpu: &mut Cpu, register: u8, value: u64) {
 
 fn write(cpu: &mut Cpu, op: &Op) -> R {
     let number = op.reg[0];
-    if !matches!(number, 0 | 2 | 3 | 4) {
+    if !matches!(number, 0 | 2 | 3 | 4 | 8) {
         return Err(UD);
     }
     if cpu.mode.cpl != 0 {
@@ -98,6 +99,8 @@ fn write(cpu: &mut Cpu, op: &Op) -> R {
             return Ok(());
         }
         3 => cpu.write_cr3(value)?,
+        8 if value > 15 => return Err(GP0),
+        8 => cpu.set_cr8(value),
         _ => cpu.write_cr4(value)?,
     }
     Err(Trap::NEXT)

@@ -1,0 +1,60 @@
+//! Figures for `--stats`.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use crate::cpu::Cpu;
+
+/// Names of the figures.
+const NAMES: [&str; 5] = [
+    "page walks",
+    "exceptions",
+    "interrupts",
+    "sleeps",
+    "blocks decoded",
+];
+
+/// What one processor counts.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Figures {
+    pub(crate) exceptions: u64,
+    pub(crate) interrupts: u64,
+    pub(crate) sleeps: u64,
+    pub(crate) decoded: u64,
+}
+
+/// One processor's figures for others to read.
+#[derive(Debug, Default)]
+pub(crate) struct Published([AtomicU64; NAMES.len()]);
+
+impl Published {
+    /// The sums over all processors, by name.
+    pub(crate) fn total(all: &[Self]) -> Vec<(&'static str, u64)> {
+        let sum = |index: usize| {
+            all.iter()
+                .map(|one| one.0[index].load(Ordering::Relaxed))
+                .sum()
+        };
+        NAMES
+            .iter()
+            .enumerate()
+            .map(|(index, &name)| (name, sum(index)))
+            .collect()
+    }
+}
+
+impl Cpu {
+    /// Lets others see the figures.
+    pub(crate) fn publish_figures(&self) {
+        let Figures {
+            exceptions,
+            interrupts,
+            sleeps,
+            decoded,
+        } = self.figures;
+        let values = [self.mmu.walks, exceptions, interrupts, sleeps, decoded];
+        let published = &self.shared.figures[self.id as usize];
+        for (to, value) in published.0.iter().zip(values) {
+            to.store(value, Ordering::Relaxed);
+        }
+    }
+}
