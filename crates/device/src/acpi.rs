@@ -18,7 +18,7 @@ mod tests;
 /// Where a machine puts the block, by convention.
 pub const PORTS: u64 = 0x600;
 /// Ports that the block takes.
-pub const LENGTH: u64 = 0x28;
+pub const LENGTH: u64 = 0x10;
 /// PM1a event block: status, then enable; 4 bytes.
 pub const PM1_EVENT: u64 = 0x00;
 /// PM1a control block; 2 bytes.
@@ -26,13 +26,13 @@ pub const PM1_CONTROL: u64 = 0x04;
 /// The timer; 4 bytes. All 32 bits count: the FADT says TMR_VAL_EXT.
 pub const TIMER: u64 = 0x08;
 /// General-purpose event block 0: two bytes of status, two of enable.
-pub const GPE0: u64 = 0x20;
+pub const GPE0: u64 = 0x0c;
 /// Length of [`GPE0`].
 pub const GPE0_LENGTH: u64 = 4;
 /// The IRQ of the SCI.
 pub const SCI: u8 = 9;
-/// SLP_TYP of S5, for the DSDT. Zero, so that the write of 0x2000 by which small kernels switch off just works.
-pub const SLEEP_TYPE_S5: u8 = 0;
+/// SLP_TYP of S5, for the DSDT.
+pub const SLEEP_TYPE_S5: u8 = 5;
 /// The timer's frequency in Hz.
 pub const FREQUENCY: u64 = 3_579_545;
 
@@ -47,6 +47,9 @@ const SCI_EN: u16 = 1 << 0;
 /// PM1 control: what is kept: bus master reload, sleep type.
 const CONTROL: u16 = 1 << 1 | 0b111 << SLP_TYP_SHIFT;
 const SLP_TYP_SHIFT: u32 = 10;
+/// Another SLP_TYP that switches off: that of other virtual machines, which small kernels write without a look at
+/// the DSDT.
+const SLEEP_TYPE_OTHER: u16 = 0;
 /// PM1 control: go to sleep.
 const SLP_EN: u16 = 1 << 13;
 
@@ -158,9 +161,9 @@ impl Acpi {
             0..=1 => (u64::from(state.status), PM1_EVENT),
             2..=3 => (u64::from(state.enable), PM1_EVENT + 2),
             4..=5 => (u64::from(state.control | SCI_EN), PM1_CONTROL),
-            8..=0xb => (ticks(now), TIMER),
-            0x20..=0x21 => (u64::from(state.gpe_status), GPE0),
-            0x22..=0x23 => (u64::from(state.gpe_enable), GPE0 + 2),
+            0x8..=0xb => (ticks(now), TIMER),
+            0xc..=0xd => (u64::from(state.gpe_status), GPE0),
+            0xe..=0xf => (u64::from(state.gpe_enable), GPE0 + 2),
             _ => return 0xff,
         };
         byte(register, offset - from)
@@ -175,12 +178,13 @@ impl Acpi {
                 let control = replace(state.control, offset, value);
                 state.control = control & CONTROL;
                 let sleep_type = control >> SLP_TYP_SHIFT & 0b111;
-                if control & SLP_EN != 0 && sleep_type == u16::from(SLEEP_TYPE_S5) {
+                let off = [u16::from(SLEEP_TYPE_S5), SLEEP_TYPE_OTHER];
+                if control & SLP_EN != 0 && off.contains(&sleep_type) {
                     return Action::PowerOff;
                 }
             }
-            0x20..=0x21 => state.gpe_status = clear(state.gpe_status, offset, value),
-            0x22..=0x23 => state.gpe_enable = replace(state.gpe_enable, offset, value),
+            0xc..=0xd => state.gpe_status = clear(state.gpe_status, offset, value),
+            0xe..=0xf => state.gpe_enable = replace(state.gpe_enable, offset, value),
             _ => {}
         }
         Action::None

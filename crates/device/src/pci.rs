@@ -10,7 +10,7 @@
 //! and base address registers make it decode. So placing a BAR changes nothing on the bus, whose claims are the
 //! windows. What nobody decodes reads as ones (master abort).
 //!
-//! Interrupt pins are wired to the I/O APIC's pins 16 to 23 (see [`ioapic_pin`]), and for guests without it to two
+//! Interrupt pins are wired to the I/O APIC's pins 16 to 19 (see [`ioapic_pin`]), and for guests without it to two
 //! level-triggered IRQs of the PIC (see [`pic_irq`]).
 //!
 //! Lock order: a function, then the root's maps, then interrupt controllers. No lock of the root is held while a

@@ -11,16 +11,16 @@ use crate::bus::lock;
 /// The first pin of the I/O APIC that is wired to PCI.
 const FIRST_PIN: u8 = 16;
 /// Number of pins of the I/O APIC that are wired to PCI.
-const PINS: u8 = 8;
+const PINS: u8 = 4;
 /// The IRQs of the PIC that PCI interrupts share; firmware makes them level-triggered.
 pub const PIC_IRQS: [u8; 2] = [10, 11];
 
-/// Which of the eight wires: devices are rotated against each other, so that they rarely share.
+/// Which of the four wires: devices are rotated against each other, so that they rarely share.
 fn wire(address: Address, pin: u8) -> u8 {
     address.device().wrapping_add(pin.wrapping_sub(1)) % PINS
 }
 
-/// The pin of the I/O APIC that `pin`, 1 (INTA#) to 4, of a device is wired to: 16 to 23.
+/// The pin of the I/O APIC that `pin`, 1 (INTA#) to 4, of a device is wired to: 16 to 19.
 #[must_use]
 pub fn ioapic_pin(address: Address, pin: u8) -> u8 {
     FIRST_PIN + wire(address, pin)

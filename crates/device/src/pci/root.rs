@@ -34,9 +34,9 @@ pub struct Root {
 }
 
 impl Root {
-    /// A bus without functions. `pins` are the I/O APIC's pins 16 to 23, `irqs` the PIC's [`super::PIC_IRQS`].
+    /// A bus without functions. `pins` are the I/O APIC's pins 16 to 19, `irqs` the PIC's [`super::PIC_IRQS`].
     #[must_use]
-    pub fn new(pins: [Arc<dyn InterruptLine>; 8], irqs: [Arc<dyn InterruptLine>; 2]) -> Self {
+    pub fn new(pins: [Arc<dyn InterruptLine>; 4], irqs: [Arc<dyn InterruptLine>; 2]) -> Self {
         Self {
             functions: RwLock::default(),
             decode: RwLock::default(),

@@ -96,7 +96,7 @@ impl Function for Fake {
 struct Rig {
     root: Arc<Root>,
     ports: ConfigPorts,
-    pins: [Arc<FakeLine>; 8],
+    pins: [Arc<FakeLine>; 4],
     irqs: [Arc<FakeLine>; 2],
     fake: Arc<Mutex<Fake>>,
 }
@@ -219,6 +219,8 @@ fn ecam_reaches_all_of_configuration_space() {
     assert_eq!(data, [0xff; 4], "no function 1");
     ecam.read((3 << 15 | 0xffe) as u64, &mut data);
     assert_eq!(data, [0xff; 4], "leaves the function");
+    ecam.read(1 << 20, &mut data);
+    assert_eq!(data, [0xff; 4], "another bus");
     ecam.write(3 << 15 | 4, &[0xff, 0xff]);
     assert_eq!(lock(&rig.fake).config.word(4), 0x0407);
     assert_eq!(lock(&rig.fake).config_written, [(4, 2)]);
