@@ -4,6 +4,7 @@
 mod access;
 pub mod acpi;
 pub mod bus;
+pub mod i8042;
 pub mod interrupt;
 pub mod ioapic;
 pub mod pci;
@@ -15,9 +16,11 @@ pub mod rtc;
 #[cfg(test)]
 mod testing;
 pub mod uart;
+pub mod vga;
 
 pub use acpi::Acpi;
 pub use bus::{Bus, Target, lock};
+pub use i8042::I8042;
 pub use interrupt::{IsaLine, Unconnected};
 pub use ioapic::IoApic;
 pub use pic::Pic;
@@ -25,3 +28,4 @@ pub use pit::Pit;
 pub use reset::{DebugExit, FastReset, Post};
 pub use rtc::{MemorySize, Rtc};
 pub use uart::Uart;
+pub use vga::VgaText;
