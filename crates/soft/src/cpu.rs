@@ -174,6 +174,14 @@ impl Cpu {
         self.shared.inboxes[self.id as usize].is_wanted()
     }
 
+    /// A device was accessed: what it asked for in turn (an interrupt, the machine's end) comes right after the
+    /// running instruction.
+    pub(crate) fn make_way(&mut self) {
+        if self.is_wanted() {
+            self.limit = 0;
+        }
+    }
+
     pub(crate) fn segment(&self, register: SegmentRegister) -> &Segment {
         &self.seg[register as usize]
     }

@@ -94,6 +94,10 @@ impl SoftVcpu {
                 }
             }
             self.processor.advance()?;
+            if self.processor.cpu.code_breakpoints {
+                // One may be anywhere.
+                continue;
+            }
             while !inbox.is_wanted() && !self.processor.cpu.attend {
                 let result = self.processor.step(usize::MAX);
                 if result.is_err() || self.processor.cpu.attend {

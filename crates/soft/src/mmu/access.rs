@@ -251,6 +251,7 @@ impl Cpu {
         for (index, piece) in to.chunks_mut(8).enumerate() {
             self.io.read(Space::Memory, gpa.0 + index as u64 * 8, piece);
         }
+        self.make_way();
     }
 
     fn device_write(&mut self, gpa: Gpa, from: &[u8]) {
@@ -261,6 +262,7 @@ impl Cpu {
             self.io
                 .write(Space::Memory, gpa.0 + index as u64 * 8, piece);
         }
+        self.make_way();
     }
 
     /// Whether a data watchpoint lies in the page of `linear`, which then must not enter the TLB.

@@ -81,6 +81,7 @@ impl Cpu {
         let mut data = [0; 8];
         self.io
             .read(Space::Port, u64::from(port), &mut data[..T::BYTES as usize]);
+        self.make_way();
         self.port_watchpoint(port, T::BYTES);
         T::from_u64(u64::from_le_bytes(data))
     }
@@ -89,6 +90,7 @@ impl Cpu {
         let data = value.to_u64().to_le_bytes();
         self.io
             .write(Space::Port, u64::from(port), &data[..T::BYTES as usize]);
+        self.make_way();
         self.port_watchpoint(port, T::BYTES);
     }
 }

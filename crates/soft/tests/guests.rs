@@ -1,0 +1,36 @@
+//! The tiny guests on the software engine. `TINY=text` in the environment runs those whose names contain it.
+
+use std::sync::Arc;
+
+use conformance::Setup;
+use iface::{Engine, EngineError};
+use soft::{Config, SoftEngine};
+
+fn engine(setup: &Setup) -> Result<Arc<dyn Engine>, EngineError> {
+    let engine = SoftEngine::new(Config {
+        ram: setup.ram.clone(),
+        clock: setup.clock.clone(),
+        cpus: setup.cpus,
+        tsc_khz: Config::TSC_KHZ,
+    })?;
+    Ok(Arc::new(engine))
+}
+
+#[test]
+fn guests_end_as_they_should() {
+    let guests = match tinyguest::all() {
+        Ok(guests) => guests,
+        Err(error @ tinyguest::Error::Missing { .. }) => {
+            println!("skipped: {error}");
+            return;
+        }
+        Err(error) => panic!("{error}"),
+    };
+    let only = std::env::var("TINY").unwrap_or_default();
+    let failures = conformance::run_all(&guests, &engine, |guest| guest.name.contains(&only));
+    assert!(
+        failures.is_empty(),
+        "{} of the guests failed",
+        failures.len()
+    );
+}
