@@ -81,7 +81,8 @@ impl Cpu {
             };
             offset > limit && last <= top
         } else {
-            last <= limit
+            // No access violates the largest limit, not even one that wraps.
+            last <= limit || limit == 0xffff_ffff
         };
         if inside {
             Ok(segment.base.wrapping_add(offset) & 0xffff_ffff)

@@ -174,6 +174,7 @@ fn number(register: Register) -> u8 {
         Register::AH | Register::CH | Register::DH | Register::BH => {
             (register.number() as u8 - 4) | 0x10
         }
+        _ if register.is_gpr8() => register.full_register().number() as u8,
         _ => register.number() as u8,
     }
 }

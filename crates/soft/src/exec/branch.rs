@@ -112,11 +112,14 @@ impl Cpu {
         Ok(())
     }
 
-    /// Pushes the return address and goes to the target, or faults.
+    /// Pushes the return address and goes to the target. A target that is refused comes after the push's own
+    /// faults and leaves the return address below the stack pointer, as on processors.
     #[inline(always)]
     fn call<T: Operand>(&mut self, op: &Op, target: u64) -> R {
+        let sp = self.sp().wrapping_sub(T::BYTES);
+        self.store_stack(sp, T::from_u64(self.next_ip(op)))?;
         self.check_target(target)?;
-        self.push(T::from_u64(self.next_ip(op)))?;
+        self.set_sp(sp);
         self.rip = target;
         Ok(())
     }

@@ -124,6 +124,12 @@ impl Cpu {
         self.store(linear, value).map_err(stack_fault)
     }
 
+    /// Checks that a push could store to the stack segment, at an offset as for [`Cpu::stack_linear`].
+    pub(crate) fn check_stack_writable(&mut self, offset: u64, bytes: u64) -> R {
+        let linear = self.stack_linear(offset, bytes, true)?;
+        self.check_writable(linear, bytes).map_err(stack_fault)
+    }
+
     /// Pushes.
     #[inline(always)]
     pub(crate) fn push<T: Operand>(&mut self, value: T) -> R {
@@ -209,8 +215,7 @@ fn pusha<T: Operand>(cpu: &mut Cpu, _: &Op) -> R {
     let sp = cpu.sp();
     let slot = |register: u64| sp.wrapping_sub((register + 1) * T::BYTES);
     for register in 0..8 {
-        let linear = cpu.stack_linear(slot(register), T::BYTES, true)?;
-        cpu.check_writable(linear, T::BYTES)?;
+        cpu.check_stack_writable(slot(register), T::BYTES)?;
     }
     for register in 0..8 {
         let value = cpu.reg::<T>(register as u8);
@@ -220,16 +225,14 @@ fn pusha<T: Operand>(cpu: &mut Cpu, _: &Op) -> R {
     Ok(())
 }
 
+/// Registers change as they are popped, so that a fault in the middle shows, as on processors.
 fn popa<T: Operand>(cpu: &mut Cpu, _: &Op) -> R {
     let sp = cpu.sp();
-    let mut values = [T::from_u64(0); 8];
-    for (slot, value) in values.iter_mut().enumerate() {
-        *value = cpu.load_stack(sp.wrapping_add(slot as u64 * T::BYTES))?;
-    }
-    for (slot, value) in values.iter().enumerate() {
+    for slot in 0..8_u8 {
+        let value = cpu.load_stack::<T>(sp.wrapping_add(u64::from(slot) * T::BYTES))?;
         let register = 7 - slot;
-        if register != RSP {
-            cpu.set_reg(register as u8, *value);
+        if register != RSP as u8 {
+            cpu.set_reg(register, value);
         }
     }
     cpu.set_sp(sp.wrapping_add(8 * T::BYTES));
@@ -257,8 +260,7 @@ fn enter<T: Operand>(cpu: &mut Cpu, op: &Op) -> R {
         cpu.store_stack(sp, T::from_u64(frame))?;
     }
     sp = sp.wrapping_sub(size);
-    let last = cpu.stack_linear(sp, T::BYTES, true)?;
-    cpu.check_writable(last, T::BYTES).map_err(stack_fault)?;
+    cpu.check_stack_writable(sp, T::BYTES)?;
     cpu.set_sp(sp);
     cpu.set_reg(RBP as u8, T::from_u64(frame));
     Ok(())

@@ -19,8 +19,8 @@ use crate::exec::form::by_width;
 use crate::exec::register::Operand;
 use crate::trap::{GP0, R, Trap};
 
-/// Elements after which a repeated instruction gives way.
-const PATIENCE: u32 = 1024;
+/// Elements after which a repeated instruction looks whether to give way.
+const PATIENCE: u32 = 256;
 
 /// How an instruction repeats.
 const ONCE: u8 = 0;
@@ -70,6 +70,8 @@ fn comparing<K: Kind>(instruction: &Instruction, width: usize) -> Option<Handler
 
 /// One element of a string instruction, with the registers moved on.
 trait Kind {
+    /// Registers that a repeated one writes at once.
+    const TOUCHES: &[usize] = &[];
     fn element<T: Alu + Operand>(cpu: &mut Cpu, op: &Op) -> R;
 }
 
@@ -80,6 +82,7 @@ struct Lods;
 struct Scas;
 
 impl Kind for Movs {
+    const TOUCHES: &[usize] = &[RSI, RDI];
     #[inline(always)]
     fn element<T: Alu + Operand>(cpu: &mut Cpu, op: &Op) -> R {
         let value = load_source::<T>(cpu, op)?;
@@ -94,8 +97,9 @@ impl Kind for Movs {
 impl Kind for Cmps {
     #[inline(always)]
     fn element<T: Alu + Operand>(cpu: &mut Cpu, op: &Op) -> R {
-        let a = load_source::<T>(cpu, op)?;
+        // In the order of processors, which shows when both fault.
         let b = load_target::<T>(cpu, op)?;
+        let a = load_source::<T>(cpu, op)?;
         cpu.ctx.cc = T::sub(a, b).1;
         advance::<T>(cpu, op, RSI);
         advance::<T>(cpu, op, RDI);
@@ -104,6 +108,7 @@ impl Kind for Cmps {
 }
 
 impl Kind for Stos {
+    const TOUCHES: &[usize] = &[RDI];
     #[inline(always)]
     fn element<T: Alu + Operand>(cpu: &mut Cpu, op: &Op) -> R {
         let target = target::<T>(cpu, op, true)?;
@@ -138,63 +143,107 @@ fn plain<T: Alu + Operand, K: Kind, const REPEAT: u8>(cpu: &mut Cpu, op: &Op) ->
     if REPEAT == ONCE {
         return K::element::<T>(cpu, op);
     }
-    repeat::<T, K, REPEAT>(cpu, op, PATIENCE)
+    let before = cpu.ctx.cc;
+    loop {
+        match elements::<T, K, REPEAT>(cpu, op, PATIENCE) {
+            Ok(false) => return Ok(()),
+            Ok(true) if is_stopped(cpu) => return Err(Trap::AGAIN),
+            Ok(true) => {}
+            Err(fault) => {
+                // Comparisons that fault in the middle have changed no flags (SDM vol. 2, REP).
+                cpu.ctx.cc = before;
+                return Err(fault);
+            }
+        }
+    }
 }
 
-fn repeat<T: Alu + Operand, K: Kind, const REPEAT: u8>(
-    cpu: &mut Cpu,
-    op: &Op,
-    mut patience: u32,
-) -> R {
+/// Does at most so many elements; says whether there are more.
+fn elements<T, K, const REPEAT: u8>(cpu: &mut Cpu, op: &Op, most: u32) -> R<bool>
+where
+    T: Alu + Operand,
+    K: Kind,
+{
     let mut count = cpu.counter(op);
-    if count == 0 {
-        return Ok(());
+    if op.address == 2 {
+        touch::<K>(cpu, op, count);
     }
-    loop {
+    if count == 0 {
+        return Ok(false);
+    }
+    for _ in 0..most {
         K::element::<T>(cpu, op)?;
         count -= 1;
         cpu.set_counter(op, count);
         let zero = cpu.ctx.cc & cc::ZF != 0;
-        if count == 0 || REPEAT == REPE && !zero || REPEAT == REPNE && zero {
-            return Ok(());
+        if REPEAT == REPE && !zero || REPEAT == REPNE && zero || count == 0 {
+            return Ok(false);
         }
-        patience = patience.saturating_sub(1);
-        if patience == 0 || is_stopped(cpu) {
-            return Err(Trap::AGAIN);
+        if must_stop(cpu) {
+            break;
         }
+    }
+    Ok(true)
+}
+
+/// Processors write some registers before the first element, even when there is none or it faults, which shows
+/// where that zeroes upper halves.
+fn touch<K: Kind>(cpu: &mut Cpu, op: &Op, count: u64) {
+    for &register in K::TOUCHES {
+        let value = cpu.ctx.gpr[register];
+        cpu.set_address_register(op, register, value);
+    }
+    if count == 0 {
+        cpu.set_counter(op, 0);
     }
 }
 
 /// Whether a trap or changed code comes after the present element.
 #[inline(always)]
-fn is_stopped(cpu: &Cpu) -> bool {
+fn must_stop(cpu: &Cpu) -> bool {
     cpu.limit == 0 || cpu.flags & flags::TF != 0
 }
 
+/// Whether the instruction gives way before its next elements.
+#[inline(always)]
+fn is_stopped(cpu: &Cpu) -> bool {
+    must_stop(cpu) || cpu.is_wanted()
+}
+
 fn rep_movs<T: Alu + Operand>(cpu: &mut Cpu, op: &Op) -> R {
-    while let Some(done) = bulk::movs::<T>(cpu, op)? {
-        let left = cpu.counter(op) - done;
-        cpu.set_counter(op, left);
-        match left {
-            0 => return Ok(()),
-            _ if done > u64::from(PATIENCE) || is_stopped(cpu) => return Err(Trap::AGAIN),
-            _ => {}
-        }
-    }
-    repeat::<T, Movs, REP>(cpu, op, bulk::UNTIL_NEXT_TRY)
+    by_runs::<T, Movs>(cpu, op, bulk::movs::<T>)
 }
 
 fn rep_stos<T: Alu + Operand>(cpu: &mut Cpu, op: &Op) -> R {
-    while let Some(done) = bulk::stos::<T>(cpu, op)? {
-        let left = cpu.counter(op) - done;
-        cpu.set_counter(op, left);
-        match left {
-            0 => return Ok(()),
-            _ if done > u64::from(PATIENCE) || is_stopped(cpu) => return Err(Trap::AGAIN),
-            _ => {}
+    by_runs::<T, Stos>(cpu, op, bulk::stos::<T>)
+}
+
+/// Repeats by runs where possible, else by a few single elements.
+#[inline(always)]
+fn by_runs<T: Alu + Operand, K: Kind>(
+    cpu: &mut Cpu,
+    op: &Op,
+    run: impl Fn(&mut Cpu, &Op) -> R<Option<u64>>,
+) -> R {
+    if op.address == 2 {
+        touch::<K>(cpu, op, cpu.counter(op));
+    }
+    loop {
+        match run(cpu, op)? {
+            Some(done) => {
+                let left = cpu.counter(op) - done;
+                cpu.set_counter(op, left);
+                if left == 0 {
+                    return Ok(());
+                }
+            }
+            None if !elements::<T, K, REP>(cpu, op, bulk::UNTIL_NEXT_TRY)? => return Ok(()),
+            None => {}
+        }
+        if is_stopped(cpu) {
+            return Err(Trap::AGAIN);
         }
     }
-    repeat::<T, Stos, REP>(cpu, op, bulk::UNTIL_NEXT_TRY)
 }
 
 #[inline(always)]
