@@ -17,8 +17,10 @@ main:
     FAULT64 12, 0, mov eax, [rbp]
     FAULT64 12, 0, mov [rbp+8], eax
     FAULT64 12, 0, mov eax, [rbp+rax*1]
+    FAULT64 12, 0, .byte 0x3e, 0x8b, 0x45, 0    # a DS prefix changes nothing
     mov rax, rbp
     FAULT64 13, 0, mov ecx, [rax]
+    FAULT64 13, 0, .byte 0x36, 0x8b, 0x08       # nor does an SS prefix
     # A push and a pop on such a stack; the recorder gets another one from the IST.
     mov qword ptr [TSS+0x24], IST_STACK
     GATE64 12, vectors64+12*8, 0x8e, 1

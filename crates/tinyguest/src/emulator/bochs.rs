@@ -73,7 +73,8 @@ fn settings(guest: &TinyGuest, rom: &Path, binary: &Path, log: &Path) -> String 
          memory: guest={memory}, host={memory}\n\
          romimage: file={rom}, address=0xffff0000\n\
          vgaromimage: file={rom}\n\
-         cpu: model=tigerlake, count={cpus}, ips=50000000, reset_on_triple_fault=0\n\
+         cpu: model=tigerlake, count={cpus}, ips=50000000, reset_on_triple_fault=0, \
+         ignore_bad_msrs=0\n\
          optramimage1: file={binary}, address={load:#x}\n\
          port_e9_hack: enabled=1\n\
          com1: enabled=1, mode=null\n\
