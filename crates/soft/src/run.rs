@@ -65,6 +65,10 @@ impl Processor {
             Some(number) if self.is_good(number, linear)? => number,
             _ => self.decode(linear, at)?,
         };
+        self.cpu.mmu.note_code(linear);
+        if self.blocks.get(number).second.is_some() {
+            self.cpu.mmu.note_code(linear.wrapping_add(PAGE_SIZE));
+        }
         self.blocks.learn(linear, key, number);
         Ok(number)
     }

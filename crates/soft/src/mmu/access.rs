@@ -102,14 +102,13 @@ impl Cpu {
 
     /// As [`Cpu::check_writable`], with other rights than those of the running code.
     pub(crate) fn check_writable_as(&mut self, linear: u64, bytes: u64, privilege: Privilege) -> R {
-        self.check_alignment(linear, bytes, privilege)?;
         let first = to_page_end(linear).min(bytes);
         self.place(linear, first, Access::Write, privilege)?;
         if first < bytes {
             let next = self.wrap(linear.wrapping_add(first));
             self.place(next, bytes - first, Access::Write, privilege)?;
         }
-        Ok(())
+        check_alignment(linear, bytes, privilege)
     }
 
     /// Reads bytes (at most a page) with the privilege of the running code.
@@ -157,32 +156,33 @@ impl Cpu {
     #[cold]
     #[inline(never)]
     fn load_slow<T: Word>(&mut self, linear: u64, privilege: Privilege) -> R<T> {
-        self.check_alignment(linear, T::BYTES, privilege)?;
         let mut data = [0; 8];
         if to_page_end(linear) >= T::BYTES {
+            let place = self.place(linear, T::BYTES, Access::Read, privilege)?;
+            check_alignment(linear, T::BYTES, privilege)?;
             self.watch(linear, T::BYTES, false);
             // A device sees one access of the operand's size; RAM is read by one instruction.
-            return Ok(
-                match self.place(linear, T::BYTES, Access::Read, privilege)? {
-                    Place::Ram(at) => self.ram.load(at),
-                    Place::Device(gpa) => {
-                        self.device_read(gpa, &mut data[..T::BYTES as usize]);
-                        T::from_u64(u64::from_le_bytes(data))
-                    }
-                },
-            );
+            return Ok(match place {
+                Place::Ram(at) => self.ram.load(at),
+                Place::Device(gpa) => {
+                    self.device_read(gpa, &mut data[..T::BYTES as usize]);
+                    T::from_u64(u64::from_le_bytes(data))
+                }
+            });
         }
         self.read_as(linear, &mut data[..T::BYTES as usize], privilege)?;
+        check_alignment(linear, T::BYTES, privilege)?;
         Ok(T::from_u64(u64::from_le_bytes(data)))
     }
 
     #[cold]
     #[inline(never)]
     fn store_slow<T: Word>(&mut self, linear: u64, value: T, privilege: Privilege) -> R {
-        self.check_alignment(linear, T::BYTES, privilege)?;
         let data = value.to_u64().to_le_bytes();
         if to_page_end(linear) >= T::BYTES {
-            match self.place(linear, T::BYTES, Access::Write, privilege)? {
+            let place = self.place(linear, T::BYTES, Access::Write, privilege)?;
+            check_alignment(linear, T::BYTES, privilege)?;
+            match place {
                 Place::Ram(at) => {
                     if self.ram.store(at, value) {
                         self.code_written();
@@ -192,6 +192,9 @@ impl Cpu {
             }
             self.watch(linear, T::BYTES, true);
             return Ok(());
+        }
+        if privilege == Privilege::UserAligned {
+            self.check_writable_as(linear, T::BYTES, privilege)?;
         }
         self.write_as(linear, &data[..T::BYTES as usize], privilege)
     }
@@ -279,14 +282,13 @@ impl Cpu {
             self.watchpoint(linear, bytes, write);
         }
     }
+}
 
-    fn check_alignment(&self, linear: u64, bytes: u64, privilege: Privilege) -> R {
-        if privilege == Privilege::UserAligned
-            && bytes.is_power_of_two()
-            && linear & (bytes - 1) != 0
-        {
-            return Err(Trap::fault(Exception::new(Vector::AC)));
-        }
-        Ok(())
+/// #AC for a misaligned operand where CR0.AM and RFLAGS.AC ask for it. Page faults come first.
+fn check_alignment(linear: u64, bytes: u64, privilege: Privilege) -> R {
+    let aligned = !bytes.is_power_of_two() || linear & (bytes - 1) == 0;
+    if privilege == Privilege::UserAligned && !aligned {
+        return Err(Trap::fault(Exception::new(Vector::AC)));
     }
+    Ok(())
 }

@@ -6,10 +6,17 @@
 //! which changes with CR3 only when a non-global translation of that half was cached: kernels that map
 //! themselves globally keep their translations across address spaces. When numbers run out, everything is
 //! cleared.
+//!
+//! Whoever caches what linear addresses of code lead to (the jump cache) keys it with [`Mmu::space`] and
+//! [`Mmu::epoch`] and tells the pages by [`Mmu::note_code`], so that INVLPG of other pages, the usual ones, moves
+//! no epoch.
 
 use mem::{Offset, PAGE_MASK, PAGE_SHIFT};
 
 use super::{Access, Privilege};
+
+#[cfg(test)]
+mod tests;
 
 const ENTRIES: usize = 1024;
 const INVALID: u64 = u64::MAX;
@@ -31,6 +38,12 @@ const EMPTY: Entry = Entry {
     fetch: INVALID,
     page: 0,
 };
+
+impl Entry {
+    fn tags(&self) -> impl Iterator<Item = u64> {
+        [self.read, self.write, self.fetch].into_iter()
+    }
+}
 
 /// A translation that may be cached.
 #[derive(Debug, Clone, Copy)]
@@ -58,10 +71,13 @@ pub(crate) struct Mmu {
     upper_local: bool,
     /// A large page was cached, per half, since the last clear.
     large: [bool; 2],
+    /// Pages told by [`Mmu::note_code`] under the present epoch, hashed.
+    code_pages: Box<[u64; 64]>,
+    /// The GiBs that they lie in, hashed.
+    code_regions: u64,
     /// Of explicit accesses.
     pub(crate) privilege: Privilege,
-    /// Moves whenever a translation may have been forgotten other than by a change of ASN; caches of linear
-    /// addresses (the jump cache) hold it in their keys.
+    /// Moves whenever a noted page's translation may have been forgotten other than by a change of ASN.
     pub(crate) epoch: u32,
     /// Page walks done.
     pub(crate) walks: u64,
@@ -85,6 +101,8 @@ impl Mmu {
                 .expect("of 4096 entries"),
             upper_local: false,
             large: [false; 2],
+            code_pages: Box::new([0; 64]),
+            code_regions: 0,
             privilege: Privilege::SupervisorAll,
             epoch: 0,
             walks: 0,
@@ -143,11 +161,16 @@ impl Mmu {
         }
     }
 
-    fn allocate(&mut self) -> u64 {
-        if self.next_asn > LAST_ASN {
+    /// Sees to it that `count` numbers can be allocated; clears everything when there are not so many left.
+    fn reserve(&mut self, count: u16) {
+        if self.next_asn + count - 1 > LAST_ASN {
             self.clear();
         }
+    }
+
+    fn allocate(&mut self) -> u64 {
         let asn = self.next_asn;
+        debug_assert!(asn <= LAST_ASN);
         self.next_asn += 1;
         u64::from(asn)
     }
@@ -157,22 +180,32 @@ impl Mmu {
             table.fill(EMPTY);
         }
         self.pcids.fill(0);
-        self.next_asn = 1;
         self.large = [false; 2];
-        self.epoch = self.epoch.wrapping_add(1);
-        // Both halves need numbers of the new count; the caller of `allocate` takes the one after.
         self.asn = [1, 2];
         self.next_asn = 3;
         self.upper_local = false;
+        self.new_epoch();
+    }
+
+    fn new_epoch(&mut self) {
+        self.epoch = self.epoch.wrapping_add(1);
+        self.code_pages.fill(0);
+        self.code_regions = 0;
+    }
+
+    /// Notes that somebody caches what code in the page of `linear` leads to.
+    pub(crate) fn note_code(&mut self, linear: u64) {
+        let (word, bit) = code_bit(linear);
+        self.code_pages[word] |= bit;
+        self.code_regions |= region_bit(linear);
     }
 
     /// Forgets everything, global translations too.
     pub(crate) fn flush_all(&mut self, pcid: u16) {
-        let lower = self.allocate();
-        let upper = self.allocate();
+        self.reserve(2);
+        self.asn = [self.allocate(), self.allocate()];
         self.pcids.fill(0);
-        self.pcids[usize::from(pcid & 0xfff)] = lower as u16;
-        self.asn = [lower, upper];
+        self.pcids[usize::from(pcid & 0xfff)] = self.asn[0] as u16;
         self.upper_local = false;
         self.large = [false; 2];
     }
@@ -184,22 +217,18 @@ impl Mmu {
     }
 
     /// CR3 was loaded: switches to a PCID (0 without CR4.PCIDE), whose cached translations stay when `keep`.
+    #[inline]
     pub(crate) fn load_space(&mut self, pcid: u16, keep: bool) {
+        self.reserve(2);
         let index = usize::from(pcid & 0xfff);
         if !keep || self.pcids[index] == 0 {
-            let asn = self.allocate();
-            self.pcids[index] = asn as u16;
+            self.pcids[index] = self.allocate() as u16;
         }
+        self.asn[0] = u64::from(self.pcids[index]);
         if self.upper_local {
             self.asn[1] = self.allocate();
             self.upper_local = false;
         }
-        if self.pcids[index] == 0 {
-            // The second allocation began a new count.
-            let asn = self.allocate();
-            self.pcids[index] = asn as u16;
-        }
-        self.asn[0] = u64::from(self.pcids[index]);
     }
 
     /// INVPCID types 0 and 1 for a PCID that is not loaded: forgets its translations.
@@ -207,31 +236,45 @@ impl Mmu {
         self.pcids[usize::from(pcid & 0xfff)] = 0;
     }
 
-    /// INVLPG: forgets the translations of the page, of whatever size, that holds `linear`.
+    /// INVLPG: forgets the translations of the page, of whatever size, that holds `linear`, in all address
+    /// spaces.
     pub(crate) fn invalidate(&mut self, linear: u64) {
-        self.epoch = self.epoch.wrapping_add(1);
         let half = (linear >> 63) as usize;
-        let page = linear & PAGE_MASK;
+        let (word, bit) = code_bit(linear);
+        let mut code = self.code_pages[word] & bit != 0;
         for table in &mut self.tables {
             let entry = &mut table[Self::slot(linear)];
-            if [entry.read, entry.write, entry.fetch]
-                .iter()
-                .any(|tag| tag & PAGE_MASK == page)
+            if entry
+                .tags()
+                .any(|tag| tag & PAGE_MASK == linear & PAGE_MASK)
             {
                 *entry = EMPTY;
             }
-            if self.large[half] {
-                // Large pages are cached in pieces; the largest has 1 GiB.
-                let region = linear >> 30;
-                for entry in table.iter_mut().filter(|entry| entry.page & 1 != 0) {
-                    if [entry.read, entry.write, entry.fetch]
-                        .iter()
-                        .any(|tag| tag >> 30 == region)
-                    {
-                        *entry = EMPTY;
-                    }
+        }
+        if self.large[half] {
+            // Large pages are cached in pieces; the largest has 1 GiB.
+            let region = linear >> 30;
+            code |= self.code_regions & region_bit(linear) != 0;
+            for entry in self.tables.iter_mut().flat_map(|table| table.iter_mut()) {
+                if entry.page & 1 != 0 && entry.tags().any(|tag| tag >> 30 == region) {
+                    *entry = EMPTY;
                 }
             }
         }
+        if code {
+            self.new_epoch();
+        }
     }
+}
+
+/// Where a page's bit is in [`Mmu::code_pages`].
+fn code_bit(linear: u64) -> (usize, u64) {
+    let page = linear >> PAGE_SHIFT;
+    let hash = page ^ page >> 12 ^ page >> 24;
+    ((hash >> 6) as usize % 64, 1 << (hash % 64))
+}
+
+/// A GiB's bit in [`Mmu::code_regions`].
+fn region_bit(linear: u64) -> u64 {
+    1 << (linear >> 30) % 64
 }

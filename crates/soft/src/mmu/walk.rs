@@ -1,6 +1,6 @@
 //! The page walk (SDM vol. 3, 4.3 to 4.7).
 
-use mem::{Gpa, Offset};
+use mem::Gpa;
 use x86::cr::{cr0, cr4, efer};
 use x86::exception::page_fault;
 use x86::paging::{ACCESSED, ADDRESS, DIRTY, GLOBAL, LARGE, NO_EXECUTE, PRESENT, USER, WRITABLE};
@@ -47,24 +47,36 @@ impl Cpu {
             return Ok(translation.gpa);
         }
         self.mmu.walks += 1;
-        let translation = if self.efer & efer::LMA != 0 {
+        loop {
+            // Again when another processor changed an entry between our look at it and our mark in it.
+            if let Some(translation) = self.walk_once(linear, access, privilege)? {
+                self.fill(linear, translation, privilege, privilege);
+                return Ok(translation.gpa);
+            }
+        }
+    }
+
+    fn walk_once(
+        &mut self,
+        linear: u64,
+        access: Access,
+        privilege: Privilege,
+    ) -> R<Option<Translation>> {
+        if self.efer & efer::LMA != 0 {
             if !self.is_canonical(linear) {
                 return Err(Trap::NON_CANONICAL);
             }
             let levels = if self.cr4 & cr4::LA57 != 0 { 5 } else { 4 };
-            self.walk_levels(linear, self.cr3 & ADDRESS, levels, access, privilege)?
+            self.walk_levels(linear, self.cr3 & ADDRESS, levels, access, privilege)
         } else if self.cr4 & cr4::PAE != 0 {
             let entry = self.pdpte[(linear >> 30 & 3) as usize];
             if entry & PRESENT == 0 {
                 return Err(self.page_fault(linear, access, privilege, 0));
             }
-            self.walk_levels(linear, entry & ADDRESS, 2, access, privilege)?
+            self.walk_levels(linear, entry & ADDRESS, 2, access, privilege)
         } else {
-            self.walk_legacy(linear, access, privilege)?
-        };
-        self.check_rights(linear, &translation, access, privilege)?;
-        self.fill(linear, translation, privilege, privilege);
-        Ok(translation.gpa)
+            self.walk_legacy(linear, access, privilege)
+        }
     }
 
     /// Whether bits 63 to 47 (or 56) are all the same.
@@ -80,7 +92,7 @@ impl Cpu {
         levels: u32,
         access: Access,
         privilege: Privilege,
-    ) -> R<Translation> {
+    ) -> R<Option<Translation>> {
         let nxe = self.efer & efer::NXE != 0;
         let long = self.efer & efer::LMA != 0;
         // Without long mode, bits 62 to 52 are reserved as well as those beyond the physical width.
@@ -117,12 +129,14 @@ impl Cpu {
             writable &= value & WRITABLE != 0;
             no_execute |= value & NO_EXECUTE != 0;
             if !leaf {
-                self.mark(&entry, value, ACCESSED);
+                if !self.mark(&entry, value, ACCESSED) {
+                    return Ok(None);
+                }
                 table = value & ADDRESS;
                 continue;
             }
             let offset = (1 << shift) - 1;
-            let mut translation = Translation {
+            let translation = Translation {
                 gpa: Gpa(value & ADDRESS & !offset | linear & offset),
                 large: level > 0,
                 global: value & GLOBAL != 0 && self.cr4 & cr4::PGE != 0,
@@ -131,14 +145,17 @@ impl Cpu {
                 no_execute,
                 dirty: value & DIRTY != 0,
             };
-            self.check_rights(linear, &translation, access, privilege)?;
-            translation.dirty |= self.mark_leaf(&entry, value, access);
-            return Ok(translation);
+            return self.finish(linear, translation, (&entry, value), access, privilege);
         }
         unreachable!("level 0 is a leaf")
     }
 
-    fn walk_legacy(&mut self, linear: u64, access: Access, privilege: Privilege) -> R<Translation> {
+    fn walk_legacy(
+        &mut self,
+        linear: u64,
+        access: Access,
+        privilege: Privilege,
+    ) -> R<Option<Translation>> {
         let directory = Entry {
             at: Gpa((self.cr3 & 0xffff_f000) + (linear >> 22 & 0x3ff) * 4),
             wide: false,
@@ -160,7 +177,7 @@ impl Cpu {
                 ));
             }
             let base = value & 0xffc0_0000 | (value >> 13 & 0xff) << 32;
-            let mut translation = Translation {
+            let translation = Translation {
                 gpa: Gpa(base | linear & 0x3f_ffff),
                 large: true,
                 global: global(value),
@@ -169,20 +186,20 @@ impl Cpu {
                 no_execute: false,
                 dirty: value & DIRTY != 0,
             };
-            self.check_rights(linear, &translation, access, privilege)?;
-            translation.dirty |= self.mark_leaf(&directory, value, access);
-            return Ok(translation);
+            return self.finish(linear, translation, (&directory, value), access, privilege);
         }
         let entry = Entry {
             at: Gpa((value & 0xffff_f000) + (linear >> 12 & 0x3ff) * 4),
             wide: false,
         };
+        if !self.mark(&directory, value, ACCESSED) {
+            return Ok(None);
+        }
         let leaf = self.read_entry(&entry);
-        self.mark(&directory, value, ACCESSED);
         if leaf & PRESENT == 0 {
             return Err(self.page_fault(linear, access, privilege, 0));
         }
-        let mut translation = Translation {
+        let translation = Translation {
             gpa: Gpa(leaf & 0xffff_f000 | linear & 0xfff),
             large: false,
             global: global(leaf),
@@ -191,9 +208,28 @@ impl Cpu {
             no_execute: false,
             dirty: leaf & DIRTY != 0,
         };
-        self.check_rights(linear, &translation, access, privilege)?;
-        translation.dirty |= self.mark_leaf(&entry, leaf, access);
-        Ok(translation)
+        self.finish(linear, translation, (&entry, leaf), access, privilege)
+    }
+
+    /// Checks rights and marks the leaf accessed, and for writes dirty; `None` when it changed meanwhile.
+    fn finish(
+        &mut self,
+        linear: u64,
+        mut translation: Translation,
+        (entry, value): (&Entry, u64),
+        access: Access,
+        privilege: Privilege,
+    ) -> R<Option<Translation>> {
+        if !self.is_allowed(&translation, access, privilege) {
+            return Err(self.page_fault(linear, access, privilege, page_fault::PRESENT));
+        }
+        let bits = if access == Access::Write {
+            ACCESSED | DIRTY
+        } else {
+            ACCESSED
+        };
+        translation.dirty |= bits & DIRTY != 0;
+        Ok(self.mark(entry, value, bits).then_some(translation))
     }
 
     fn is_allowed(&self, translation: &Translation, access: Access, privilege: Privilege) -> bool {
@@ -211,24 +247,10 @@ impl Cpu {
         }
     }
 
-    fn check_rights(
-        &mut self,
-        linear: u64,
-        translation: &Translation,
-        access: Access,
-        privilege: Privilege,
-    ) -> R {
-        if self.is_allowed(translation, access, privilege) {
-            Ok(())
-        } else {
-            Err(self.page_fault(linear, access, privilege, page_fault::PRESENT))
-        }
-    }
-
     /// Builds #PF and remembers its address.
     fn page_fault(&mut self, linear: u64, access: Access, privilege: Privilege, bits: u32) -> Trap {
-        let fetch =
-            access == Access::Fetch && (self.efer & efer::NXE != 0 || self.cr4 & cr4::SMEP != 0);
+        let no_execute = self.efer & efer::NXE != 0 && self.cr4 & cr4::PAE != 0;
+        let fetch = access == Access::Fetch && (no_execute || self.cr4 & cr4::SMEP != 0);
         let error =
             bits | if access == Access::Write {
                 page_fault::WRITE
@@ -293,44 +315,20 @@ impl Cpu {
         self.read_entry(&Entry { at, wide: true })
     }
 
-    /// Sets the accessed bit of a leaf, and for writes the dirty bit; returns whether it is dirty now.
-    fn mark_leaf(&self, entry: &Entry, value: u64, access: Access) -> bool {
-        let bits = if access == Access::Write {
-            ACCESSED | DIRTY
-        } else {
-            ACCESSED
-        };
-        self.mark(entry, value, bits);
-        (value | bits) & DIRTY != 0
-    }
-
-    /// Sets bits by locked operations, as processors do; an entry that changed meanwhile keeps the change.
-    fn mark(&self, entry: &Entry, value: u64, bits: u64) {
+    /// Sets bits by a locked operation, as processors do; false when the entry is no longer what was read.
+    fn mark(&self, entry: &Entry, value: u64, bits: u64) -> bool {
         if value & bits == bits {
-            return;
+            return true;
         }
-        let Some(at) = self.ram.offset(entry.at, 8) else {
-            return;
+        let Some(at) = self.ram.offset(entry.at, if entry.wide { 8 } else { 4 }) else {
+            return true;
         };
-        set_bits(&self.ram, at, entry.wide, value, bits);
-    }
-}
-
-fn set_bits(ram: &mem::GuestRam, at: Offset, wide: bool, mut value: u64, bits: u64) {
-    loop {
-        let result = if wide {
-            ram.compare_exchange_u64(at, value, value | bits)
+        if entry.wide {
+            let swapped = self.ram.compare_exchange_u64(at, value, value | bits);
+            swapped.is_ok()
         } else {
             let (old, new) = (value as u32, (value | bits) as u32);
-            ram.compare_exchange_u32(at, old, new)
-                .map(u64::from)
-                .map_err(u64::from)
-        };
-        match result {
-            Ok(_) => return,
-            // Gone or another page by now: the access that is under way used the old one, as hardware may.
-            Err(now) if now & PRESENT == 0 => return,
-            Err(now) => value = now,
+            self.ram.compare_exchange_u32(at, old, new).is_ok()
         }
     }
 }

@@ -1,0 +1,239 @@
+use mem::Offset;
+
+use super::{Fill, LAST_ASN, Mmu};
+use crate::mmu::{Access, Privilege};
+
+/// What was filled and not yet forgotten: the translations that a processor may use.
+#[derive(Default)]
+struct Model {
+    known: Vec<Known>,
+    pcid: u16,
+}
+
+#[derive(Clone, Copy)]
+struct Known {
+    privilege: Privilege,
+    linear: u64,
+    pcid: u16,
+    fill: Fill,
+}
+
+impl Model {
+    fn forget(&mut self, pcid: u16) {
+        self.known
+            .retain(|known| known.fill.global || known.pcid != pcid);
+    }
+
+    fn invalidate(&mut self, linear: u64) {
+        self.known.retain(|known| {
+            let shift = if known.fill.large { 21 } else { 12 };
+            known.linear >> shift != linear >> shift
+        });
+    }
+
+    /// Whether an access may use `page`.
+    fn allows(&self, privilege: Privilege, access: Access, linear: u64, page: Offset) -> bool {
+        self.known.iter().any(|known| {
+            known.privilege == privilege
+                && known.linear == linear
+                && (known.fill.global || known.pcid == self.pcid)
+                && known.fill.page == page
+                && match access {
+                    Access::Read => known.fill.read,
+                    Access::Write => known.fill.write,
+                    Access::Fetch => known.fill.fetch,
+                }
+        })
+    }
+}
+
+/// A generator of numbers that only need to be various.
+struct Numbers(u64);
+
+impl Numbers {
+    fn below(&mut self, most: u64) -> u64 {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        self.0 % most
+    }
+
+    fn flag(&mut self) -> bool {
+        self.below(2) == 1
+    }
+
+    /// A page in either half; some share a slot, some a large page.
+    fn page(&mut self) -> u64 {
+        let low = self.below(4) << 12 | self.below(2) << 21 | self.below(2) << 30;
+        low | if self.flag() { 0xffff_8000 << 32 } else { 0 }
+    }
+
+    fn privilege(&mut self) -> Privilege {
+        [
+            Privilege::Supervisor,
+            Privilege::SupervisorAll,
+            Privilege::User,
+        ][self.below(3) as usize]
+    }
+
+    fn access(&mut self) -> Access {
+        [Access::Read, Access::Write, Access::Fetch][self.below(3) as usize]
+    }
+}
+
+fn fill(mmu: &mut Mmu, model: &mut Model, numbers: &mut Numbers) {
+    let (linear, privilege) = (numbers.page(), numbers.privilege());
+    let fill = Fill {
+        page: Offset(numbers.below(64) << 12),
+        large: numbers.flag(),
+        global: numbers.flag(),
+        read: numbers.flag(),
+        write: numbers.flag(),
+        fetch: numbers.flag(),
+    };
+    mmu.fill(privilege, linear, fill);
+    let pcid = model.pcid;
+    model.known.push(Known {
+        privilege,
+        linear,
+        pcid,
+        fill,
+    });
+    for access in [Access::Read, Access::Write, Access::Fetch] {
+        let allowed = match access {
+            Access::Read => fill.read,
+            Access::Write => fill.write,
+            Access::Fetch => fill.fetch,
+        };
+        let found = mmu.probe(privilege, access, linear + 8, 8);
+        assert_eq!(found, allowed.then(|| fill.page.add(8)));
+    }
+}
+
+#[test]
+fn nothing_is_used_that_was_forgotten() {
+    let mut mmu = Mmu::new();
+    let mut model = Model::default();
+    let mut numbers = Numbers(0x9e37_79b9_7f4a_7c15);
+    for _ in 0..200_000 {
+        match numbers.below(40) {
+            0..16 => fill(&mut mmu, &mut model, &mut numbers),
+            16..20 => {
+                let (pcid, keep) = (numbers.below(4) as u16, numbers.flag());
+                mmu.load_space(pcid, keep);
+                model.pcid = pcid;
+                if !keep {
+                    model.forget(pcid);
+                }
+            }
+            20..23 => {
+                let linear = numbers.page();
+                mmu.invalidate(linear);
+                model.invalidate(linear);
+            }
+            23 => {
+                let pcid = numbers.below(4) as u16;
+                if pcid != model.pcid {
+                    mmu.forget(pcid);
+                    model.forget(pcid);
+                }
+            }
+            24 => {
+                mmu.flush_local(model.pcid);
+                model.known.retain(|known| known.fill.global);
+            }
+            25 if numbers.below(8) == 0 => {
+                mmu.flush_all(model.pcid);
+                model.known.clear();
+            }
+            _ => {
+                let (linear, privilege) = (numbers.page(), numbers.privilege());
+                let access = numbers.access();
+                if let Some(at) = mmu.probe(privilege, access, linear, 8) {
+                    assert!(model.allows(privilege, access, linear, at));
+                }
+            }
+        }
+    }
+    assert!(mmu.epoch > 0, "the numbers never ran out");
+}
+
+#[test]
+fn global_translations_of_the_upper_half_outlive_cr3() {
+    let mut mmu = Mmu::new();
+    let linear = 0xffff_8000_0000_1000;
+    let fill = Fill {
+        page: Offset(0x5000),
+        large: false,
+        global: true,
+        read: true,
+        write: false,
+        fetch: false,
+    };
+    mmu.fill(Privilege::SupervisorAll, linear, fill);
+    mmu.load_space(0, false);
+    let found = mmu.probe(Privilege::SupervisorAll, Access::Read, linear, 1);
+    assert_eq!(found, Some(Offset(0x5000)));
+}
+
+#[test]
+fn a_kept_pcid_keeps_its_translations() {
+    let mut mmu = Mmu::new();
+    let fill = Fill {
+        page: Offset(0x5000),
+        large: false,
+        global: false,
+        read: true,
+        write: true,
+        fetch: true,
+    };
+    let probe = |mmu: &Mmu| mmu.probe(Privilege::User, Access::Read, 0x1000, 4);
+    mmu.load_space(1, true);
+    mmu.fill(Privilege::User, 0x1000, fill);
+    mmu.load_space(2, true);
+    assert_eq!(probe(&mmu), None);
+    mmu.load_space(1, true);
+    assert_eq!(probe(&mmu), Some(Offset(0x5000)));
+    mmu.load_space(1, false);
+    assert_eq!(probe(&mmu), None);
+}
+
+#[test]
+fn accesses_across_pages_never_hit() {
+    let mut mmu = Mmu::new();
+    let fill = Fill {
+        page: Offset(0),
+        large: false,
+        global: false,
+        read: true,
+        write: true,
+        fetch: true,
+    };
+    mmu.fill(Privilege::User, 0x1000, fill);
+    mmu.fill(Privilege::User, 0x2000, fill);
+    assert!(mmu.probe(Privilege::User, Access::Read, 0x1ffc, 4).is_some());
+    assert!(mmu.probe(Privilege::User, Access::Read, 0x1ffd, 4).is_none());
+}
+
+#[test]
+fn invlpg_of_a_page_without_code_moves_no_epoch() {
+    let mut mmu = Mmu::new();
+    mmu.note_code(0x40_0000);
+    let before = mmu.epoch;
+    mmu.invalidate(0x50_0000);
+    assert_eq!(mmu.epoch, before);
+    mmu.invalidate(0x40_0123);
+    assert_ne!(mmu.epoch, before);
+}
+
+#[test]
+fn numbers_are_reused_only_after_a_clear() {
+    let mut mmu = Mmu::new();
+    for _ in 0..3 * u32::from(LAST_ASN) {
+        let epoch = mmu.epoch;
+        let before = mmu.space();
+        mmu.load_space(7, false);
+        assert_ne!((epoch, before), (mmu.epoch, mmu.space()));
+        assert!(mmu.next_asn <= LAST_ASN + 1);
+    }
+}
