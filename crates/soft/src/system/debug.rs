@@ -208,6 +208,8 @@ impl Processor {
     /// # Errors
     /// [`Trap::SHUTDOWN`] after a triple fault.
     pub(crate) fn advance(&mut self) -> R {
+        // Every block may come near an instruction breakpoint.
+        self.cpu.attend |= self.cpu.code_breakpoints;
         let result = if self.cpu.is_stepping() {
             self.single_step()
         } else {
