@@ -211,8 +211,14 @@ fn accesses_across_pages_never_hit() {
     };
     mmu.fill(Privilege::User, 0x1000, fill);
     mmu.fill(Privilege::User, 0x2000, fill);
-    assert!(mmu.probe(Privilege::User, Access::Read, 0x1ffc, 4).is_some());
-    assert!(mmu.probe(Privilege::User, Access::Read, 0x1ffd, 4).is_none());
+    assert!(
+        mmu.probe(Privilege::User, Access::Read, 0x1ffc, 4)
+            .is_some()
+    );
+    assert!(
+        mmu.probe(Privilege::User, Access::Read, 0x1ffd, 4)
+            .is_none()
+    );
 }
 
 #[test]
