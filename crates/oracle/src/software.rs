@@ -122,6 +122,8 @@ fn base() -> CpuState {
         | cr4::FSGSBASE;
     state.efer = efer::LME | efer::LMA | efer::NXE | efer::SCE;
     state.xcr0 = xcr0::ALL;
+    // Too short to have an I/O permission bitmap: no port is allowed.
+    state.tr.limit = 0x60;
     let data = Segment {
         selector: 0x2b,
         base: 0,
