@@ -4,6 +4,7 @@
 .set EDGE, DATA+0x1000
 .set SECOND, DATA+0x5000            # the frame behind EDGE
 main:
+    fninit
     mov rax, cr4
     or eax, 0x600                   # OSFXSR, OSXMMEXCPT
     mov cr4, rax

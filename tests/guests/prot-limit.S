@@ -3,6 +3,7 @@
 # expect: exit=0x10
 .include "prot.inc"
 main:
+    fninit
     DESCRIPTOR 0, 0x100000, 0x10, 0x92, 4       # bytes 0 to 0x10
     DESCRIPTOR 1, 0x100000, 1, 0x92, 12         # pages 0 and 1
     mov eax, FREE0

@@ -125,6 +125,10 @@ fn run<const N: usize, const M: usize>(
     Err(Error::Refused {
         program: program.to_owned(),
         path: source.to_path_buf(),
-        message: String::from_utf8_lossy(&output.stderr).trim().to_owned(),
+        message: String::from_utf8_lossy(&output.stderr)
+            .lines()
+            .take(10)
+            .collect::<Vec<_>>()
+            .join("\n"),
     })
 }

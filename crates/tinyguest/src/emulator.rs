@@ -130,25 +130,31 @@ fn complaint(guest: &TinyGuest, end: Option<End>, low: &[u8]) -> Option<String> 
     None
 }
 
-/// The ROM: at the reset vector a jump to code that clears what a reset leaves in registers.
+/// The ROM: at the reset vector a jump to code that clears what a reset leaves in registers, and at a second
+/// reset tells Bochs to stop.
 fn rom() -> Vec<u8> {
+    const CODE: usize = 0xff00;
     let code = [
-        &[0x66, 0x31, 0xc0][..],                                 // xor eax, eax
-        &[0x66, 0x31, 0xd2],                                     // xor edx, edx
-        &[0x8e, 0xd8, 0x8e, 0xc0, 0x8e, 0xd0],                   // mov ds, es, ss = ax
+        &[0x31, 0xc0, 0x8e, 0xd8, 0x8e, 0xc0, 0x8e, 0xd0][..], // xor ax, ax; mov ds, es, ss = ax
+        &[0x81, 0x3e, 0xf0, 0x04, 0x5a, 0xa5],                 // cmp word ptr [0x4f0], 0xa55a
+        &[0x74, 0x17],                                         // je again
+        &[0xc7, 0x06, 0xf0, 0x04, 0x5a, 0xa5],                 // mov word ptr [0x4f0], 0xa55a
+        &[0x66, 0x31, 0xc0],                                   // xor eax, eax
+        &[0x66, 0x31, 0xd2],                                   // xor edx, edx
         &[0xbc, STACK.to_le_bytes()[0], STACK.to_le_bytes()[1]], // mov sp, STACK
-        &[
-            0xea,
-            ENTRY.to_le_bytes()[0],
-            ENTRY.to_le_bytes()[1],
-            0x00,
-            0,
-        ], // jmp 0:ENTRY
+        &[0xea, ENTRY.to_le_bytes()[0], ENTRY.to_le_bytes()[1], 0, 0], // jmp 0:ENTRY
+        &[0x90, 0x90, 0x90],                                   // nop
+        &[0xba, 0x00, 0x89],                                   // again: mov dx, 0x8900
+        &[0xbe, 0x35, 0xff],                                   // mov si, offset text
+        &[0xb9, 0x08, 0x00],                                   // mov cx, 8
+        &[0xfc, 0x2e, 0xf3, 0x6e],                             // cld; rep outs dx, byte ptr cs:[si]
+        &[0xf4],                                               // hlt
+        b"Shutdown",
     ]
     .concat();
     let mut rom = vec![0xf4; 0x1_0000];
-    rom[0xff00..0xff00 + code.len()].copy_from_slice(&code);
-    rom[0xfff0..0xfff3].copy_from_slice(&[0xe9, 0x0d, 0xff]); // jmp 0xff00
+    rom[CODE..CODE + code.len()].copy_from_slice(&code);
+    rom[0xfff0..0xfff3].copy_from_slice(&[0xe9, 0x0d, 0xff]); // jmp CODE
     rom
 }
 

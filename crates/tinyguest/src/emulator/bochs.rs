@@ -45,10 +45,9 @@ pub(super) fn run(
             let start = usize::try_from(RECORD).unwrap_or_default();
             return Ok((Some(End::Exit(status)), [&vec![0; start], memory].concat()));
         }
+        return Ok((Some(End::Reset), Vec::new())); // the ROM ran a second time
     } else if said.contains("exception with no resolution") {
         return Ok((Some(End::Shutdown), Vec::new()));
-    } else if said.contains("system reset") || said.contains("Reset requested") {
-        return Ok((Some(End::Reset), Vec::new()));
     }
     let message = said.lines().rev().take(60).collect::<Vec<_>>().join("\n");
     Err(Error::Emulator {
