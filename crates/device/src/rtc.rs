@@ -193,6 +193,6 @@ impl Snapshot for Rtc {
 }
 
 /// Whole seconds of a time in nanoseconds.
-fn seconds(nanoseconds: i64) -> i64 {
-    nanoseconds.div_euclid(SECOND)
+fn seconds(nanoseconds: i128) -> i64 {
+    i64::try_from(nanoseconds.div_euclid(SECOND)).unwrap_or(i64::MAX)
 }

@@ -223,6 +223,11 @@ pub(crate) fn storm<D: Device>(
                     let now = clock.now();
                     clock.advance(deadline.saturating_sub(now).min(1 << 50));
                     device.expire(clock.now());
+                    let again = device.deadline();
+                    assert!(
+                        again.is_none_or(|again| again > clock.now()),
+                        "the timer would spin"
+                    );
                 } else {
                     device.expire(clock.now());
                 }

@@ -8,13 +8,13 @@ use super::cmos::Cmos;
 use super::seconds;
 
 /// Nanoseconds.
-pub(super) const SECOND: i64 = 1_000_000_000;
+pub(super) const SECOND: i128 = 1_000_000_000;
 /// Nanoseconds from the rise of UIP to the change of the time: 244 microseconds' warning and the update itself.
-const UPDATE: i64 = 244_000 + 1_984_000;
+const UPDATE: i128 = 244_000 + 1_984_000;
 /// The crystal's frequency in Hz.
 const CRYSTAL: u128 = 32_768;
-/// Farthest offset from the host's clock that can arise: a few times the years that four digits can say.
-const OFFSET_LIMIT: i64 = i64::MAX / 2;
+/// Beyond every second that the registers can say.
+const SECONDS_LIMIT: i64 = 1_000_000_000_000;
 
 /// Indexes of registers and of the bytes that PCs agree on.
 pub(super) mod register {
@@ -123,7 +123,7 @@ pub struct State {
     /// PF, AF and UF.
     pub(super) flags: u8,
     /// Nanoseconds from the host's time to this clock's.
-    offset: i64,
+    offset: i128,
     /// The time registers while they stand still: during a setting and while the divider is held.
     held: Option<Raw>,
     /// The divider was reset while they did.
@@ -162,14 +162,16 @@ impl State {
 
     /// Whether a saved state is one that can be.
     pub(super) fn fits(&self) -> bool {
-        self.cmos.fits() && self.offset.abs() <= OFFSET_LIMIT && self.flags & !c::FLAGS == 0
+        let limit = i128::from(SECONDS_LIMIT) * SECOND;
+        self.cmos.fits()
+            && (-limit..=limit).contains(&self.offset)
+            && (-SECONDS_LIMIT..=SECONDS_LIMIT).contains(&self.updated)
+            && self.flags & !c::FLAGS == 0
     }
 
     /// Nanoseconds since 1970 by this clock.
-    fn time(&self, wall: u64) -> i64 {
-        i64::try_from(wall)
-            .unwrap_or(i64::MAX)
-            .saturating_add(self.offset)
+    fn time(&self, wall: u64) -> i128 {
+        i128::from(wall) + self.offset
     }
 
     fn encode(&self, value: i64) -> u8 {
@@ -224,7 +226,7 @@ impl State {
     }
 
     /// Makes the clock show `raw`, `fraction` nanoseconds into that second.
-    fn set(&mut self, raw: Raw, fraction: i64, wall: u64) {
+    fn set(&mut self, raw: Raw, fraction: i128, wall: u64) {
         let at = DateTime {
             year: self.decode(raw.century) * 100 + self.decode(raw.year),
             month: self.decode(raw.month),
@@ -234,9 +236,7 @@ impl State {
             second: self.decode(raw.second),
         };
         let seconds = at.to_seconds();
-        let time = seconds.saturating_mul(SECOND).saturating_add(fraction);
-        let wall = i64::try_from(wall).unwrap_or(i64::MAX);
-        self.offset = time.saturating_sub(wall).clamp(-OFFSET_LIMIT, OFFSET_LIMIT);
+        self.offset = i128::from(seconds) * SECOND + fraction - i128::from(wall);
         self.updated = seconds;
     }
 
@@ -368,10 +368,8 @@ impl State {
             .flatten();
         let second = update.into_iter().chain(alarm).min();
         let second = second.map(|second| {
-            let left = second
-                .saturating_mul(SECOND)
-                .saturating_sub(self.time(wall));
-            now.saturating_add(u64::try_from(left).unwrap_or(0))
+            let left = (i128::from(second) * SECOND - self.time(wall)).max(0);
+            now.saturating_add(u64::try_from(left).unwrap_or(u64::MAX))
         });
         periodic.into_iter().chain(second).min()
     }

@@ -285,6 +285,18 @@ fn missed_periods_set_the_flag_once() {
 }
 
 #[test]
+fn years_that_no_host_has_are_kept() {
+    let mut rig = Rig::new();
+    rig.set(0x0b, 0x92);
+    rig.set(0x32, 0x99);
+    rig.set(0x0b, 0x12);
+    assert_eq!((rig.get(0x32), rig.get(0x09)), (0x99, 0x26));
+    assert_eq!(rig.rtc.deadline(), Some(SECOND));
+    rig.expire();
+    assert_eq!((rig.irq.level(), rig.get(0)), (true, 0x38));
+}
+
+#[test]
 fn a_host_clock_that_steps_back_is_followed() {
     let mut rig = Rig::new();
     rig.set(0x0b, 0x12);

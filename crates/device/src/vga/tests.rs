@@ -1,3 +1,8 @@
+#![allow(
+    clippy::indexing_slicing,
+    reason = "a test that indexes out of bounds fails, as it should"
+)]
+
 use iface::{Device, Snapshot};
 
 use super::{MEMORY_OFFSET, VgaText};
