@@ -118,12 +118,12 @@ fn catch_crashes() {
     for (signal, slot) in CRASHES.into_iter().zip(&HANDLERS) {
         let mut old = Box::new(MaybeUninit::<libc::sigaction>::zeroed());
         let mut action = MaybeUninit::<libc::sigaction>::zeroed();
-        // SAFETY: a zeroed sigaction is valid; the handler has the signature of a plain handler, and does only
+        // SAFETY: a zeroed sigaction is valid; the handler has the signature that SA_SIGINFO asks for, and does only
         // what is async-signal-safe. `old` is filled before the handler can run, as the kernel writes it first,
         // and published after: a crash in between leaves the handler in place once more, see `crashed`.
         unsafe {
             (*action.as_mut_ptr()).sa_sigaction = crashed as *const () as usize;
-            (*action.as_mut_ptr()).sa_flags = libc::SA_ONSTACK;
+            (*action.as_mut_ptr()).sa_flags = libc::SA_ONSTACK | libc::SA_SIGINFO;
             libc::sigaction(signal, action.as_ptr(), old.as_mut_ptr().cast());
         }
         slot.store(Box::into_raw(old).cast(), Ordering::Release);
@@ -131,19 +131,26 @@ fn catch_crashes() {
 }
 
 /// Restores the terminal, and lets the signal do what it did before.
-extern "C" fn crashed(signal: libc::c_int) {
+extern "C" fn crashed(
+    signal: libc::c_int,
+    info: *const libc::siginfo_t,
+    _context: *const libc::c_void,
+) {
     restore();
     let slot = CRASHES.iter().position(|&crash| crash == signal);
     let old = slot.map_or(ptr::null_mut(), |slot| {
         HANDLERS[slot].load(Ordering::Acquire)
     });
-    // SAFETY: signal and raise are async-signal-safe, as is sigaction, whose argument lives for good.
+    // SAFETY: the kernel gave a valid siginfo; signal, sigaction and raise are async-signal-safe, and what `old`
+    // points to lives for good.
     unsafe {
-        if old.is_null() {
-            libc::signal(signal, libc::SIG_DFL);
-        } else {
+        if (*info).si_code > 0 && !old.is_null() {
+            // The instruction that faulted is executed again, now under the old handler.
             libc::sigaction(signal, old, ptr::null_mut());
+        } else {
+            // Sent by somebody, or by abort: nothing would happen again.
+            libc::signal(signal, libc::SIG_DFL);
+            libc::raise(signal);
         }
-        libc::raise(signal);
     }
 }

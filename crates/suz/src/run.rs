@@ -101,7 +101,7 @@ fn spec(arguments: &cli::Run) -> anyhow::Result<Spec> {
 
 /// The guest for those who just want to see one.
 fn demonstration(append: &str) -> anyhow::Result<Boot> {
-    let cache = image::Cache::open()?.with_notice(|line| crate::say(line));
+    let cache = image::Cache::open()?.with_notice(crate::say);
     let guest = cache.demonstration()?;
     let append = format!("{} {append}", guest.command_line)
         .trim_end()

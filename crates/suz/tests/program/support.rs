@@ -1,25 +1,27 @@
 //! What the tests of the program share: running it, and kernels of a few bytes.
-#![allow(dead_code, reason = "each test file uses its part")]
 
 use std::io::{Read, Write};
+use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+
 /// No step of a test takes longer.
-pub const PATIENCE: Duration = Duration::from_secs(60);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
 
 /// A folder for one test, removed with it.
-pub struct Folder(PathBuf);
+pub(crate) struct Folder(PathBuf);
 
 impl Folder {
-    pub fn new(name: &str) -> Self {
+    pub(crate) fn new(name: &str) -> Self {
         let path = std::env::temp_dir().join(format!("suz-{name}-{}", std::process::id()));
         std::fs::create_dir_all(&path).unwrap();
         Self(path)
     }
 
-    pub fn file(&self, name: &str, bytes: &[u8]) -> PathBuf {
+    pub(crate) fn file(&self, name: &str, bytes: &[u8]) -> PathBuf {
         let path = self.0.join(name);
         std::fs::write(&path, bytes).unwrap();
         path
@@ -33,7 +35,7 @@ impl Drop for Folder {
 }
 
 /// A flat Multiboot kernel that executes `code` in protected mode.
-pub fn kernel(code: &[u8]) -> Vec<u8> {
+pub(crate) fn kernel(code: &[u8]) -> Vec<u8> {
     const AT: u32 = 0x10_0000;
     let flags = 1_u32 << 16;
     let magic = 0x1bad_b002_u32;
@@ -46,10 +48,10 @@ pub fn kernel(code: &[u8]) -> Vec<u8> {
 }
 
 /// Does nothing, for ever: `jmp .`
-pub const SPIN: &[u8] = &[0xeb, 0xfe];
+pub(crate) const SPIN: &[u8] = &[0xeb, 0xfe];
 
 /// Prints 'x' on the first serial port for ever.
-pub const CHATTER: &[u8] = &[
+pub(crate) const CHATTER: &[u8] = &[
     0x66, 0xba, 0xf8, 0x03, // mov dx, 0x3f8
     0xb0, b'x', // mov al, 'x'
     0xee, // out dx, al
@@ -57,7 +59,7 @@ pub const CHATTER: &[u8] = &[
 ];
 
 /// Prints '!' and then echoes what it receives.
-pub const ECHO: &[u8] = &[
+pub(crate) const ECHO: &[u8] = &[
     0x66, 0xba, 0xf8, 0x03, // mov dx, 0x3f8
     0xb0, b'!', // mov al, '!'
     0xee, // out dx, al
@@ -72,15 +74,15 @@ pub const ECHO: &[u8] = &[
 ];
 
 /// Writes a value to the debug-exit port.
-pub fn debug_exit(value: u8) -> Vec<u8> {
+pub(crate) fn debug_exit(value: u8) -> Vec<u8> {
     vec![0xb0, value, 0xe6, 0xf4, 0xeb, 0xfe]
 }
 
 /// `ud2`, without an interrupt table: a triple fault.
-pub const DIE: &[u8] = &[0x0f, 0x0b];
+pub(crate) const DIE: &[u8] = &[0x0f, 0x0b];
 
 /// The program, built with the tests.
-pub fn suz() -> Command {
+pub(crate) fn suz() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_suz"));
     command.env_remove("SUZ_LOG").stdin(Stdio::null());
     command.stdout(Stdio::piped()).stderr(Stdio::piped());
@@ -88,7 +90,7 @@ pub fn suz() -> Command {
 }
 
 /// The program about to run this kernel.
-pub fn run(kernel: &Path) -> Command {
+pub(crate) fn run(kernel: &Path) -> Command {
     let mut command = suz();
     command
         .args(["run", "--memory", "16M", "--kernel"])
@@ -98,25 +100,25 @@ pub fn run(kernel: &Path) -> Command {
 
 /// What the program did.
 #[derive(Debug)]
-pub struct Done {
-    pub status: ExitStatus,
-    pub stdout: Vec<u8>,
-    pub stderr: String,
+pub(crate) struct Done {
+    pub(crate) status: ExitStatus,
+    pub(crate) stdout: Vec<u8>,
+    pub(crate) stderr: String,
 }
 
 impl Done {
-    pub fn code(&self) -> Option<i32> {
+    pub(crate) fn code(&self) -> Option<i32> {
         self.status.code()
     }
 }
 
 /// Runs the program to its end.
-pub fn finish(command: &mut Command) -> Done {
+pub(crate) fn finish(command: &mut Command) -> Done {
     wait(command.spawn().unwrap())
 }
 
 /// Waits for the program's end.
-pub fn wait(mut child: Child) -> Done {
+pub(crate) fn wait(mut child: Child) -> Done {
     drop(child.stdin.take());
     let stdout = child.stdout.take().map(read_all);
     let stderr = child.stderr.take().map(read_all);
@@ -141,7 +143,7 @@ fn read_all(mut from: impl Read + Send + 'static) -> std::thread::JoinHandle<Vec
 }
 
 /// The exit status; a program that does not end fails the test and is ended.
-pub fn wait_status(child: &mut Child) -> ExitStatus {
+pub(crate) fn wait_status(child: &mut Child) -> ExitStatus {
     let end = Instant::now() + PATIENCE;
     while Instant::now() < end {
         if let Some(status) = child.try_wait().unwrap() {
@@ -155,25 +157,27 @@ pub fn wait_status(child: &mut Child) -> ExitStatus {
 }
 
 /// Sends a signal to the program.
-pub fn signal(child: &Child, signal: rustix::process::Signal) {
+pub(crate) fn signal(child: &Child, signal: rustix::process::Signal) {
     let pid = rustix::process::Pid::from_child(child);
     rustix::process::kill_process(pid, signal).unwrap();
 }
 
-/// Reads until `wanted` arrived.
-pub fn expect(from: &mut impl Read, wanted: &[u8]) {
+/// Reads until `wanted` arrived, or fails after some time.
+pub(crate) fn expect(from: &mut (impl Read + AsFd), wanted: &[u8]) {
     let mut seen = Vec::new();
     let mut byte = [0];
+    let limit = Timespec::try_from(PATIENCE).unwrap();
     while !seen.windows(wanted.len()).any(|part| part == wanted) {
-        match from.read(&mut byte) {
-            Ok(1) => seen.push(byte[0]),
+        let ready = poll(&mut [PollFd::new(from, PollFlags::IN)], Some(&limit)).unwrap();
+        match (ready > 0).then(|| from.read(&mut byte)) {
+            Some(Ok(1)) => seen.push(byte[0]),
             end => panic!("{end:?} after {:?}", String::from_utf8_lossy(&seen)),
         }
     }
 }
 
 /// Writes all of it.
-pub fn send(to: &mut impl Write, bytes: &[u8]) {
+pub(crate) fn send(to: &mut impl Write, bytes: &[u8]) {
     to.write_all(bytes).unwrap();
     to.flush().unwrap();
 }

@@ -1,8 +1,6 @@
 //! Whatever is wrong with what the user gives: one clear line, and status 2.
 
-mod support;
-
-use support::{Folder, SPIN, finish, kernel, run, suz};
+use crate::support::{Folder, SPIN, finish, kernel, run, suz};
 
 /// The program's only line, after checking the status.
 fn refusal(arguments: &[&str]) -> String {

@@ -1,0 +1,10 @@
+//! The program as users meet it: what it says, how it ends, and what it leaves of their terminal.
+
+#[cfg(test)]
+mod bad_input;
+#[cfg(test)]
+mod ends;
+#[cfg(test)]
+mod support;
+#[cfg(test)]
+mod terminal;
