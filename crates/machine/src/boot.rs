@@ -22,24 +22,26 @@ pub(crate) mod sample;
 #[cfg(test)]
 mod tests;
 
-use std::fs::File;
-use std::io::Read;
-use std::path::{Path, PathBuf};
+use std::path::Path;
+
+use mem::Gpa;
 
 use crate::Error;
 use crate::layout::COMMAND_LINE;
 
+use blob::Blob;
 pub use entry::Entry;
 pub use target::Target;
 
 /// No kernel file is larger, in bytes.
 const LONGEST: u64 = 1 << 30;
+/// Bytes from which the kind of a file is told.
+const HEAD: usize = 64 << 10;
 
 /// A kernel file.
 #[derive(Debug)]
 pub struct Kernel {
-    path: PathBuf,
-    bytes: Vec<u8>,
+    blob: Blob,
     protocol: Protocol,
 }
 
@@ -61,31 +63,30 @@ pub struct Request<'a> {
 }
 
 impl Kernel {
-    /// Reads the file and finds out what it is.
+    /// Opens the file and finds out what it is.
     pub fn open(path: &Path) -> Result<Self, Error> {
-        let failed = |source| Error::File {
-            path: path.to_owned(),
-            source,
-        };
-        let file = File::open(path).map_err(failed)?;
-        let mut bytes = Vec::new();
-        let read = file.take(LONGEST + 1).read_to_end(&mut bytes);
-        read.map_err(failed)?;
-        Self::parse(path, bytes)
+        Self::new(Blob::open(path, LONGEST)?)
     }
 
     /// Finds out what a file of these bytes is; `path` is for messages and command lines.
     pub fn parse(path: &Path, bytes: Vec<u8>) -> Result<Self, Error> {
-        match protocol(&bytes) {
-            Ok(protocol) => Ok(Self {
-                path: path.to_owned(),
-                bytes,
-                protocol,
-            }),
-            Err(problem) => Err(Error::Kernel {
-                path: path.to_owned(),
-                problem,
-            }),
+        Self::new(Blob::of(path, bytes))
+    }
+
+    fn new(blob: Blob) -> Result<Self, Error> {
+        let head = blob.head(HEAD)?;
+        let protocol = match kind(&head, blob.len()) {
+            Ok(Kind::Linux) => bzimage::Header::parse(&head, blob.len()).map(Protocol::Linux),
+            Ok(Kind::Multiboot(header)) => {
+                let bytes = blob.head(usize::MAX)?;
+                multiboot::Image::parse(&bytes, &header).map(Protocol::Multiboot)
+            }
+            Ok(Kind::Elf) => pvh::Image::parse(&blob.head(usize::MAX)?).map(Protocol::Pvh),
+            Err(problem) => Err(problem),
+        };
+        match protocol {
+            Ok(protocol) => Ok(Self { blob, protocol }),
+            Err(problem) => Err(refusal(&blob, problem)),
         }
     }
 
@@ -110,40 +111,56 @@ impl Kernel {
         Ok(entry)
     }
 
-    fn problem(&self, problem: impl Into<String>) -> Error {
-        Error::Kernel {
-            path: self.path.clone(),
-            problem: problem.into(),
+    /// Loads a part of the file; see [`Target::check`].
+    fn load_part(&self, segment: &elf::Segment, target: &Target) -> Result<(), Error> {
+        let checked = target.check(segment.at, segment.len);
+        checked.map_err(|problem| refusal(&self.blob, problem))?;
+        let range = segment.file.start as u64..segment.file.end as u64;
+        self.blob.copy_to(range, target.ram, Gpa(segment.at))
+    }
+
+    /// Loads segments; returns the end of the highest.
+    fn load_segments(&self, segments: &[elf::Segment], target: &Target) -> Result<u64, Error> {
+        let mut end = 0;
+        for segment in segments {
+            self.load_part(segment, target)?;
+            end = end.max(segment.at + segment.len);
         }
+        Ok(end)
     }
 }
 
-fn protocol(bytes: &[u8]) -> Result<Protocol, String> {
-    if bytes.is_empty() {
+fn refusal(blob: &Blob, problem: impl Into<String>) -> Error {
+    Error::Kernel {
+        path: blob.path().to_owned(),
+        problem: problem.into(),
+    }
+}
+
+/// What the beginning of a file tells.
+enum Kind {
+    Linux,
+    Multiboot(multiboot::Header),
+    Elf,
+}
+
+fn kind(head: &[u8], len: u64) -> Result<Kind, String> {
+    if head.is_empty() {
         return Err(format!("is empty: {EXPECTED}"));
     }
-    if bytes.len() as u64 > LONGEST {
+    if len > LONGEST {
         return Err(format!("is larger than any kernel: {EXPECTED}"));
     }
-    if bzimage::is_bzimage(bytes) {
-        return bzimage::Header::parse(bytes).map(Protocol::Linux);
+    if bzimage::is_bzimage(head) {
+        return Ok(Kind::Linux);
     }
-    if let Some(header) = multiboot::Header::find(bytes) {
-        return multiboot::Image::parse(bytes, &header).map(Protocol::Multiboot);
+    if let Some(header) = multiboot::Header::find(head) {
+        return Ok(Kind::Multiboot(header));
     }
-    if elf::is_elf(bytes) {
-        let elf = elf::Elf::parse(bytes)?;
-        return match elf.pvh_entry(bytes) {
-            Some(entry) => Ok(Protocol::Pvh(pvh::Image {
-                entry,
-                segments: elf.segments,
-            })),
-            None => Err(format!(
-                "is an ELF file with neither a PVH entry nor a Multiboot header: {EXPECTED}"
-            )),
-        };
+    if elf::is_elf(head) {
+        return Ok(Kind::Elf);
     }
-    Err(format!("{}: {EXPECTED}", foreign(bytes)))
+    Err(format!("{}: {EXPECTED}", foreign(head)))
 }
 
 const EXPECTED: &str =
@@ -161,22 +178,6 @@ fn foreign(bytes: &[u8]) -> &'static str {
         _ if bytes.len() < 0x206 => "is too short for a kernel",
         _ => "is no kernel",
     }
-}
-
-/// Loads segments; returns the end of the highest.
-fn load_segments(
-    kernel: &Kernel,
-    segments: &[elf::Segment],
-    target: &Target,
-) -> Result<u64, Error> {
-    let mut end = 0;
-    for segment in segments {
-        let bytes = &kernel.bytes[segment.file.clone()];
-        let loaded = target.load(segment.at, bytes, segment.len);
-        loaded.map_err(|problem| kernel.problem(problem))?;
-        end = end.max(segment.at + segment.len);
-    }
-    Ok(end)
 }
 
 /// Writes a command line of at most `max` bytes and its terminating zero.

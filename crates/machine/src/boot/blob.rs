@@ -1,14 +1,16 @@
-//! A file that goes into guest memory as it is: an initrd or a module.
+//! A file whose bytes go into guest memory: a kernel, an initrd, a module.
 
 use std::fs::File;
 use std::io::{self, Read};
+use std::ops::Range;
+use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
 use mem::{Gpa, GuestRam};
 
 use crate::Error;
 
-/// Bytes copied at a time.
+/// Bytes copied at a time: what fits a processor's cache.
 const CHUNK: usize = 256 << 10;
 
 /// An opened file whose length is known.
@@ -22,78 +24,102 @@ pub(super) struct Blob {
 #[derive(Debug)]
 enum Source {
     File(File),
-    /// What came out of a pipe.
+    /// What came out of a pipe, or was made in memory.
     Bytes(Vec<u8>),
 }
 
 impl Blob {
-    pub(super) fn open(path: &Path) -> Result<Self, Error> {
+    /// Opens a file. Of what has no length, such as a pipe, at most `most` bytes are read, and a byte.
+    pub(super) fn open(path: &Path, most: u64) -> Result<Self, Error> {
         let failed = |source| Error::File {
             path: path.to_owned(),
             source,
         };
-        let mut file = File::open(path).map_err(failed)?;
+        let file = File::open(path).map_err(failed)?;
         let metadata = file.metadata().map_err(failed)?;
-        let (len, source) = if metadata.is_file() {
-            (metadata.len(), Source::File(file))
-        } else {
-            let mut bytes = Vec::new();
-            file.read_to_end(&mut bytes).map_err(failed)?;
-            (bytes.len() as u64, Source::Bytes(bytes))
-        };
-        let blob = Self {
-            path: path.to_owned(),
-            len,
-            source,
-        };
-        if len == 0 {
-            return Err(blob.problem("is empty"));
+        if metadata.is_file() {
+            return Ok(Self {
+                path: path.to_owned(),
+                len: metadata.len(),
+                source: Source::File(file),
+            });
         }
-        Ok(blob)
+        let mut bytes = Vec::new();
+        let read = file.take(most + 1).read_to_end(&mut bytes);
+        read.map_err(failed)?;
+        Ok(Self::of(path, bytes))
     }
 
-    /// Length in bytes, never 0.
+    /// Bytes that are in memory already.
+    pub(super) fn of(path: &Path, bytes: Vec<u8>) -> Self {
+        Self {
+            path: path.to_owned(),
+            len: bytes.len() as u64,
+            source: Source::Bytes(bytes),
+        }
+    }
+
+    pub(super) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Length in bytes.
     pub(super) fn len(&self) -> u64 {
         self.len
     }
 
-    /// What is wrong with it.
-    pub(super) fn problem(&self, problem: impl Into<String>) -> Error {
-        Error::Initrd {
-            path: self.path.clone(),
-            problem: problem.into(),
-        }
-    }
-
-    /// Copies it to `at`, where there is RAM for its length.
-    pub(super) fn copy_to(self, ram: &GuestRam, at: Gpa) -> Result<(), Error> {
-        let path = self.path;
-        match self.source {
-            Source::Bytes(bytes) => ram.write(at, &bytes).map_err(Error::Ram),
+    /// The first bytes, as many as there are up to `most`.
+    pub(super) fn head(&self, most: usize) -> Result<Vec<u8>, Error> {
+        let len = usize::try_from(self.len).map_or(most, |len| len.min(most));
+        match &self.source {
+            Source::Bytes(bytes) => Ok(bytes[..len].to_vec()),
             Source::File(file) => {
-                copy_file(&file, self.len, ram, at).map_err(|error| match error {
-                    Failure::Read(source) => Error::File { path, source },
-                    Failure::Write(error) => Error::Ram(error),
-                })
+                let mut bytes = vec![0; len];
+                let read = file.read_exact_at(&mut bytes, 0);
+                read.map_err(|source| self.failed(source))?;
+                Ok(bytes)
             }
         }
     }
-}
 
-enum Failure {
-    Read(io::Error),
-    Write(mem::Error),
-}
-
-fn copy_file(mut file: &File, len: u64, ram: &GuestRam, at: Gpa) -> Result<(), Failure> {
-    let mut chunk = vec![0; CHUNK];
-    let mut done = 0;
-    while done < len {
-        let part = usize::try_from(len - done).map_or(CHUNK, |left| left.min(CHUNK));
-        file.read_exact(&mut chunk[..part]).map_err(Failure::Read)?;
-        ram.write(at.add(done), &chunk[..part])
-            .map_err(Failure::Write)?;
-        done += part as u64;
+    /// Copies a range of it to `at`, where there is RAM for its length.
+    pub(super) fn copy_to(&self, range: Range<u64>, ram: &GuestRam, at: Gpa) -> Result<(), Error> {
+        let inside = |at: u64| usize::try_from(at).ok();
+        match &self.source {
+            Source::Bytes(bytes) => {
+                let part = inside(range.start).zip(inside(range.end));
+                let part = part.and_then(|(start, end)| bytes.get(start..end));
+                let part = part.ok_or_else(|| self.failed(io::ErrorKind::UnexpectedEof.into()))?;
+                ram.write_file(at, part).map_err(Error::Ram)
+            }
+            Source::File(file) => self.copy_file(file, range, ram, at),
+        }
     }
-    Ok(())
+
+    fn copy_file(
+        &self,
+        file: &File,
+        range: Range<u64>,
+        ram: &GuestRam,
+        at: Gpa,
+    ) -> Result<(), Error> {
+        let mut chunk = vec![0; CHUNK];
+        let mut from = range.start;
+        while from < range.end {
+            let left = usize::try_from(range.end - from).unwrap_or(CHUNK);
+            let part = &mut chunk[..left.min(CHUNK)];
+            let read = file.read_exact_at(part, from);
+            read.map_err(|source| self.failed(source))?;
+            ram.write_file(at.add(from - range.start), part)?;
+            from += part.len() as u64;
+        }
+        Ok(())
+    }
+
+    fn failed(&self, source: io::Error) -> Error {
+        Error::File {
+            path: self.path.clone(),
+            source,
+        }
+    }
 }

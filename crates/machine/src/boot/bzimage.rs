@@ -17,8 +17,8 @@ const KERNEL_64: u16 = 1 << 0;
 pub(super) struct Header {
     /// Protocol version, 0x020c for 2.12.
     pub(super) version: u16,
-    /// The header's bytes in the file.
-    pub(super) header: Range<usize>,
+    /// The header's bytes.
+    pub(super) setup: Vec<u8>,
     /// The protected-mode kernel's bytes in the file.
     pub(super) code: Range<usize>,
     /// Whether there is an entry in 64-bit mode.
@@ -43,28 +43,34 @@ pub(super) fn is_bzimage(bytes: &[u8]) -> bool {
 }
 
 impl Header {
-    pub(super) fn parse(bytes: &[u8]) -> Result<Self, String> {
+    /// From the beginning of a file of `len` bytes.
+    pub(super) fn parse(bytes: &[u8], len: u64) -> Result<Self, String> {
+        let len = usize::try_from(len).map_err(|_| "a damaged Linux kernel: it has no end")?;
         let mut header = Self::fields(bytes).ok_or("a truncated Linux kernel")?;
         if header.version < 0x0200 || u8(bytes, 0x211).is_none_or(|flags| flags & LOADED_HIGH == 0)
         {
             return Err("a zImage for low memory: expected a bzImage".into());
         }
         let promised = header.code.len();
-        let found = bytes.len().saturating_sub(header.code.start);
+        let found = len.saturating_sub(header.code.start);
         // The size is told in units of 16 bytes.
         if promised == 0 || found.div_ceil(16) * 16 < promised {
             return Err(format!(
                 "a truncated Linux kernel: {} bytes promised, the file has {}",
-                header.code.end,
-                bytes.len()
+                header.code.end, len
             ));
         }
         if !header.alignment.is_power_of_two() {
             return Err("a damaged Linux kernel: its alignment is no power of two".into());
         }
         // What follows the promised bytes, such as a signature, is not loaded.
-        header.code.end = header.code.end.min(bytes.len());
+        header.code.end = header.code.end.min(len);
         Ok(header)
+    }
+
+    /// Bytes of memory that it needs from its load address on.
+    pub(super) fn memory(&self) -> u64 {
+        self.init_size.max(self.code.len() as u64)
     }
 
     fn fields(bytes: &[u8]) -> Option<Self> {
@@ -84,7 +90,7 @@ impl Header {
         let header_end = 0x202 + usize::from(u8(bytes, 0x201)?);
         Some(Self {
             version,
-            header: HEADER..header_end.min(HEADER_END),
+            setup: bytes.get(HEADER..header_end.min(HEADER_END))?.to_vec(),
             code: start..start.checked_add(len)?,
             kernel_64: since(0x020c) && u16(bytes, 0x236)? & KERNEL_64 != 0,
             initrd_addr_max: if since(0x0203) {
@@ -125,7 +131,7 @@ mod tests {
     fn a_modern_header_is_read() {
         let file = sample::bzimage(0x020f, true, &[0x90; 0x400]);
         assert!(is_bzimage(&file));
-        let header = Header::parse(&file).unwrap();
+        let header = Header::parse(&file, file.len() as u64).unwrap();
         assert!(header.kernel_64 && header.relocatable);
         assert_eq!(&file[header.code.clone()], &[0x90; 0x400]);
         assert_eq!(header.pref_address, 0x100_0000);
@@ -135,7 +141,7 @@ mod tests {
     #[test]
     fn old_protocols_imply_what_they_lack() {
         let file = sample::bzimage(0x0202, false, &[0x90; 0x400]);
-        let header = Header::parse(&file).unwrap();
+        let header = Header::parse(&file, file.len() as u64).unwrap();
         assert!(!header.kernel_64 && !header.relocatable);
         assert_eq!(header.cmdline_size, 255);
         assert_eq!(header.pref_address, 0x10_0000);
@@ -146,7 +152,7 @@ mod tests {
     fn every_truncation_is_refused() {
         let file = sample::bzimage(0x020f, true, &[0x90; 0x400]);
         for len in 0x206..=file.len() - 16 {
-            let error = Header::parse(&file[..len]).unwrap_err();
+            let error = Header::parse(&file[..len], len as u64).unwrap_err();
             assert!(error.contains("truncated"), "{len}: {error}");
         }
     }

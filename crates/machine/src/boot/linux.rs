@@ -3,9 +3,9 @@
 use mem::{Gpa, PAGE_SIZE};
 use x86::state::gpr;
 
-use super::blob::Blob;
 use super::bytes::put;
 use super::bzimage::{HEADER, Header};
+use super::elf::Segment;
 use super::{Entry, Kernel, Request, Target};
 use crate::Error;
 use crate::layout::{COMMAND_LINE, HIGH_MEMORY, LOW_END, ZERO_PAGE};
@@ -22,20 +22,24 @@ pub(super) fn load(
     request: &Request,
     target: &Target,
 ) -> Result<Entry, Error> {
-    let start = address(header, target).map_err(|problem| kernel.problem(problem))?;
-    let end = start + header.init_size.max(header.code.len() as u64);
-    let code = &kernel.bytes[header.code.clone()];
-    let loaded = target.load(start, code, end - start);
-    loaded.map_err(|problem| kernel.problem(problem))?;
+    let start = address(header, target).map_err(|problem| super::refusal(&kernel.blob, problem))?;
+    let code = Segment {
+        at: start,
+        linked_at: start,
+        file: header.code.clone(),
+        len: header.memory(),
+    };
+    kernel.load_part(&code, target)?;
+    let end = start + code.len;
     let initrd = match request.initrd {
         None => None,
         Some(path) => {
             let top = u64::from(header.initrd_addr_max) + 1;
-            Some(target.load_high(Blob::open(path)?, end, top)?)
+            Some(target.load_high(path, end, top)?)
         }
     };
     command_line(header, request.append, target)?;
-    let page = zero_page(&kernel.bytes, header, start, initrd, target);
+    let page = zero_page(header, start, initrd, target);
     target.ram.write(ZERO_PAGE, &page)?;
     Ok(if header.kernel_64 {
         Entry::long(start + ENTRY_64, ZERO_PAGE)
@@ -46,7 +50,7 @@ pub(super) fn load(
 
 /// The preferred address, or, for a relocatable kernel that has no room there, the lowest one.
 fn address(header: &Header, target: &Target) -> Result<u64, String> {
-    let len = header.init_size.max(header.code.len() as u64);
+    let len = header.memory();
     let preferred = target.check(header.pref_address, len);
     if preferred.is_err() && header.relocatable {
         let lowest = HIGH_MEMORY.0.next_multiple_of(header.alignment);
@@ -61,16 +65,10 @@ fn command_line(header: &Header, text: &str, target: &Target) -> Result<(), Erro
 }
 
 /// `struct boot_params`.
-fn zero_page(
-    file: &[u8],
-    header: &Header,
-    start: u64,
-    initrd: Option<(Gpa, u64)>,
-    target: &Target,
-) -> Vec<u8> {
+fn zero_page(header: &Header, start: u64, initrd: Option<(Gpa, u64)>, target: &Target) -> Vec<u8> {
     let mut page = vec![0; PAGE_SIZE as usize];
     put(&mut page, 0x070, &target.rsdp.0.to_le_bytes());
-    put(&mut page, HEADER, &file[header.header.clone()]);
+    put(&mut page, HEADER, &header.setup);
     page[0x210] = LOADER_OTHER;
     put(&mut page, 0x214, &low(start));
     if let Some((at, len)) = initrd {

@@ -117,11 +117,11 @@ pub(super) fn load(
     request: &Request,
     target: &Target,
 ) -> Result<Entry, Error> {
-    let end = super::load_segments(kernel, &image.segments, target)?;
+    let end = kernel.load_segments(&image.segments, target)?;
     let modules = modules::load(request.initrd, end, target)?;
     let room = (LOW_END.0 - COMMAND_LINE.0 - 1) as usize;
     // The first word is the file's name, as the specification's example and QEMU have it.
-    let line = format!("{} {}", kernel.path.display(), request.append);
+    let line = format!("{} {}", kernel.blob.path().display(), request.append);
     super::write_command_line(target, line.trim_end(), room)?;
     information::write(&modules, target)?;
     let registers = [(gpr::RAX, LOADER_MAGIC), (gpr::RBX, BOOT_INFO.0)];

@@ -2,10 +2,9 @@
 
 use x86::state::gpr;
 
-use super::blob::Blob;
 use super::bytes::put;
-use super::elf::Segment;
-use super::{Entry, Kernel, Request, Target};
+use super::elf::{Elf, Segment};
+use super::{EXPECTED, Entry, Kernel, Request, Target};
 use crate::Error;
 use crate::layout::{BOOT_INFO, COMMAND_LINE, LOW_END};
 
@@ -22,16 +21,31 @@ pub(super) struct Image {
     pub(super) entry: u32,
 }
 
+impl Image {
+    pub(super) fn parse(bytes: &[u8]) -> Result<Self, String> {
+        let elf = Elf::parse(bytes)?;
+        match elf.pvh_entry(bytes) {
+            Some(entry) => Ok(Self {
+                entry,
+                segments: elf.segments,
+            }),
+            None => Err(format!(
+                "is an ELF file with neither a PVH entry nor a Multiboot header: {EXPECTED}"
+            )),
+        }
+    }
+}
+
 pub(super) fn load(
     kernel: &Kernel,
     image: &Image,
     request: &Request,
     target: &Target,
 ) -> Result<Entry, Error> {
-    let end = super::load_segments(kernel, &image.segments, target)?;
+    let end = kernel.load_segments(&image.segments, target)?;
     let module = match request.initrd {
         None => None,
-        Some(path) => Some(target.load_high(Blob::open(path)?, end, u64::MAX)?),
+        Some(path) => Some(target.load_high(path, end, u64::MAX)?),
     };
     let room = (LOW_END.0 - COMMAND_LINE.0 - 1) as usize;
     super::write_command_line(target, request.append, room)?;

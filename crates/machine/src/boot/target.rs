@@ -1,5 +1,7 @@
 //! The memory that a kernel is loaded into.
 
+use std::path::Path;
+
 use mem::{Gpa, GuestRam};
 
 use super::blob::Blob;
@@ -39,28 +41,41 @@ impl Target<'_> {
         ))
     }
 
-    /// Loads part of a kernel; see [`Target::check`].
-    pub(super) fn load(&self, at: u64, bytes: &[u8], len: u64) -> Result<(), String> {
-        self.check(at, len.max(bytes.len() as u64))?;
-        let written = self.ram.write(Gpa(at), bytes);
-        written.map_err(|error| error.to_string())
+    /// Opens an initrd or a module.
+    pub(super) fn open_initrd(&self, path: &Path) -> Result<Blob, Error> {
+        let blob = Blob::open(path, self.ram.size())?;
+        match blob.len() {
+            0 => Err(refusal(&blob, "is empty".into())),
+            _ => Ok(blob),
+        }
     }
 
-    /// Places `blob` on a page, as high as it can be, between `from` and `to`.
-    pub(super) fn load_high(&self, blob: Blob, from: u64, to: u64) -> Result<(Gpa, u64), Error> {
+    /// Places an initrd on a page, as high as it can be, between `from` and `to`; returns address and length.
+    pub(super) fn load_high(&self, path: &Path, from: u64, to: u64) -> Result<(Gpa, u64), Error> {
+        let blob = self.open_initrd(path)?;
         let len = blob.len();
         let from = from.max(HIGH_MEMORY.0).next_multiple_of(mem::PAGE_SIZE);
         let to = to.min(self.layout.low_end().0);
         let at = to.checked_sub(len).map(|at| at & mem::PAGE_MASK);
         match at {
             Some(at) if at >= from => {
-                blob.copy_to(self.ram, Gpa(at))?;
+                blob.copy_to(0..len, self.ram, Gpa(at))?;
                 Ok((Gpa(at), len))
             }
-            _ => Err(blob.problem(format!(
-                "{len} bytes do not fit into memory beside the kernel, which leaves {}",
-                Size(to.saturating_sub(from) & mem::PAGE_MASK)
-            ))),
+            _ => {
+                let room = Size(to.saturating_sub(from) & mem::PAGE_MASK);
+                let problem = format!(
+                    "{len} bytes do not fit into memory beside the kernel, which leaves {room}"
+                );
+                Err(refusal(&blob, problem))
+            }
         }
+    }
+}
+
+pub(super) fn refusal(blob: &Blob, problem: String) -> Error {
+    Error::Initrd {
+        path: blob.path().to_owned(),
+        problem,
     }
 }

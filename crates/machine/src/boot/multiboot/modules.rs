@@ -6,8 +6,7 @@ use std::path::Path;
 
 use mem::{Gpa, PAGE_SIZE};
 
-use super::super::Target;
-use super::super::blob::Blob;
+use super::super::{Target, target};
 use crate::Error;
 use crate::layout::HIGH_MEMORY;
 
@@ -26,12 +25,12 @@ pub(super) fn load(list: Option<&Path>, end: u64, target: &Target) -> Result<Vec
     let mut modules = Vec::new();
     for line in list.map(split).unwrap_or_default() {
         let name = line.split(|&byte| byte == b' ').next().unwrap_or_default();
-        let blob = Blob::open(Path::new(OsStr::from_bytes(name)))?;
+        let blob = target.open_initrd(Path::new(OsStr::from_bytes(name)))?;
         let len = blob.len();
         if let Err(problem) = target.check(next, len) {
-            return Err(blob.problem(problem));
+            return Err(target::refusal(&blob, problem));
         }
-        blob.copy_to(target.ram, Gpa(next))?;
+        blob.copy_to(0..len, target.ram, Gpa(next))?;
         modules.push(Module {
             at: Gpa(next),
             len,
