@@ -38,6 +38,15 @@ impl Cpu {
         Ok(kicked)
     }
 
+    /// Whether there is anything that waits for IF: enabling interrupts with nothing waiting needs no look.
+    #[inline]
+    pub(crate) fn is_interrupt_waiting(&self) -> bool {
+        self.is_wanted()
+            || self.extint_pending
+            || self.lapic.is_requested()
+            || self.shared.intr.load(Ordering::Relaxed)
+    }
+
     fn take(&mut self, bits: u32) {
         let has = |bit| bits & bit != 0;
         if has(attention::INIT) {

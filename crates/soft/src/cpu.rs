@@ -47,7 +47,7 @@ pub(crate) struct Cpu {
     pub(crate) fault_address: u64,
     /// Executing, halted, waiting for a SIPI, or shut down; anything but running ends the run of blocks.
     pub(crate) activity: Activity,
-    /// Which fault, met while delivering a double fault, shut the processor down.
+    /// What could not be delivered, so that the processor shut down: the first event of the chain.
     pub(crate) shutdown_cause: Option<Vector>,
     /// NMIs are blocked until IRET.
     pub(crate) nmi_blocked: bool,

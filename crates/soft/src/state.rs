@@ -116,6 +116,7 @@ impl Cpu {
         let clock = self.shared.scale.ticks(now);
         self.tsc_offset = state.tsc.wrapping_sub(clock);
         self.forget_history();
+        self.mmu.flush_all(self.pcid());
         self.debug_registers_changed();
         self.refresh_mode();
         self.write_clock();

@@ -67,7 +67,7 @@ impl SoftVcpu {
     fn shutdown(&self) -> Shutdown {
         let cpu = &self.processor.cpu;
         let reason = match cpu.shutdown_cause {
-            Some(vector) => format!("triple fault: {vector} while delivering #DF"),
+            Some(vector) => format!("triple fault delivering {vector}"),
             None => "triple fault".to_owned(),
         };
         let location = cpu.save_state().location();

@@ -136,7 +136,15 @@ impl Op {
             index.number() as u8
         };
         self.scale = instruction.memory_index_scale().trailing_zeros() as u8;
-        self.set_address(size, instruction.memory_segment(), source);
+        let segment = match (source.mode.is_64bit(), instruction.memory_segment()) {
+            (true, Register::FS) | (true, Register::GS) | (false, _) => {
+                instruction.memory_segment()
+            }
+            // 64-bit mode ignores other prefixes, also in the choice between #SS and #GP.
+            _ if base != Register::None && matches!(base.number(), 4 | 5) => Register::SS,
+            _ => Register::DS,
+        };
+        self.set_address(size, segment, source);
     }
 
     fn string_or_immediate(&mut self, instruction: &Instruction, operand: u32, source: Source) {

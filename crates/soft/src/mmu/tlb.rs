@@ -276,5 +276,5 @@ fn code_bit(linear: u64) -> (usize, u64) {
 
 /// A GiB's bit in [`Mmu::code_regions`].
 fn region_bit(linear: u64) -> u64 {
-    1 << (linear >> 30) % 64
+    1 << ((linear >> 30) % 64)
 }

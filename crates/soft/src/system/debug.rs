@@ -99,9 +99,12 @@ impl Cpu {
 
     /// To be called after DR0 to DR3 or DR7 changed.
     pub(crate) fn debug_registers_changed(&mut self) {
-        self.code_breakpoints = (0..4).any(|index| self.breakpoint(index) == Some(EXECUTE));
-        // Pages under a data breakpoint must not be in the TLB.
-        self.mmu.flush_all(self.pcid());
+        let kinds = [0, 1, 2, 3].map(|index| self.breakpoint(index));
+        self.code_breakpoints = kinds.contains(&Some(EXECUTE));
+        if kinds.contains(&Some(WRITE)) || kinds.contains(&Some(ACCESS)) {
+            // Pages under a data breakpoint must not be in the TLB.
+            self.mmu.flush_all(self.pcid());
+        }
     }
 
     /// Whether any of `bytes` bytes at `at` lie in the range of breakpoint `index`.

@@ -145,6 +145,7 @@ impl Cpu {
     fn deliver_or_escalate(&mut self, mut event: Event) -> R {
         self.shadow = false;
         self.debug_shadow = false;
+        let begin = event;
         loop {
             let Err(trap) = self.deliver(&event) else {
                 return Ok(());
@@ -159,7 +160,7 @@ impl Cpu {
             let first = Vector(event.vector);
             let raised = event.cause == Cause::Exception;
             if raised && first == Vector::DF {
-                self.shutdown_cause = Some(second.vector);
+                self.shutdown_cause = Some(Vector(begin.vector));
                 self.activity = Activity::Shutdown;
                 return Err(Trap::SHUTDOWN);
             }

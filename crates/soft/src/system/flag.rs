@@ -63,6 +63,10 @@ fn sti(cpu: &mut Cpu, _: &Op) -> R {
         return Ok(());
     }
     cpu.flags |= flags::IF;
+    if !cpu.is_interrupt_waiting() {
+        // What comes from now on comes after the next instruction as well.
+        return Ok(());
+    }
     cpu.shadow = true;
     Err(Trap::NEXT)
 }
@@ -112,7 +116,11 @@ fn popf<const BYTES: u64>(cpu: &mut Cpu, _: &Op) -> R {
         cpu.refresh_privilege();
     }
     // Interrupts and single steps are looked for between blocks.
-    Err(Trap::NEXT)
+    let enabled = differ & cpu.flags & flags::IF != 0;
+    if enabled && cpu.is_interrupt_waiting() || cpu.flags & flags::TF != 0 {
+        return Err(Trap::NEXT);
+    }
+    Ok(())
 }
 
 fn stac(cpu: &mut Cpu, _: &Op) -> R {

@@ -129,6 +129,7 @@ fn to_v86(cpu: &mut Cpu, offset: u64, selector: u16, image: u64) -> R {
     }
     cpu.ctx.gpr[x86::state::gpr::RSP] = esp;
     cpu.rip = offset;
+    cpu.attend = true;
     cpu.forget_useless_rf();
     Ok(())
 }
@@ -193,7 +194,7 @@ impl Cpu {
             self.refresh_privilege();
         }
         self.forget_useless_rf();
-        self.attend |= differ & flags::IF != 0
+        self.attend |= differ & self.flags & flags::IF != 0 && self.is_interrupt_waiting()
             || self.flags & (flags::TF | flags::RF) != 0
             || self.nmi_pending;
     }

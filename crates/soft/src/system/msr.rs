@@ -265,7 +265,7 @@ impl Cpu {
         // LMA is the processor's own.
         self.efer = value & !efer::LMA | self.efer & efer::LMA;
         if changed & efer::NXE != 0 {
-            self.mmu.flush_all(self.cr3 as u16);
+            self.mmu.flush_all(self.pcid());
         }
         self.refresh_mode();
         self.attend = true;
@@ -279,7 +279,7 @@ impl Cpu {
         }
         if before != self.lapic.page() {
             // RAM may lie beneath the old or the new page.
-            self.mmu.flush_all(self.cr3 as u16);
+            self.mmu.flush_all(self.pcid());
         }
         let now = self.now();
         self.lapic_written(crate::lapic::Effect::None, now);

@@ -88,7 +88,7 @@ fn sysret<const WIDE: bool>(cpu: &mut Cpu, _: &Op) -> R {
         return Err(GP0);
     }
     cpu.set_rflags(cpu.ctx.gpr[11] & !(flags::RF | flags::VM));
-    cpu.attend = true;
+    cpu.attend |= cpu.is_interrupt_waiting();
     let base = (cpu.msrs.star >> 48) as u16;
     let stack = flat(base.wrapping_add(8) | 3, STACK | USER);
     if WIDE {
