@@ -36,6 +36,7 @@ mod stepper;
 mod system;
 #[cfg(test)]
 mod testing;
+mod trace;
 mod trap;
 mod vcpu;
 

@@ -8,7 +8,6 @@ mod long;
 mod protected;
 mod real;
 
-use tracing::trace;
 use x86::exception::Vector;
 use x86::state::Activity;
 use x86::{Exception, flags};
@@ -65,15 +64,7 @@ impl Cpu {
     /// [`Trap::SHUTDOWN`] after a triple fault.
     pub(crate) fn raise(&mut self, exception: Exception) -> R {
         self.figures.exceptions += 1;
-        trace!(
-            cpu = self.id,
-            "{} {:#x} at {:04x}:{:#x}, address {:#x}",
-            exception.vector,
-            exception.error,
-            self.seg[1].selector,
-            self.rip,
-            self.fault_address
-        );
+        self.trace_exception(exception);
         let event = self.exception_event(exception);
         self.deliver_or_escalate(event)
     }
