@@ -3,7 +3,8 @@
 //! An x86-64-v3 processor of the vendor that guests know best, with a family and model (6, 0x50) that no
 //! kernel has errata, microcode checks or model-specific registers for. `ARCH_CAPABILITIES` (see
 //! [`crate::msr::ARCH_CAPABILITIES`]) says that none of the speculation faults concerns it, so that guests
-//! leave out page-table isolation, retpolines and buffer clearing.
+//! leave out page-table isolation, retpolines and buffer clearing; BHI_CTRL, a bit of SPEC_CTRL that they set
+//! once, that they leave out loops in every system call.
 //!
 //! TSC and APIC frequencies are told three times, so that no guest measures them: leaves 0x15 and 0x16, KVM's
 //! clock, and hypervisor leaf 0x4000_0010.
@@ -22,6 +23,8 @@ pub const SIGNATURE: u32 = 0x0005_0600;
 pub const APIC_HZ: u32 = 1_000_000_000;
 
 const BASIC_MOST: u32 = 0x1f;
+/// Last subleaf of leaf 7.
+const FEATURES_MOST: u32 = 2;
 const HYPERVISOR: u32 = 0x4000_0000;
 const HYPERVISOR_MOST: u32 = 0x4000_0010;
 const EXTENDED: u32 = 0x8000_0000;
@@ -131,6 +134,7 @@ impl Processor {
             // Caches are described by leaf 4.
             2 => [0x00ff_ff01, 0xf0, 0, 0],
             4 => self.cache(subleaf),
+            7 if subleaf == 0 => [FEATURES_MOST, 0, 0, 0],
             0xb | 0x1f => self.topology(subleaf),
             0xd => self.xsave(subleaf),
             0x15 => self.frequency(),

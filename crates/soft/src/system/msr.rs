@@ -57,8 +57,8 @@ enum Rule {
 
 /// Bits of a physical address.
 const PHYSICAL: u64 = (1 << x86::paging::PHYSICAL_BITS) - 1;
-/// SPEC_CTRL: IBRS and STIBP.
-const SPEC_CTRL: u64 = 3;
+/// SPEC_CTRL: IBRS, STIBP and BHI_DIS_S.
+const SPEC_CTRL: u64 = 1 << 0 | 1 << 1 | 1 << 10;
 /// MISC_ENABLE: what guests may switch; nothing depends on it.
 const MISC_ENABLE: u64 = 1 << 0 | 1 << 3 | 1 << 7 | 1 << 16 | 1 << 18 | 1 << 22 | 1 << 23 | 1 << 34;
 /// MTRRCAP: variable ranges, fixed ranges, write-combining.

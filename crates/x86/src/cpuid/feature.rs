@@ -108,6 +108,7 @@ pub const FEATURES: &[Feature] = &[
     at(7, 0, Edx, 26, "spec_ctrl"),
     at(7, 0, Edx, 27, "intel_stibp"),
     at(7, 0, Edx, 29, "arch_capabilities"),
+    at(7, 2, Edx, 4, "bhi_ctrl"),
     at(0xd, 1, Eax, 0, "xsaveopt"),
     at(0xd, 1, Eax, 1, "xsavec"),
     at(0xd, 1, Eax, 2, "xgetbv1"),
