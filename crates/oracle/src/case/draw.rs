@@ -20,13 +20,13 @@ impl Case {
         };
         case.code[..code.len()].copy_from_slice(&code);
         case.registers.rip = place(code.len(), random);
+        case.aim(&instruction, random)?;
         if form.bits == Bits::B32 {
             for register in &mut case.registers.gpr {
                 *register &= 0xffff_ffff;
             }
             case.registers.gpr[8..].fill(0);
         }
-        case.aim(&instruction, random)?;
         case.branches_outside_itself().then_some(case)
     }
 
