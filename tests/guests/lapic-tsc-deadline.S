@@ -50,8 +50,10 @@ main:
     EQ64 rax, 0
     EQ64 rdx, 0
     # In the past
+    cli
     mov eax, 1
     ARM
+    sti
 1:  hlt
     cmp ebx, 2
     jne 1b

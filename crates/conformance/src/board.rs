@@ -5,7 +5,7 @@ use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::Duration;
 
 use device::{
-    Bus, DebugExit, IoApic, IsaLine, Pic, Pit, Rtc, Target, Uart, Unconnected, ioapic, lock, pci,
+    Bus, DebugExit, I8042, IoApic, IsaLine, Pic, Pit, Rtc, Target, Uart, Unconnected, i8042, ioapic, lock, pci,
     pic, pit, reset, rtc, uart,
 };
 use iface::{Action, Char, Clock, Engine, InterruptLine, Io, Kicker, Msi, MsiSink, Space};
@@ -83,6 +83,9 @@ impl Board {
         ports(pit::PORT_B, 1, pit::PORT_B_OFFSET, pit.clone());
         ports(uart::PORTS[0], uart::LENGTH, 0, Arc::new(Mutex::new(uart)));
         ports(rtc::PORTS, rtc::LENGTH, 0, Arc::new(Mutex::new(rtc)));
+        let keyboard = Arc::new(Mutex::new(I8042::new(irq(i8042::KEYBOARD_IRQ), irq(i8042::MOUSE_IRQ))));
+        ports(i8042::DATA, 1, 0, keyboard.clone());
+        ports(i8042::COMMAND, 1, i8042::COMMAND_OFFSET, keyboard);
         let length = pci::CONFIG_PORTS_LENGTH;
         ports(pci::CONFIG_PORTS, length, 0, Arc::new(Mutex::new(config)));
         let exit = Arc::new(Mutex::new(DebugExit));

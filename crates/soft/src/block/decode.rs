@@ -1,7 +1,7 @@
 //! From bytes to blocks.
 
 use dbt::Context;
-use iced_x86::{Decoder, DecoderError, DecoderOptions, Instruction, OpKind, Register};
+use iced_x86::{Code, Decoder, DecoderError, DecoderOptions, Instruction, OpKind, Register};
 
 use super::Op;
 use crate::cpu::Cpu;
@@ -54,6 +54,7 @@ pub(crate) fn run(mode: Mode, bytes: &[u8]) -> Run {
         len: 0,
         branches: false,
     };
+    let mut after_sti = false;
     while run.ops.len() < MOST && decoder.can_decode() {
         decoder.decode_out(&mut instruction);
         let source = Source { mode, at: run.len };
@@ -64,7 +65,7 @@ pub(crate) fn run(mode: Mode, bytes: &[u8]) -> Run {
                 run.branches = true;
                 run.len += LONGEST as u16;
             }
-            return run;
+            break;
         }
         let op = exec::select(&instruction, source);
         run.len += u16::from(op.len);
@@ -73,6 +74,11 @@ pub(crate) fn run(mode: Mode, bytes: &[u8]) -> Run {
             run.branches = true;
             return run;
         }
+        after_sti = instruction.code() == Code::Sti;
+    }
+    if after_sti && let Some(sti) = run.ops.last_mut() {
+        // Nothing of this block comes between STI and the interrupts that it enables.
+        sti.aux = 1;
     }
     run
 }

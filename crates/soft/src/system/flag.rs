@@ -55,7 +55,8 @@ fn cli(cpu: &mut Cpu, _: &Op) -> R {
     Ok(())
 }
 
-fn sti(cpu: &mut Cpu, _: &Op) -> R {
+/// `aux` says that it is the last op of its block.
+fn sti(cpu: &mut Cpu, op: &Op) -> R {
     if !cpu.may_change_if() {
         return Err(GP0);
     }
@@ -63,7 +64,8 @@ fn sti(cpu: &mut Cpu, _: &Op) -> R {
         return Ok(());
     }
     cpu.flags |= flags::IF;
-    if !cpu.is_interrupt_waiting() {
+    let is_last = op.aux != 0 || cpu.limit <= 1;
+    if !is_last && !cpu.is_interrupt_waiting() {
         // What comes from now on comes after the next instruction as well.
         return Ok(());
     }
