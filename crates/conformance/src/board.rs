@@ -5,8 +5,8 @@ use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::Duration;
 
 use device::{
-    Bus, DebugExit, I8042, IoApic, IsaLine, Pic, Pit, Rtc, Target, Uart, Unconnected, i8042, ioapic, lock, pci,
-    pic, pit, reset, rtc, uart,
+    Bus, DebugExit, I8042, IoApic, IsaLine, Pic, Pit, Rtc, Target, Uart, Unconnected, i8042,
+    ioapic, lock, pci, pic, pit, reset, rtc, uart,
 };
 use iface::{Action, Char, Clock, Engine, InterruptLine, Io, Kicker, Msi, MsiSink, Space};
 use tinyguest::End;
@@ -69,6 +69,9 @@ impl Board {
             std::array::from_fn(|_| nowhere()),
             std::array::from_fn(|_| nowhere()),
         );
+        let bridge = Arc::new(Mutex::new(pci::HostBridge::new()));
+        let first = pci::Address::new(0, 0).expect("0 and 0 are in range");
+        root.attach(first, bridge).expect("the bus is empty");
         let config = pci::ConfigPorts::new(Arc::new(root));
 
         let mut bus = Bus::new();
@@ -83,7 +86,10 @@ impl Board {
         ports(pit::PORT_B, 1, pit::PORT_B_OFFSET, pit.clone());
         ports(uart::PORTS[0], uart::LENGTH, 0, Arc::new(Mutex::new(uart)));
         ports(rtc::PORTS, rtc::LENGTH, 0, Arc::new(Mutex::new(rtc)));
-        let keyboard = Arc::new(Mutex::new(I8042::new(irq(i8042::KEYBOARD_IRQ), irq(i8042::MOUSE_IRQ))));
+        let keyboard = Arc::new(Mutex::new(I8042::new(
+            irq(i8042::KEYBOARD_IRQ),
+            irq(i8042::MOUSE_IRQ),
+        )));
         ports(i8042::DATA, 1, 0, keyboard.clone());
         ports(i8042::COMMAND, 1, i8042::COMMAND_OFFSET, keyboard);
         let length = pci::CONFIG_PORTS_LENGTH;

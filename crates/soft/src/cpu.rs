@@ -158,8 +158,8 @@ impl Cpu {
         let old = self.flags;
         self.flags = value & (flags::ALL & !flags::ARITHMETIC) | flags::FIXED;
         let enabled = self.flags & !old & flags::IF != 0;
-        self.attend |= enabled && self.is_interrupt_waiting()
-            || self.flags & (flags::TF | flags::RF) != 0;
+        self.attend |=
+            enabled && self.is_interrupt_waiting() || self.flags & (flags::TF | flags::RF) != 0;
     }
 
     /// Decoded code was overwritten, perhaps that of the running block: leaves it after the running op.
