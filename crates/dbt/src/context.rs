@@ -1,5 +1,8 @@
 //! The registers that native code works on.
 
+/// MXCSR of this process's own code: its value after reset, as the ABI has it.
+const HOST_MXCSR: u32 = 0x1f80;
+
 /// A vCPU's registers in the layout that generated code relies on.
 #[derive(Debug, Clone)]
 #[repr(C, align(64))]
@@ -10,8 +13,14 @@ pub struct Context {
     pub cc: u64,
     /// MXCSR.
     pub mxcsr: u32,
+    /// What generated code puts back into MXCSR.
+    host_mxcsr: u32,
+    /// Aligns the vector registers, so that none lies in two cache lines.
+    _pad: [u64; 6],
     /// YMM0 to YMM15.
     pub ymm: [[u64; 4]; 16],
+    /// Makes every [`crate::Slots`] address lie inside.
+    _end: [u64; 32],
 }
 
 impl Context {
@@ -20,6 +29,12 @@ impl Context {
     /// Index of a slot that holds RIP as it was at the start of the running block: the base of RIP-relative
     /// addresses, whose displacements the decoder makes relative to it.
     pub const BASE: usize = 17;
+
+    /// Byte offsets that generated code uses.
+    pub(crate) const CC: i64 = std::mem::offset_of!(Self, cc) as i64;
+    pub(crate) const MXCSR: i64 = std::mem::offset_of!(Self, mxcsr) as i64;
+    pub(crate) const HOST_MXCSR: i64 = std::mem::offset_of!(Self, host_mxcsr) as i64;
+    pub(crate) const YMM: i64 = std::mem::offset_of!(Self, ymm) as i64;
 }
 
 impl Default for Context {
@@ -28,7 +43,10 @@ impl Default for Context {
             gpr: [0; 32],
             cc: crate::cc::FIXED,
             mxcsr: 0x1f80,
+            host_mxcsr: HOST_MXCSR,
+            _pad: [0; 6],
             ymm: [[0; 4]; 16],
+            _end: [0; 32],
         }
     }
 }

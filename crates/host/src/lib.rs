@@ -4,6 +4,7 @@
 
 pub mod barrier;
 pub mod clock;
+pub mod fault;
 pub mod futex;
 pub mod mapping;
 pub mod signal;

@@ -6,6 +6,7 @@ use iced_x86::{FastFormatter, Instruction, Mnemonic, RflagsBits};
 use x86::flags;
 
 use crate::case::{Case, Outcome};
+use crate::tolerance::Tolerance;
 
 const NAMES: [&str; 16] = [
     "rax", "rcx", "rdx", "rbx", "rsp", "rbp", "rsi", "rdi", "r8", "r9", "r10", "r11", "r12", "r13",
@@ -15,6 +16,10 @@ const NAMES: [&str; 16] = [
 /// Every difference that the manual does not allow, a line each; empty when the two agree.
 pub fn differences(case: &Case, native: &Outcome, soft: &Outcome) -> Vec<String> {
     let instruction = case.instruction();
+    let tolerance = Tolerance::of(case, &instruction, native, soft);
+    if tolerance.everything {
+        return Vec::new();
+    }
     let mut lines = Vec::new();
     let mut differ = |what: &str, native: u64, soft: u64| {
         if native != soft {
@@ -26,16 +31,29 @@ pub fn differences(case: &Case, native: &Outcome, soft: &Outcome) -> Vec<String>
         // The host's kernel calls every fault at an address of its own half a protection fault.
         let hidden = u64::from(native.cr2 >> 63 != 0);
         differ("error code", native.error | hidden, soft.error | hidden);
-        differ("CR2", native.cr2, soft.cr2);
+        if !tolerance.cr2 {
+            differ("CR2", native.cr2, soft.cr2);
+        }
     }
     let (left, right) = (&native.registers, &soft.registers);
     for (index, name) in NAMES.iter().enumerate() {
-        differ(name, left.gpr[index], right.gpr[index]);
+        let mask = !tolerance.registers;
+        differ(name, left.gpr[index] & mask, right.gpr[index] & mask);
     }
     differ("rip", left.rip, right.rip);
     let mask = flags_mask(case, &instruction);
     differ("rflags", left.rflags & mask, right.rflags & mask);
-    xsave(&left.xsave, &right.xsave, &mut differ);
+    let mut tolerant = |what: &str, native: u64, soft: u64| {
+        let x87 = what.starts_with("st") || what.starts_with('f');
+        let tolerated = x87 && tolerance.x87 || what.starts_with("ymm") && tolerance.vectors;
+        if !tolerated {
+            differ(what, native, soft);
+        }
+    };
+    xsave(&left.xsave, &right.xsave, &mut tolerant);
+    if tolerance.data {
+        return lines;
+    }
     for (index, (a, b)) in native.data.chunks(8).zip(soft.data.chunks(8)).enumerate() {
         let word = |bytes: &[u8]| {
             bytes

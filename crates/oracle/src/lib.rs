@@ -20,6 +20,7 @@ pub mod layout;
 pub mod native;
 pub mod random;
 pub mod software;
+mod tolerance;
 
 pub use case::{Bits, Case, Outcome};
 pub use fuzz::{Fuzz, Report};

@@ -12,6 +12,7 @@ use x86::msr::Msrs;
 use x86::state::{Activity, CpuState};
 
 use crate::engine::Shared;
+use crate::exec::x87::X87;
 use crate::figure::Figures;
 use crate::lapic::Lapic;
 use crate::mmu::Mmu;
@@ -61,6 +62,7 @@ pub(crate) struct Cpu {
     pub(crate) single_step: bool,
     /// B0 to B3 and BS of debug traps to be raised after the running instruction, as in DR6.
     pub(crate) debug_traps: u64,
+    pub(crate) x87: X87,
     pub(crate) mmu: Mmu,
     /// Ops of the running block that may still run; [`Cpu::code_written`] ends the block after the running op.
     pub(crate) limit: usize,
@@ -124,6 +126,7 @@ impl Cpu {
             code_breakpoints: false,
             single_step: false,
             debug_traps: 0,
+            x87: X87::default(),
             mmu: Mmu::new(),
             limit: 0,
             attend: true,

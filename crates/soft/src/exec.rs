@@ -8,12 +8,19 @@ mod branch;
 mod claims;
 mod flag;
 mod form;
+mod gate;
+mod gather;
+mod masked;
 mod mov;
 mod muldiv;
+mod mxcsr;
+mod native;
 pub(crate) mod register;
 mod shift;
 mod stack;
 mod string;
+pub(crate) mod x87;
+pub(crate) mod xsave;
 
 pub use claims::claims;
 use iced_x86::{FlowControl, Instruction};
@@ -37,10 +44,20 @@ pub(crate) fn select(instruction: &Instruction, source: Source) -> Op {
         atomic::select,
         bcd::select,
         crate::system::select,
+        masked::select,
+        gather::select,
+        mxcsr::select,
+        xsave::select,
+        x87::select,
+        native::select,
     ];
-    families
-        .iter()
-        .find_map(|family| family(instruction, source))
+    claims(instruction)
+        .then(|| {
+            families
+                .iter()
+                .find_map(|family| family(instruction, source))
+        })
+        .flatten()
         .unwrap_or_else(|| Op::new(instruction, source, undefined))
 }
 

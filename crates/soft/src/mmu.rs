@@ -5,10 +5,12 @@
 //! always takes the slow path.
 
 mod access;
+mod span;
 mod tlb;
 mod walk;
 
 pub(crate) use access::Place;
+pub(crate) use span::Span;
 pub(crate) use tlb::Mmu;
 
 use x86::cr::{cr0, cr4};

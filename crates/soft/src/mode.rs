@@ -57,6 +57,11 @@ impl Mode {
         stack_mask: 0xffff,
     };
 
+    /// VEX prefixes are recognized; in real and virtual-8086 mode they are not.
+    pub(crate) fn has_vex(self) -> bool {
+        self.protected && !self.v86
+    }
+
     #[inline(always)]
     pub(crate) fn is_64bit(self) -> bool {
         self.code == CodeSize::Bits64

@@ -1,20 +1,12 @@
 //! Between a running processor and [`CpuState`].
 
 use iface::EngineError;
-use x86::state::{Events, Xsave};
+use x86::state::Events;
 use x86::{CpuState, cr};
 
 use crate::cpu::Cpu;
 use crate::inbox::attention;
 use crate::lapic::Local;
-
-/// Where the registers lie in the XSAVE area's standard format (SDM vol. 1, 13.4 and 13.5).
-mod area {
-    pub(super) const MXCSR: usize = 24;
-    pub(super) const XMM: usize = 160;
-    pub(super) const XSTATE_BV: usize = 512;
-    pub(super) const YMM_HIGH: usize = 576;
-}
 
 impl Cpu {
     /// The complete state, with what others have posted.
@@ -60,8 +52,8 @@ impl Cpu {
             pdpte: self.pdpte,
             dr: self.dr,
             msrs: self.msrs.clone(),
-            xsave: self.save_vectors(),
             lapic: self.lapic.save(now),
+            xsave: self.save_xsave(),
             events: Events {
                 activity: self.activity,
                 exception: self.injected_exception,
@@ -105,7 +97,7 @@ impl Cpu {
         self.pdpte = state.pdpte;
         self.dr = state.dr;
         self.msrs = state.msrs.clone();
-        self.load_vectors(&state.xsave);
+        self.load_xsave(&state.xsave);
         self.activity = state.events.activity;
         self.shadow = state.events.shadow;
         self.nmi_blocked = state.events.nmi_blocked;
@@ -133,39 +125,6 @@ impl Cpu {
         self.debug_shadow = false;
         self.single_step = false;
         self.debug_traps = 0;
-    }
-
-    fn save_vectors(&self) -> Xsave {
-        let mut xsave = Xsave::default();
-        let bytes = &mut xsave.0;
-        bytes[area::MXCSR..area::MXCSR + 4].copy_from_slice(&self.ctx.mxcsr.to_le_bytes());
-        for (index, ymm) in self.ctx.ymm.iter().enumerate() {
-            for (part, word) in ymm.iter().enumerate() {
-                let base = if part < 2 { area::XMM } else { area::YMM_HIGH };
-                let at = base + index * 16 + part % 2 * 8;
-                bytes[at..at + 8].copy_from_slice(&word.to_le_bytes());
-            }
-        }
-        xsave
-    }
-
-    fn load_vectors(&mut self, xsave: &Xsave) {
-        let word = |at: usize| {
-            u64::from_le_bytes(xsave.0[at..at + 8].try_into().expect("a slice of eight"))
-        };
-        let present = word(area::XSTATE_BV);
-        self.ctx.mxcsr = word(area::MXCSR) as u32;
-        for (index, ymm) in self.ctx.ymm.iter_mut().enumerate() {
-            for (part, to) in ymm.iter_mut().enumerate() {
-                let (base, bit) = if part < 2 {
-                    (area::XMM, cr::xcr0::SSE)
-                } else {
-                    (area::YMM_HIGH, cr::xcr0::AVX)
-                };
-                let value = word(base + index * 16 + part % 2 * 8);
-                *to = if present & bit == 0 { 0 } else { value };
-            }
-        }
     }
 }
 

@@ -60,7 +60,9 @@ impl Stepper {
     /// Executes one instruction. An exception is not delivered but returned, with the linear address of a page
     /// fault; the state is then that of the faulting instruction.
     pub fn step(&mut self) -> Option<(Exception, u64)> {
-        let trap = self.0.step(1).err()?;
+        let result = self.0.step(1);
+        self.0.cpu.release_x87();
+        let trap = result.err()?;
         trap.exception()
             .map(|exception| (exception, self.0.cpu.fault_address))
     }

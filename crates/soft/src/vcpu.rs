@@ -114,6 +114,7 @@ impl Vcpu for SoftVcpu {
         self.processor.cpu.io = io.clone();
         self.processor.cpu.forget_steal();
         let result = self.run_until_kicked();
+        self.processor.cpu.release_x87();
         self.processor.cpu.publish_figures();
         match result {
             Ok(()) => Ok(Exit::Kicked),

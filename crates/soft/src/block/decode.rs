@@ -11,12 +11,14 @@ use crate::mode::Mode;
 /// Most instructions in a block.
 const MOST: usize = 64;
 
-/// What decoding needs to know besides the bytes.
+/// What decoding needs to know besides the instruction.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Source {
+pub(crate) struct Source<'a> {
     pub(crate) mode: Mode,
     /// Offset of the instruction from the block's start.
     pub(crate) at: u16,
+    /// The instruction's bytes.
+    pub(crate) bytes: &'a [u8],
 }
 
 /// A decoded run of instructions.
@@ -57,7 +59,13 @@ pub(crate) fn run(mode: Mode, bytes: &[u8]) -> Run {
     let mut after_sti = false;
     while run.ops.len() < MOST && decoder.can_decode() {
         decoder.decode_out(&mut instruction);
-        let source = Source { mode, at: run.len };
+        let start = usize::from(run.len);
+        let end = (start + instruction.len()).min(bytes.len());
+        let source = Source {
+            mode,
+            at: run.len,
+            bytes: &bytes[start..end],
+        };
         if decoder.last_error() == DecoderError::NoMoreBytes {
             if bytes.len() - usize::from(run.len) >= LONGEST {
                 instruction.set_len(LONGEST);

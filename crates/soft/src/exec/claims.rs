@@ -2,12 +2,12 @@
 
 use iced_x86::{CpuidFeature, Instruction};
 
-/// Whether CPUID claims everything that the instruction needs.
+/// Whether CPUID claims everything that the instruction needs; what the host lacks CPUID does not claim.
 pub fn claims(instruction: &Instruction) -> bool {
     instruction
         .cpuid_features()
         .iter()
-        .all(|&feature| has(feature))
+        .all(|&feature| has(feature) && dbt::host_has(feature))
 }
 
 fn has(feature: CpuidFeature) -> bool {
@@ -61,7 +61,6 @@ fn has(feature: CpuidFeature) -> bool {
             | F::CPUID
             | F::CLFSH
             | F::CLFLUSHOPT
-            | F::CLWB
             | F::PREFETCHW
             | F::PAUSE
             | F::MULTIBYTENOP
@@ -71,6 +70,5 @@ fn has(feature: CpuidFeature) -> bool {
             | F::INVPCID
             | F::FSGSBASE
             | F::RDPMC
-            | F::CET_IBT
     )
 }

@@ -15,8 +15,18 @@ pub(crate) enum Place {
     Device(Gpa),
 }
 
+impl Place {
+    /// The place `bytes` bytes further on.
+    pub(super) fn add(self, bytes: u64) -> Self {
+        match self {
+            Self::Ram(at) => Self::Ram(at.add(bytes)),
+            Self::Device(gpa) => Self::Device(gpa.add(bytes)),
+        }
+    }
+}
+
 /// Bytes from `linear` to the end of its page.
-fn to_page_end(linear: u64) -> u64 {
+pub(super) fn to_page_end(linear: u64) -> u64 {
     PAGE_SIZE - (linear & !PAGE_MASK)
 }
 
@@ -229,14 +239,14 @@ impl Cpu {
         Ok(())
     }
 
-    fn fetch_from(&mut self, place: Place, to: &mut [u8]) {
+    pub(super) fn fetch_from(&mut self, place: Place, to: &mut [u8]) {
         match place {
             Place::Ram(at) => self.ram.copy_out(at, to),
             Place::Device(gpa) => self.device_read(gpa, to),
         }
     }
 
-    fn put_to(&mut self, place: Place, from: &[u8]) {
+    pub(super) fn put_to(&mut self, place: Place, from: &[u8]) {
         match place {
             Place::Ram(at) => {
                 if self.ram.copy_in(at, from) {

@@ -1,0 +1,108 @@
+//! Processor exceptions in generated code.
+//!
+//! Code that was generated may raise an exception on purpose: it then goes on at an address that was named
+//! beforehand, with the exception's vector in RAX. Exceptions anywhere else go to whoever handled them before.
+#![allow(unsafe_code, reason = "signal handlers")]
+
+use std::io;
+use std::ops::Range;
+use std::sync::OnceLock;
+
+use libc::{REG_RAX, REG_RIP, REG_TRAPNO, c_int, c_void, siginfo_t, ucontext_t};
+
+/// Where exceptions in a range of code go.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Escape {
+    /// Addresses of the code.
+    pub code: Range<usize>,
+    /// Where execution goes on.
+    pub target: usize,
+    /// Where it goes on after a SIMD floating-point exception (#XM).
+    pub simd_target: usize,
+}
+
+/// #DE, #UD, #GP, #MF, #XM.
+const VECTORS: [i64; 5] = [0, 6, 13, SIMD - 3, SIMD];
+const SIMD: i64 = 19;
+const SIGNALS: [c_int; 3] = [libc::SIGFPE, libc::SIGILL, libc::SIGSEGV];
+
+static ESCAPE: OnceLock<Escape> = OnceLock::new();
+static PREVIOUS: [OnceLock<libc::sigaction>; 3] = [const { OnceLock::new() }; 3];
+
+/// Installs an escape; there can be one in a process.
+pub fn escape(escape: Escape) -> io::Result<()> {
+    if ESCAPE.get_or_init(|| escape.clone()) != &escape {
+        return Err(io::ErrorKind::AlreadyExists.into());
+    }
+    for (signal, previous) in SIGNALS.iter().zip(&PREVIOUS) {
+        // SAFETY: both structures are valid; the handler is async-signal-safe.
+        unsafe {
+            let mut old: libc::sigaction = std::mem::zeroed();
+            if libc::sigaction(*signal, std::ptr::null(), &mut old) != 0 {
+                return Err(io::Error::last_os_error());
+            }
+            previous.get_or_init(|| old);
+            let mut new: libc::sigaction = std::mem::zeroed();
+            new.sa_sigaction = handle as *const () as usize;
+            new.sa_flags = libc::SA_SIGINFO | libc::SA_ONSTACK;
+            if libc::sigaction(*signal, &new, std::ptr::null_mut()) != 0 {
+                return Err(io::Error::last_os_error());
+            }
+        }
+    }
+    Ok(())
+}
+
+extern "C" fn handle(signal: c_int, info: *mut siginfo_t, context: *mut c_void) {
+    // SAFETY: the kernel passes a valid context to a handler installed with SA_SIGINFO.
+    let registers = unsafe { &mut (*context.cast::<ucontext_t>()).uc_mcontext.gregs };
+    let vector = registers[REG_TRAPNO as usize];
+    let at = registers[REG_RIP as usize] as usize;
+    // SAFETY: as above. Signals that processes send have codes that are not positive.
+    let raised = unsafe { (*info).si_code } > 0 && VECTORS.contains(&vector);
+    match ESCAPE.get() {
+        Some(escape) if raised && escape.code.contains(&at) => {
+            let simd = vector == SIMD;
+            let target = if simd {
+                escape.simd_target
+            } else {
+                escape.target
+            };
+            registers[REG_RIP as usize] = target as i64;
+            registers[REG_RAX as usize] = vector;
+        }
+        _ => pass_on(signal, info, context),
+    }
+}
+
+/// Does what would have been done without this module.
+fn pass_on(signal: c_int, info: *mut siginfo_t, context: *mut c_void) {
+    let index = SIGNALS.iter().position(|&one| one == signal);
+    let Some(previous) = index.and_then(|index| PREVIOUS[index].get()) else {
+        return;
+    };
+    match previous.sa_sigaction {
+        // An exception happens again when this handler returns, and then has its default effect; a signal that
+        // was sent is sent again.
+        libc::SIG_DFL | libc::SIG_IGN => {
+            // SAFETY: the structures came from the kernel.
+            unsafe {
+                libc::sigaction(signal, previous, std::ptr::null_mut());
+                if (*info).si_code <= 0 {
+                    libc::raise(signal);
+                }
+            }
+        }
+        handler if previous.sa_flags & libc::SA_SIGINFO != 0 => {
+            // SAFETY: an address that sigaction returned for a handler of this type.
+            let handler: extern "C" fn(c_int, *mut siginfo_t, *mut c_void) =
+                unsafe { std::mem::transmute(handler) };
+            handler(signal, info, context);
+        }
+        handler => {
+            // SAFETY: as above.
+            let handler: extern "C" fn(c_int) = unsafe { std::mem::transmute(handler) };
+            handler(signal);
+        }
+    }
+}

@@ -1,0 +1,109 @@
+//! Where the x87 state is.
+
+use dbt::x87::{self, Image};
+
+use crate::cpu::Cpu;
+
+/// FSW.ES: an unmasked exception waits.
+pub(super) const ES: u16 = 1 << 7;
+/// The exception masks of FCW.
+const MASKS: u16 = 0x3f;
+
+/// The x87 state of a processor.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct X87 {
+    /// The registers, while they are not resident.
+    image: Image,
+    /// The registers are those of the host's processor, as its running thread sees them.
+    resident: bool,
+    /// Some exception is not masked, so one may be waiting.
+    pub(super) alert: bool,
+    pub(super) fip: u64,
+    pub(super) fdp: u64,
+    pub(super) fcs: u16,
+    pub(super) fds: u16,
+    pub(super) fop: u16,
+}
+
+impl X87 {
+    /// FXSAVE's first 160 bytes in 64-bit format, MXCSR's part left zero.
+    pub(crate) fn save(&mut self) -> [u8; 160] {
+        if self.resident {
+            x87::store(&mut self.image);
+        }
+        self.saved()
+    }
+
+    /// As [`X87::save`]; only for the processor's own thread, or when released.
+    pub(crate) fn saved(&self) -> [u8; 160] {
+        let mut image = self.image.clone();
+        if self.resident {
+            x87::store(&mut image);
+        }
+        let mut area = [0; 160];
+        area.copy_from_slice(&image.0[..160]);
+        area[6..8].copy_from_slice(&self.fop.to_le_bytes());
+        area[8..16].copy_from_slice(&self.fip.to_le_bytes());
+        area[16..24].copy_from_slice(&self.fdp.to_le_bytes());
+        area[24..32].fill(0);
+        area
+    }
+
+    /// Replaces the state by what [`X87::save`] returned.
+    pub(crate) fn load(&mut self, area: &[u8; 160]) {
+        let word =
+            |at: usize| u64::from_le_bytes(area[at..at + 8].try_into().expect("eight bytes"));
+        *self = Self {
+            fop: (word(0) >> 48) as u16 & 0x7ff,
+            fip: word(8),
+            fdp: word(16),
+            ..Self::default()
+        };
+        self.image.0[..160].copy_from_slice(area);
+        self.image.0[6..32].fill(0);
+    }
+
+    /// An MMX register, which is the significand of an x87 one.
+    pub(crate) fn mmx(&mut self, number: u8) -> u64 {
+        let area = self.save();
+        // In the image the registers begin with the stack's top.
+        let top = area[3] >> 3 & 7;
+        let at = 32 + 16 * usize::from(number.wrapping_sub(top) & 7);
+        u64::from_le_bytes(area[at..at + 8].try_into().expect("eight bytes"))
+    }
+
+    /// The configuration that XRSTOR calls initial (SDM vol. 1, 13.6).
+    pub(crate) fn initial() -> [u8; 160] {
+        Self::default().saved()
+    }
+}
+
+impl Cpu {
+    /// Makes the registers resident.
+    #[inline(always)]
+    pub(in crate::exec) fn acquire_x87(&mut self) {
+        if !self.x87.resident {
+            self.load_x87();
+        }
+    }
+
+    #[cold]
+    fn load_x87(&mut self) {
+        x87::load(&self.x87.image);
+        self.x87.resident = true;
+        self.control_changed();
+    }
+
+    /// Takes the registers back from the host's. Belongs at the end of every stretch of execution.
+    pub(crate) fn release_x87(&mut self) {
+        if self.x87.resident {
+            x87::store(&mut self.x87.image);
+            self.x87.resident = false;
+        }
+    }
+
+    /// To be called when the control word may have changed; the registers are resident.
+    pub(super) fn control_changed(&mut self) {
+        self.x87.alert = x87::control() & MASKS != MASKS;
+    }
+}
