@@ -22,6 +22,13 @@ use table::Table;
 pub(crate) use table::checksum;
 
 const RSDP_LEN: u64 = 36;
+/// The IRQ of the system control interrupt.
+pub(crate) const SCI: u8 = device::acpi::SCI;
+
+/// The port of a register block of the power management device.
+fn acpi_port(block: u64) -> u16 {
+    (device::acpi::PORTS + block) as u16
+}
 
 /// Writes the tables of a machine with `cpus` processors; returns where the RSDP lies.
 pub fn write(ram: &GuestRam, cpus: u32) -> Result<Gpa, Error> {

@@ -1,4 +1,4 @@
-//! The guest-physical memory map of the machine contract `suz-1`, and its I/O ports.
+//! The guest-physical memory map of the machine contract `suz-1`.
 //!
 //! ```text
 //!            0 ┌──────────────────────────┐
@@ -6,7 +6,7 @@
 //!       9_fc00 ├──────────────────────────┤
 //!              │ RAM: EBDA, reserved      │
 //!       a_0000 ├──────────────────────────┤
-//!              │ hole for VGA             │
+//!              │ VGA                      │ text at b_8000
 //!       c_0000 ├──────────────────────────┤
 //!              │ RAM, reserved: firmware  │ ACPI tables from e_0000, MP tables from f_0000
 //!      10_0000 ├──────────────────────────┤
@@ -85,31 +85,8 @@ pub const RAM_ABOVE_4G: Gpa = Gpa(4 * GIB);
 pub const PCI_WINDOW_64: Gpa = Gpa(256 * GIB);
 /// Bytes of the 64-bit PCI window.
 pub const PCI_WINDOW_64_LEN: u64 = 256 * GIB;
-
-/// The IOAPIC input that a PCI slot's pin (0 to 3 for INTA to INTD) is wired to: 16 to 19, rotated by slot.
-pub const fn intx_pin(slot: u8, pin: u8) -> u8 {
-    16 + (slot % 4 + pin) % 4
-}
-
-/// I/O ports that tables tell guests, and what belongs to them.
-pub mod ports {
-    /// ACPI PM1 event block, 4 bytes.
-    pub const PM1_EVENT: u16 = 0x600;
-    /// ACPI PM1 control block, 2 bytes.
-    pub const PM1_CONTROL: u16 = 0x604;
-    /// ACPI power management timer, 4 bytes.
-    pub const PM_TIMER: u16 = 0x608;
-    /// Ports from [`PM1_EVENT`] on that belong to power management.
-    pub const PM_LEN: u8 = 16;
-    /// The reset control register.
-    pub const RESET: u16 = 0xcf9;
-    /// What resets when it is written there.
-    pub const RESET_VALUE: u8 = 6;
-    /// The value of SLP_TYP that switches off.
-    pub const SLEEP_TYPE_S5: u8 = 5;
-    /// The ACPI system control interrupt.
-    pub const SCI_IRQ: u8 = 9;
-}
+/// First of the I/O ports where PCI devices lie, up to the last one there is.
+pub const PCI_PORTS: u16 = 0x1000;
 
 /// Where RAM lies: its ranges for [`mem::GuestRam`], and what guests are told about them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -29,6 +29,7 @@ mod control;
 mod engine;
 mod error;
 mod firmware;
+mod intx;
 mod io;
 mod machine;
 mod mp_table;

@@ -52,7 +52,9 @@ impl Machine {
         let chipset = Arc::new(Chipset::new(Parts {
             engine: engine.clone(),
             clock: clock.clone(),
+            layout,
             serial,
+            debug_exit: spec.debug_exit,
         }));
         let entry = load(spec, &kernel, &ram, layout)?;
         let vcpus = processors(spec, &*engine, &entry)?;
@@ -148,6 +150,16 @@ impl Handle {
     /// Waits until the machine has ended and no processor runs, at most `limit`; whether that came true.
     pub fn wait_quiet(&self, limit: Duration) -> bool {
         self.io.control.wait_quiet(limit)
+    }
+
+    /// Presses the power button.
+    pub fn press_power_button(&self) {
+        self.io.chipset.press_power_button();
+    }
+
+    /// What the text screen shows: lines of characters.
+    pub fn screen(&self) -> String {
+        self.io.chipset.screen()
     }
 
     /// To be called when what the serial port is plugged into became readable or writable.

@@ -3,8 +3,9 @@
 use mem::GuestRam;
 
 use crate::Error;
-use crate::acpi::checksum;
-use crate::layout::{IOAPIC, LAPIC, MP_TABLE, intx_pin, ports};
+use crate::acpi::{SCI, checksum};
+use crate::intx::{SLOTS, ioapic_pin};
+use crate::layout::{IOAPIC, LAPIC, MP_TABLE};
 
 const PCI: u8 = 0;
 const ISA: u8 = 1;
@@ -61,13 +62,13 @@ fn entries(cpus: u32) -> Vec<Vec<u8>> {
     let address = (IOAPIC.0 as u32).to_le_bytes();
     entries.push([&[2, IOAPIC_ID, IOAPIC_VERSION, 1], &address[..]].concat());
     for irq in (0..16).filter(|&irq| irq != 2) {
-        let flags = if irq == ports::SCI_IRQ { HIGH_LEVEL } else { 0 };
+        let flags = if irq == SCI { HIGH_LEVEL } else { 0 };
         let pin = if irq == 0 { 2 } else { irq };
         entries.push(vec![3, INT, flags, 0, ISA, irq, IOAPIC_ID, pin]);
     }
-    for slot in 0..32 {
+    for slot in 0..SLOTS {
         for pin in 0..4 {
-            let to = intx_pin(slot, pin);
+            let to = ioapic_pin(slot, pin);
             entries.push(vec![
                 3,
                 INT,

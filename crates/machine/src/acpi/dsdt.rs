@@ -1,19 +1,20 @@
 //! The DSDT: what can't be found by looking. Processors, the PCI host bridge, ISA devices, power-off.
 
+use device::acpi::{LENGTH, PM1_EVENT, SLEEP_TYPE_S5};
+
+use super::acpi_port;
 use super::aml::{Aml, Value};
 use super::resource::Resources;
 use super::table::Table;
+use crate::intx::{SLOTS, ioapic_pin};
 use crate::layout::{
     ECAM, ECAM_LEN, FIRMWARE, IOAPIC, LAPIC, PCI_WINDOW, PCI_WINDOW_64, PCI_WINDOW_64_LEN,
-    PCI_WINDOW_LEN, VGA_HOLE, intx_pin, ports,
+    PCI_WINDOW_LEN, VGA_HOLE,
 };
-
-/// Slots of a PCI bus.
-const SLOTS: u8 = 32;
 
 pub(super) fn dsdt(cpus: u32) -> Vec<u8> {
     let mut aml = Aml::default();
-    let sleep = u64::from(ports::SLEEP_TYPE_S5);
+    let sleep = u64::from(SLEEP_TYPE_S5);
     aml.name(
         "\\_S5",
         Value::Package([sleep, sleep, 0, 0].map(Value::Integer).into()),
@@ -46,7 +47,7 @@ fn motherboard(aml: &mut Aml) {
             .memory(ECAM, ECAM_LEN)
             .memory(IOAPIC, 0x1000)
             .memory(LAPIC, 0x10_0000)
-            .ports(ports::PM1_EVENT, ports::PM_LEN)
+            .ports(acpi_port(PM1_EVENT), LENGTH as u8)
             .ports(0x4d0, 2)
             .ports(0x80, 1)
             .ports(0x92, 1);
@@ -81,7 +82,7 @@ fn interrupt_routes() -> Vec<Value<'static>> {
     wires
         .map(|(slot, pin)| {
             let address = u64::from(slot) << 16 | 0xffff;
-            let gsi = u64::from(intx_pin(slot, pin));
+            let gsi = u64::from(ioapic_pin(slot, pin));
             Value::Package([address, u64::from(pin), 0, gsi].map(Value::Integer).into())
         })
         .collect()
