@@ -29,11 +29,7 @@ main:
     mov al, 4
     out 0x40, al
     xor ebx, ebx
-1:  sti
-    hlt
-    cli
-    cmp ebx, 3
-    jb 1b
+    SLEEP_UNTIL 3
     # Masked: nothing comes.
     IOAPIC_ROUTE 2, 0x50+IOAPIC_MASKED
     LET_IN                          # what was on its way

@@ -9,10 +9,7 @@ main:
     APIC_WRITE APIC_TIMER_DIVIDE, 0xb           # by 1
     APIC_WRITE APIC_LVT_TIMER, 0x42
     APIC_WRITE APIC_TIMER_INITIAL, 100000
-    sti
-1:  hlt
-    cmp ebx, 1
-    jne 1b
+    SLEEP_UNTIL 1
     APIC_READ APIC_TIMER_CURRENT
     EQ64 rax, 0                                 # one-shot: it stays there
     # The count goes down.
@@ -33,11 +30,7 @@ main:
     # Periodic
     APIC_WRITE APIC_LVT_TIMER, 0x20042
     APIC_WRITE APIC_TIMER_INITIAL, 100000
-    sti
-1:  hlt
-    cmp ebx, 5
-    jb 1b
-    cli
+    SLEEP_UNTIL 5
     APIC_READ APIC_TIMER_CURRENT
     cmp eax, 100000
     ja bad

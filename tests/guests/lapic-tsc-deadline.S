@@ -39,10 +39,7 @@ main:
     shl rdx, 32
     or rax, rdx
     EQ64 rax, rsi
-    sti
-1:  hlt
-    cmp ebx, 1
-    jne 1b
+    SLEEP_UNTIL 1
     cmp rdi, rsi
     jb bad
     mov ecx, MSR_TSC_DEADLINE
@@ -53,12 +50,8 @@ main:
     cli
     mov eax, 1
     ARM
-    sti
-1:  hlt
-    cmp ebx, 2
-    jne 1b
+    SLEEP_UNTIL 2
     # Disarmed in time
-    cli
     NOW
     mov rcx, 0x100000000000
     add rax, rcx

@@ -59,11 +59,7 @@ main:
     mov al, 0x0c
     out 0x70, al
     in al, 0x71
-1:  sti
-    hlt
-    cli
-    cmp ebx, 4
-    jb 1b
+    SLEEP_UNTIL 4
     EQ64 rdi, 0x0104                # IRQ 2 on the master, IRQ 0 of the slave
     PASS64
 tick:

@@ -15,11 +15,7 @@ main:
     mov al, 4
     out 0x40, al
     xor ebx, ebx
-1:  sti
-    hlt
-    cli
-    cmp ebx, 5
-    jb 1b
+    SLEEP_UNTIL 5
     # With no EOI the next tick stays pending in the PIC.
     GATE64 0x20, no_eoi
     mov ebp, ebx

@@ -35,9 +35,9 @@ main:
     cmp al, ah
     je 2b
     cli
-    cmp ebx, 80
+    cmp ebx, 50
     jb bad
-    cmp ebx, 120
+    cmp ebx, 150
     ja bad
     PASS64
 bad:
