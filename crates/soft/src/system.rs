@@ -21,6 +21,9 @@ mod task;
 mod tsc;
 mod verify;
 
+#[cfg(test)]
+mod tests;
+
 use iced_x86::Instruction;
 
 use crate::block::{Op, Source};

@@ -1,5 +1,8 @@
 //! The page walk (SDM vol. 3, 4.3 to 4.7).
 
+#[cfg(test)]
+mod tests;
+
 use mem::Gpa;
 use x86::cr::{cr0, cr4, efer};
 use x86::exception::page_fault;

@@ -5,6 +5,9 @@
 //! through [`Processor::advance`]. Whoever makes that necessary sets `Cpu::attend`, so that the run loop may
 //! execute block after block without a look at any of this as long as `attend` is clear.
 
+#[cfg(test)]
+mod tests;
+
 use iced_x86::{Code, Instruction};
 use mem::PAGE_MASK;
 use x86::cr::{cr4, dr6, dr7};

@@ -7,6 +7,8 @@ mod gate;
 mod long;
 mod protected;
 mod real;
+#[cfg(test)]
+mod tests;
 
 use x86::exception::Vector;
 use x86::state::Activity;

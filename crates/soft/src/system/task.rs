@@ -6,7 +6,7 @@
 
 mod state;
 
-use x86::cr::cr0;
+use x86::cr::{cr0, cr4};
 use x86::descriptor::{SegmentRegister, system};
 use x86::flags;
 
@@ -87,6 +87,7 @@ impl Cpu {
         } else {
             TaskState::read16(self, base)?
         };
+        let pointers = self.task_pointers(&new)?;
         let old_selector = self.tr.selector;
         if switch == Switch::Nest {
             self.check_writable_as(base, 2, self.system_privilege())?;
@@ -113,8 +114,19 @@ impl Cpu {
         }
         self.tr = found.segment();
         self.tr.attributes.0 |= 2;
+        self.pdpte = pointers;
         self.adopt(&new, switch);
         Ok(())
+    }
+
+    /// The PDPTEs that go with the new task's CR3.
+    fn task_pointers(&self, new: &TaskState) -> R<[u64; 4]> {
+        match new.cr3 {
+            Some(cr3) if self.cr0 & cr0::PG != 0 && self.cr4 & cr4::PAE != 0 => {
+                self.read_pdptes(u64::from(cr3))
+            }
+            _ => Ok(self.pdpte),
+        }
     }
 
     fn save_task(&mut self, rip: u64, image: u64) -> R {
