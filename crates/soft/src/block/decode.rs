@@ -67,12 +67,13 @@ pub(crate) fn run(mode: Mode, bytes: &[u8]) -> Run {
             bytes: &bytes[start..end],
         };
         if decoder.last_error() == DecoderError::NoMoreBytes {
-            if bytes.len() - usize::from(run.len) >= LONGEST {
-                instruction.set_len(LONGEST);
-                run.ops.push(Op::new(&instruction, source, exec::too_long));
-                run.branches = true;
-                run.len += LONGEST as u16;
-            }
+            break;
+        }
+        if instruction.is_invalid() && instruction.len() == LONGEST {
+            // The decoder gave up at the limit.
+            run.ops.push(Op::new(&instruction, source, exec::too_long));
+            run.branches = true;
+            run.len += LONGEST as u16;
             break;
         }
         let op = exec::select(&instruction, source);
