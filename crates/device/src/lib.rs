@@ -1,4 +1,25 @@
-//! The chipset: address space, interrupt controllers, timers, ports.
+//! The chipset: address space, interrupt controllers, timers, ports, PCI.
+//!
+//! ```text
+//!  vCPU threads, timer thread                     machine
+//!      |  Bus: which device answers?                 | keys, characters, power button
+//!      v                                             v
+//!  Mutex<Device> ... Mutex<Device>      Mutex<Uart>, Mutex<I8042>, Mutex<Acpi>
+//!      |  InterruptLine
+//!      v
+//!  Mutex<Pic>, Mutex<IoApic>
+//!      |  INTR, Msi
+//!      v
+//!  engine: local APICs
+//! ```
+//!
+//! Each device is a state machine over an injected clock: registers are computed when somebody looks, deadlines
+//! tell when nobody has to look before, and no amount of passed time makes a call longer. A register file answers
+//! whatever a guest does to it as hardware would; nothing here fails or panics by a guest's doing.
+//!
+//! Locks are taken downwards in the picture, one device's at a time; [`pci`] has its own between the bus and the
+//! controllers. Every device is a [`iface::Snapshot`] of its registers and of the levels that it sees or drives.
+
 #![warn(clippy::cast_possible_truncation, clippy::indexing_slicing)]
 
 mod access;

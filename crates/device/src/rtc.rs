@@ -162,6 +162,9 @@ impl Device for Rtc {
     }
 
     fn deadline(&self) -> Option<u64> {
+        if !self.state.awaits() {
+            return None;
+        }
         self.state.deadline(self.clock.now(), self.clock.wall())
     }
 

@@ -120,12 +120,14 @@ impl Uart {
     }
 
     fn read_receiver(&mut self) -> u8 {
-        let byte = self.state.rx.pop_front();
-        if byte.is_some() && self.more {
+        let Some(byte) = self.state.rx.pop_front() else {
+            return 0;
+        };
+        if self.more {
             self.receive();
         }
         self.state.restart_timeout(self.clock.now());
-        byte.unwrap_or(0)
+        byte
     }
 
     fn write_transmitter(&mut self, value: u8) {
@@ -184,7 +186,9 @@ impl Uart {
 
     fn read_register(&mut self, offset: u64) -> u8 {
         let state = &mut self.state;
-        state.check_timeout(self.clock.now());
+        if !state.rx.is_empty() {
+            state.check_timeout(self.clock.now());
+        }
         let [divisor_low, divisor_high] = state.divisor.to_le_bytes();
         let value = match (offset, state.lcr & lcr::DLAB != 0) {
             (0, true) => divisor_low,

@@ -350,6 +350,11 @@ impl State {
         self.flags & self.b & c::FLAGS != 0
     }
 
+    /// Whether an enabled flag is not set.
+    pub(super) fn awaits(&self) -> bool {
+        self.b & !self.flags & c::FLAGS != 0
+    }
+
     /// When the next enabled flag that is not set will be, in machine time.
     pub(super) fn deadline(&self, now: u64, wall: u64) -> Option<u64> {
         let awaited = self.b & !self.flags & c::FLAGS;
