@@ -31,7 +31,7 @@ echo "clock=$(cat /sys/devices/system/clocksource/clocksource0/current_clocksour
 echo compute-begin
 . /compute
 echo compute-end
-dmesg | grep -iE 'BUG|WARNING|Call Trace|unchecked MSR|Oops|general protection|firmware bug' | head -20
+dmesg | grep -E 'BUG:|WARNING:|Call Trace|unchecked MSR|Oops|general protection|Firmware (Bug|Warn)|rcu_.*stall' | head -20
 echo checked
 "#;
 
