@@ -25,7 +25,7 @@ fn memtest(image: Known) {
     let Some(memtest) = known(image) else { return };
     let mut guest = Spec::new(&memtest.path)
         .with("--append", "console=ttyS0,115200 nosmp")
-        .with("--memory", "32M")
+        .with("--memory", "16M")
         .start();
     guest.expect("Memtest86+");
     // The end of a pass is announced by a banner when nothing was wrong.
