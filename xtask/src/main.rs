@@ -4,6 +4,7 @@ mod bench;
 mod cargo;
 mod fuzz_cpu;
 mod guests;
+mod man;
 mod test;
 
 use std::process::ExitCode;
@@ -23,6 +24,7 @@ enum Chore {
     Bench(bench::Arguments),
     FuzzCpu(fuzz_cpu::Arguments),
     Guests(guests::Arguments),
+    Man(man::Arguments),
     Test(test::Arguments),
 }
 
@@ -31,6 +33,7 @@ fn main() -> ExitCode {
         Chore::Bench(arguments) => bench::run(&arguments),
         Chore::FuzzCpu(arguments) => fuzz_cpu::run(&arguments),
         Chore::Guests(arguments) => guests::run(&arguments),
+        Chore::Man(arguments) => man::run(&arguments),
         Chore::Test(arguments) => test::run(&arguments),
     };
     match result {

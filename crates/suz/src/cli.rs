@@ -8,7 +8,13 @@ use machine::spec::EngineKind;
 
 /// Runs unmodified operating systems as virtual machines, with and without hardware virtualization
 #[derive(Debug, Parser)]
-#[command(name = "suz", version, arg_required_else_help = true, after_long_help = AFTER)]
+#[command(
+    name = "suz",
+    version,
+    arg_required_else_help = true,
+    disable_help_subcommand = true,
+    after_long_help = AFTER
+)]
 pub struct Cli {
     /// What to do
     #[command(subcommand)]
@@ -17,7 +23,7 @@ pub struct Cli {
     /// soft=debug
     ///
     /// Without the option the variable SUZ_LOG says it.
-    #[arg(long, global = true, value_name = "FILTER")]
+    #[arg(long, global = true, value_name = "FILTER", display_order = 100)]
     pub log: Option<String>,
 }
 
@@ -89,7 +95,7 @@ pub enum Engine {
     Auto,
     /// The software CPU: works everywhere
     Soft,
-    /// Hardware virtualization by /dev/kvm
+    /// Hardware virtualization by /dev/kvm: not in this build yet
     Kvm,
 }
 
