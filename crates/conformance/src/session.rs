@@ -13,7 +13,7 @@ use x86::descriptor::SegmentRegister;
 use x86::state::gpr;
 
 use crate::board::Board;
-use crate::clock::HostClock;
+use crate::clock::BoardClock;
 use crate::{MakeEngine, Setup};
 
 /// Everything that can be known when a guest is over.
@@ -45,7 +45,8 @@ pub fn run(guest: &TinyGuest, make: &MakeEngine<'_>, patience: Duration) -> Ende
     let ram = Arc::new(GuestRam::new(&[(Gpa(0), guest.memory)]).expect("the host has memory"));
     ram.write(Gpa(guest.load), &guest.binary)
         .expect("a tiny guest fits");
-    let clock: Arc<dyn Clock> = Arc::new(HostClock);
+    let board_clock = Arc::new(BoardClock::default());
+    let clock: Arc<dyn Clock> = board_clock.clone();
     let setup = Setup {
         ram: ram.clone(),
         clock: clock.clone(),
@@ -56,6 +57,7 @@ pub fn run(guest: &TinyGuest, make: &MakeEngine<'_>, patience: Duration) -> Ende
     let mut vcpus = vcpus(guest, &*engine).expect("the engine takes the guest's start");
     board.set_kickers(vcpus.iter().map(|vcpu| vcpu.kicker()).collect());
     let reports = Mutex::new(Reports::default());
+    board_clock.start();
     thread::scope(|scope| {
         for (id, vcpu) in vcpus.iter_mut().enumerate() {
             let (board, reports) = (&board, &reports);

@@ -73,11 +73,13 @@ impl Cpu {
     pub(crate) fn load_state(&mut self, state: &CpuState) -> Result<(), EngineError> {
         check(state)?;
         self.inbox().clear();
+        let clock = self.shared.scale.ticks(self.now());
+        self.tsc_offset = state.tsc.wrapping_sub(clock);
         self.replace_state(state);
         Ok(())
     }
 
-    /// Replaces the complete state by one that is known to be good; the inbox stays.
+    /// Replaces the state by one that is known to be good; the inbox stays, and the TSC counts on.
     pub(crate) fn replace_state(&mut self, state: &CpuState) {
         let now = self.now();
         self.ctx.gpr[..16].copy_from_slice(&state.gpr);
@@ -105,8 +107,6 @@ impl Cpu {
         self.injected_exception = state.events.exception;
         self.injected_interrupt = state.events.interrupt;
         self.lapic.load(&state.lapic, now);
-        let clock = self.shared.scale.ticks(now);
-        self.tsc_offset = state.tsc.wrapping_sub(clock);
         self.forget_history();
         self.mmu.flush_all(self.pcid());
         self.debug_registers_changed();

@@ -22,6 +22,7 @@ pub(super) fn far_return(cpu: &mut Cpu, op: &Op) -> R {
     let code = cpu.return_code(selector)?;
     let cpl = (selector & 3) as u8;
     if cpl == cpu.mode.cpl {
+        let offset = cpu.return_offset(&code, offset);
         cpu.commit_code(code, cpl, offset)?;
         cpu.set_stack_pointer(stack.mask, above);
         return Ok(());
@@ -56,6 +57,15 @@ impl Cpu {
         Ok(found)
     }
 
+    /// What a processor takes of the offset in a frame: outside of 64-bit code the lower half.
+    pub(crate) fn return_offset(&self, code: &Found, offset: u64) -> u64 {
+        if self.mode.long && code.attributes().is_long() {
+            offset
+        } else {
+            offset & 0xffff_ffff
+        }
+    }
+
     /// Returns to an outer level, or from 64-bit mode to the same one: code segment, offset, and the stack
     /// (pointer and selector) that comes with them.
     #[inline]
@@ -63,6 +73,7 @@ impl Cpu {
         let (pointer, selector) = stack;
         let cpl = (code.selector & 3) as u8;
         let long = self.mode.long && code.attributes().is_long();
+        let offset = self.return_offset(&code, offset);
         let segment = self.stack_segment(selector, cpl, long, gp)?;
         self.check_entry(&code.segment(), offset)?;
         let outer = cpl > self.mode.cpl;
