@@ -58,7 +58,7 @@ impl VgaText {
     /// A blank screen in text mode 3, as a BIOS sets it.
     #[must_use]
     pub fn new() -> Self {
-        let memory = BLANK.into_iter().cycle().take(0x8000).collect();
+        let memory = BLANK.repeat(0x4000);
         Self {
             state: State {
                 memory,
