@@ -62,9 +62,25 @@ pub(crate) fn select(instruction: &Instruction, source: Source) -> Op {
 }
 
 /// Whether nothing may follow the instruction in a block: branches, and what changes how code is decoded,
-/// fetched or interrupted.
+/// fetched or interrupted. A conditional branch forwards lets the block go on where it is not taken.
 pub(crate) fn ends_block(instruction: &Instruction) -> bool {
-    instruction.flow_control() != FlowControl::Next
+    match instruction.flow_control() {
+        FlowControl::Next => false,
+        FlowControl::ConditionalBranch => {
+            // The target is relative to the start of the block.
+            instruction.near_branch_target() < instruction.ip()
+                || instruction.near_branch_target() > 1 << 15
+        }
+        _ => true,
+    }
+}
+
+/// Whether the instruction always sets RIP; one that does not lets the block run to its end.
+pub(crate) fn always_branches(instruction: &Instruction) -> bool {
+    !matches!(
+        instruction.flow_control(),
+        FlowControl::Next | FlowControl::ConditionalBranch
+    )
 }
 
 fn undefined(_: &mut Cpu, _: &Op) -> R {

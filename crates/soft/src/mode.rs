@@ -4,6 +4,7 @@ use x86::cr::{cr0, efer};
 use x86::descriptor::SegmentRegister;
 use x86::flags;
 
+use crate::block::Kind;
 use crate::cpu::Cpu;
 
 /// Default size of operands and addresses.
@@ -42,6 +43,8 @@ pub(crate) struct Mode {
     /// Current privilege level; 0 in real mode, 3 in virtual-8086 mode.
     pub(crate) cpl: u8,
     pub(crate) code: CodeSize,
+    /// What decoded code depends on: [`Kind::bits`].
+    pub(crate) kind: u8,
     /// The part of RSP that the stack uses.
     pub(crate) stack_mask: u64,
 }
@@ -54,6 +57,7 @@ impl Mode {
         v86: false,
         cpl: 0,
         code: CodeSize::Bits16,
+        kind: 0,
         stack_mask: 0xffff,
     };
 
@@ -98,8 +102,10 @@ impl Cpu {
             v86,
             cpl,
             code,
+            kind: 0,
             stack_mask,
         };
+        self.mode.kind = Kind::of(self.mode).bits();
         self.refresh_privilege();
     }
 }

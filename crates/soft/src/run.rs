@@ -15,29 +15,28 @@ pub(crate) struct Processor {
 
 impl Processor {
     /// Executes one block, or its first `most` instructions.
-    #[inline]
     pub(crate) fn step(&mut self, most: usize) -> R {
         let number = self.lookup()?;
-        let block = self.blocks.get(number);
-        let cpu = &mut self.cpu;
-        let start = cpu.rip;
-        cpu.ctx.gpr[dbt::Context::BASE] = start;
-        cpu.limit = block.ops.len().min(most);
-        if !cpu.mode.is_64bit() {
-            cpu.limit = cpu.within_limit(block, cpu.limit)?;
-        }
-        let mut done = 0;
-        while done < cpu.limit {
-            let op = &block.ops[done];
-            done += 1;
-            if let Err(trap) = (op.run)(cpu, op) {
-                return cpu.leave(start, op, trap);
+        self.cpu.execute(self.blocks.get(number), most)
+    }
+
+    /// Executes blocks until the processor has to be attended to; an exception is left to be delivered.
+    pub(crate) fn run(&mut self) -> R {
+        while !self.cpu.is_wanted() {
+            let number = self.lookup()?;
+            let block = self.blocks.get(number);
+            let (start, key) = (self.cpu.rip, self.cpu.block_key());
+            loop {
+                self.cpu.execute(block, usize::MAX)?;
+                if self.cpu.attend {
+                    return Ok(());
+                }
+                // Loops stay where they are.
+                let again = self.cpu.rip == start && self.cpu.block_key() == key;
+                if !again || !block.is_current(&self.cpu.ram) || self.cpu.is_wanted() {
+                    break;
+                }
             }
-        }
-        if (done < block.ops.len() || !block.branches)
-            && let Some(op) = block.ops.get(done.wrapping_sub(1))
-        {
-            cpu.rip = cpu.next_ip(op);
         }
         Ok(())
     }
@@ -158,6 +157,45 @@ impl Cpu {
 }
 
 impl Cpu {
+    /// Executes the block at RIP, or its first `most` instructions.
+    #[inline(always)]
+    fn execute(&mut self, block: &Block, most: usize) -> R {
+        let start = self.rip;
+        self.ctx.gpr[dbt::Context::BASE] = start;
+        self.limit = block.ops.len().min(most);
+        if !self.mode.is_64bit() {
+            self.limit = self.within_limit(block, self.limit)?;
+        }
+        let ops = &block.ops[..self.limit];
+        for op in ops {
+            if let Err(trap) = (op.run)(self, op) {
+                return if trap == Trap::JUMP {
+                    Ok(())
+                } else {
+                    self.leave(start, op, trap)
+                };
+            }
+            if self.limit == 0 {
+                return self.stop(block, op);
+            }
+        }
+        if ops.len() < block.ops.len() || !block.branches {
+            // A block has at least one op.
+            self.rip = ops.last().map_or(start, |op| self.next_ip(op));
+        }
+        Ok(())
+    }
+
+    /// Ends a block behind `op`, as it asked.
+    #[cold]
+    fn stop(&mut self, block: &Block, op: &Op) -> R {
+        let is_last = std::ptr::eq(op, &raw const block.ops[block.ops.len() - 1]);
+        if !is_last || !block.branches {
+            self.rip = self.next_ip(op);
+        }
+        Ok(())
+    }
+
     /// Ends a block at `op` because of a trap.
     #[cold]
     fn leave(&mut self, start: u64, op: &Op, trap: Trap) -> R {
@@ -193,7 +231,6 @@ impl Cpu {
     /// What the meaning of a linear address as code depends on.
     #[inline(always)]
     fn block_key(&self) -> u64 {
-        let mode = u64::from(Kind::of(self.mode).bits()) | (self.mmu.privilege as u64) << 4;
-        u64::from(self.mmu.epoch) << 32 | self.mmu.space() << 8 | mode
+        self.mmu.key | u64::from(self.mmu.privilege as u8) << 4 | u64::from(self.mode.kind)
     }
 }

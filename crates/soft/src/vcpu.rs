@@ -99,10 +99,8 @@ impl SoftVcpu {
                 continue;
             }
             while !inbox.is_wanted() && !self.processor.cpu.attend {
-                let result = self.processor.step(usize::MAX);
-                if result.is_err() || self.processor.cpu.attend {
-                    self.processor.settle(result)?;
-                }
+                let result = self.processor.run();
+                self.processor.settle(result)?;
             }
         }
     }

@@ -24,7 +24,6 @@ pub(crate) struct Kind {
 }
 
 impl Kind {
-    #[inline(always)]
     pub(crate) fn of(mode: Mode) -> Self {
         let stack = 16 + 16 * u8::from(mode.stack_mask > 0xffff) + 32 * u8::from(mode.is_64bit());
         Self {
@@ -35,7 +34,6 @@ impl Kind {
     }
 
     /// As four bits.
-    #[inline(always)]
     pub(crate) fn bits(self) -> u8 {
         self.code as u8 | u8::from(self.stack != 16) << 2 | u8::from(self.protected) << 3
     }
@@ -78,7 +76,7 @@ struct Jump {
 pub(crate) struct BlockCache {
     blocks: Vec<Block>,
     by_place: HashMap<u64, u32, BuildHasherDefault<Mix>>,
-    jumps: Box<[Jump]>,
+    jumps: Box<[Jump; JUMPS]>,
     ops: usize,
 }
 
@@ -95,11 +93,14 @@ impl BlockCache {
                 };
                 JUMPS
             ]
-            .into_boxed_slice(),
+            .into_boxed_slice()
+            .try_into()
+            .expect("of JUMPS entries"),
             ops: 0,
         }
     }
 
+    #[inline(always)]
     fn slot(linear: u64) -> usize {
         (linear ^ linear >> 12) as usize % JUMPS
     }

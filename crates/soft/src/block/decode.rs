@@ -80,7 +80,7 @@ pub(crate) fn run(mode: Mode, bytes: &[u8]) -> Run {
         run.len += u16::from(op.len);
         run.ops.push(op);
         if exec::ends_block(&instruction) {
-            run.branches = true;
+            run.branches = exec::always_branches(&instruction);
             return run;
         }
         after_sti = instruction.code() == Code::Sti;

@@ -1,6 +1,7 @@
 //! Near JMP, Jcc, CALL, RET, LOOP, JCXZ.
 //!
-//! A target is checked where the branch is: it must be canonical in 64-bit mode and inside CS elsewhere, else
+//! Conditional branches do not end a block: they leave it when they are taken ([`Trap::JUMP`]) and otherwise go on
+//! within it. A target is checked where the branch is: it must be canonical in 64-bit mode and inside CS elsewhere, else
 //! the branch itself faults with #GP(0) and has changed nothing.
 
 use dbt::{Context, cc};
@@ -11,7 +12,7 @@ use crate::block::{Handler, Op, Source};
 use crate::cpu::Cpu;
 use crate::exec::form::{by_condition, by_wide_width, width};
 use crate::exec::register::Operand;
-use crate::trap::{GP0, R};
+use crate::trap::{GP0, R, Trap};
 
 pub(super) fn select(instruction: &Instruction, source: Source) -> Option<Op> {
     let wide = source.mode.is_64bit();
@@ -163,19 +164,24 @@ fn ret<T: Operand>(cpu: &mut Cpu, op: &Op) -> R {
     Ok(())
 }
 
+/// What a conditional branch that is taken comes to.
+#[inline(always)]
+fn leave(cpu: &mut Cpu, target: u64) -> R {
+    cpu.jump(target)?;
+    Err(Trap::JUMP)
+}
+
 fn jcc64<const C: u8>(cpu: &mut Cpu, op: &Op) -> R {
     if cc::holds::<C>(cpu.ctx.cc) {
-        return cpu.jump(cpu.start().wrapping_add(op.imm));
+        return leave(cpu, cpu.start().wrapping_add(op.imm));
     }
-    cpu.rip = cpu.next_ip(op);
     Ok(())
 }
 
 fn jcc<T: Operand, const C: u8>(cpu: &mut Cpu, op: &Op) -> R {
     if cc::holds::<C>(cpu.ctx.cc) {
-        return cpu.jump(cpu.target::<T>(op));
+        return leave(cpu, cpu.target::<T>(op));
     }
-    cpu.rip = cpu.next_ip(op);
     Ok(())
 }
 
@@ -183,20 +189,19 @@ fn jcc<T: Operand, const C: u8>(cpu: &mut Cpu, op: &Op) -> R {
 fn count_loop<T: Operand, const ZERO: u8>(cpu: &mut Cpu, op: &Op) -> R {
     let zero = u8::from(cpu.ctx.cc & cc::ZF != 0);
     let count = cpu.counter(op).wrapping_sub(1) & op.address_mask();
-    if count != 0 && (ZERO == 2 || ZERO == zero) {
-        cpu.jump(cpu.target::<T>(op))?;
-    } else {
-        cpu.rip = cpu.next_ip(op);
+    if count == 0 || ZERO != 2 && ZERO != zero {
+        cpu.set_counter(op, count);
+        return Ok(());
     }
+    cpu.jump(cpu.target::<T>(op))?;
     cpu.set_counter(op, count);
-    Ok(())
+    Err(Trap::JUMP)
 }
 
 fn jcxz<T: Operand>(cpu: &mut Cpu, op: &Op) -> R {
     if cpu.counter(op) == 0 {
-        return cpu.jump(cpu.target::<T>(op));
+        return leave(cpu, cpu.target::<T>(op));
     }
-    cpu.rip = cpu.next_ip(op);
     Ok(())
 }
 

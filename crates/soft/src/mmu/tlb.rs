@@ -61,7 +61,8 @@ pub(crate) struct Fill {
 /// TLB and what selects within it.
 #[derive(Debug)]
 pub(crate) struct Mmu {
-    tables: [Box<[Entry; ENTRIES]>; 3],
+    /// By privilege; the last one stays empty.
+    tables: Box<[[Entry; ENTRIES]; 4]>,
     /// Of the lower and upper half.
     asn: [u64; 2],
     next_asn: u16,
@@ -77,6 +78,8 @@ pub(crate) struct Mmu {
     code_regions: u64,
     /// Of explicit accesses.
     pub(crate) privilege: Privilege,
+    /// [`Mmu::space`] and [`Mmu::epoch`] as one number, its low byte clear.
+    pub(crate) key: u64,
     /// Moves whenever a noted page's translation may have been forgotten other than by a change of ASN.
     pub(crate) epoch: u32,
     /// Page walks done.
@@ -85,14 +88,11 @@ pub(crate) struct Mmu {
 
 impl Mmu {
     pub(crate) fn new() -> Self {
-        let table = || {
-            vec![EMPTY; ENTRIES]
+        let mut mmu = Self {
+            tables: vec![[EMPTY; ENTRIES]; 4]
                 .into_boxed_slice()
                 .try_into()
-                .expect("of ENTRIES entries")
-        };
-        Self {
-            tables: [table(), table(), table()],
+                .expect("of four tables"),
             asn: [1, 2],
             next_asn: 3,
             pcids: vec![0; 4096]
@@ -104,9 +104,16 @@ impl Mmu {
             code_pages: Box::new([0; 64]),
             code_regions: 0,
             privilege: Privilege::SupervisorAll,
+            key: 0,
             epoch: 0,
             walks: 0,
-        }
+        };
+        mmu.rekey();
+        mmu
+    }
+
+    fn rekey(&mut self) {
+        self.key = u64::from(self.epoch) << 32 | self.space() << 8;
     }
 
     #[inline(always)]
@@ -129,8 +136,7 @@ impl Mmu {
         linear: u64,
         bytes: u64,
     ) -> Option<Offset> {
-        let table = self.tables.get(privilege as usize)?;
-        let entry = &table[Self::slot(linear)];
+        let entry = &self.tables[privilege as usize][Self::slot(linear)];
         let tag = match access {
             Access::Read => entry.read,
             Access::Write => entry.write,
@@ -147,12 +153,12 @@ impl Mmu {
     /// Caches a translation.
     pub(crate) fn fill(&mut self, privilege: Privilege, linear: u64, fill: Fill) {
         let half = (linear >> 63) as usize;
-        if let Some(table) = self.tables.get_mut(privilege as usize) {
+        if privilege != Privilege::UserAligned {
             self.large[half] |= fill.large;
             self.upper_local |= half == 1 && !fill.global;
             let tag = linear & PAGE_MASK | self.asn[half];
             let tag_if = |allowed| if allowed { tag } else { INVALID };
-            table[Self::slot(linear)] = Entry {
+            self.tables[privilege as usize][Self::slot(linear)] = Entry {
                 read: tag_if(fill.read),
                 write: tag_if(fill.write),
                 fetch: tag_if(fill.fetch),
@@ -176,7 +182,7 @@ impl Mmu {
     }
 
     fn clear(&mut self) {
-        for table in &mut self.tables {
+        for table in self.tables.iter_mut() {
             table.fill(EMPTY);
         }
         self.pcids.fill(0);
@@ -191,6 +197,7 @@ impl Mmu {
         self.epoch = self.epoch.wrapping_add(1);
         self.code_pages.fill(0);
         self.code_regions = 0;
+        self.rekey();
     }
 
     /// Notes that somebody caches what code in the page of `linear` leads to.
@@ -208,6 +215,7 @@ impl Mmu {
         self.pcids[usize::from(pcid & 0xfff)] = self.asn[0] as u16;
         self.upper_local = false;
         self.large = [false; 2];
+        self.rekey();
     }
 
     /// Forgets every translation that is not global.
@@ -229,6 +237,7 @@ impl Mmu {
             self.asn[1] = self.allocate();
             self.upper_local = false;
         }
+        self.rekey();
     }
 
     /// INVPCID types 0 and 1 for a PCID that is not loaded: forgets its translations.
@@ -242,7 +251,7 @@ impl Mmu {
         let half = (linear >> 63) as usize;
         let (word, bit) = code_bit(linear);
         let mut code = self.code_pages[word] & bit != 0;
-        for table in &mut self.tables {
+        for table in self.tables.iter_mut() {
             let entry = &mut table[Self::slot(linear)];
             if entry
                 .tags()
