@@ -41,15 +41,19 @@ impl PageFlags {
 
     #[inline(always)]
     fn flag(&self, page: u64) -> &AtomicU8 {
-        assert!(page < self.pages, "page {page:#x} is outside RAM");
-        // SAFETY: in bounds by the assertion; the mapping lives as long as `self` and is only used as atomics.
+        if page >= self.pages {
+            outside(page);
+        }
+        // SAFETY: in bounds by the check; the mapping lives as long as `self` and is only used as atomics.
         unsafe { &*self.flags.start().as_ptr().add(page as usize).cast() }
     }
 
     #[inline(always)]
     fn version_cell(&self, page: u64) -> &AtomicU32 {
-        assert!(page < self.pages, "page {page:#x} is outside RAM");
-        // SAFETY: in bounds by the assertion; page-aligned base, so every element is aligned.
+        if page >= self.pages {
+            outside(page);
+        }
+        // SAFETY: in bounds by the check; page-aligned base, so every element is aligned.
         unsafe {
             &*self
                 .versions
@@ -105,7 +109,14 @@ impl PageFlags {
         self.written_slow(first, last)
     }
 
+    /// Records that bytes in the page of `at` were written, as [`PageFlags::written`].
+    pub fn page_written(&self, at: Offset) -> bool {
+        let page = at.0 >> PAGE_SHIFT;
+        self.get(page) != 0 && self.written_slow(page, page)
+    }
+
     #[cold]
+    #[inline(never)]
     fn written_slow(&self, first: u64, last: u64) -> bool {
         let mut code = false;
         for page in first..=last {
@@ -142,4 +153,10 @@ impl PageFlags {
             })
             .collect()
     }
+}
+
+#[cold]
+#[inline(never)]
+fn outside(page: u64) -> ! {
+    panic!("page {page:#x} is outside RAM")
 }

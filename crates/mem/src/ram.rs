@@ -58,6 +58,8 @@ pub struct GuestRam {
     map: Mapping,
     file: MemFile,
     size: u64,
+    /// The last offset at which a word of 8 bytes is inside.
+    last_word: u64,
     ranges: Vec<Range>,
     flags: PageFlags,
 }
@@ -93,6 +95,7 @@ impl GuestRam {
             map,
             file,
             size,
+            last_word: size.saturating_sub(8),
             ranges: list,
             flags,
         })
@@ -137,27 +140,53 @@ impl GuestRam {
     /// whoever writes through it calls [`PageFlags::written`] afterwards.
     #[inline(always)]
     pub fn pointer(&self, at: Offset, len: u64) -> NonNull<u8> {
-        assert!(
-            at.0 <= self.size && len <= self.size - at.0,
-            "{at:?} + {len:#x} is outside RAM"
-        );
-        // SAFETY: in bounds of the mapping by the assertion.
+        self.check(at, len);
+        // SAFETY: in bounds of the mapping by the check.
         unsafe { self.map.start().add(at.0 as usize) }
+    }
+
+    #[inline(always)]
+    fn check(&self, at: Offset, len: u64) {
+        if at.0 > self.size || len > self.size - at.0 {
+            outside(at, len);
+        }
+    }
+
+    /// As [`GuestRam::pointer`], for at most 8 bytes.
+    #[inline(always)]
+    fn word(&self, at: Offset, len: u64) -> *mut u8 {
+        debug_assert!(len <= 8);
+        if at.0 > self.last_word {
+            self.check(at, len);
+        }
+        // SAFETY: in bounds of the mapping: the last word is, and everything after it is checked exactly.
+        unsafe { self.map.start().add(at.0 as usize).as_ptr() }
     }
 
     /// Loads a word; any alignment.
     #[inline(always)]
     pub fn load<T: Word>(&self, at: Offset) -> T {
-        // SAFETY: `pointer` checks the bounds.
-        unsafe { T::load(self.pointer(at, T::BYTES).as_ptr()) }
+        // SAFETY: `word` checks the bounds.
+        unsafe { T::load(self.word(at, T::BYTES)) }
     }
 
     /// Stores a word at any alignment; returns true when the page holds decoded code.
     #[inline(always)]
     pub fn store<T: Word>(&self, at: Offset, value: T) -> bool {
-        // SAFETY: `pointer` checks the bounds.
-        unsafe { T::store(self.pointer(at, T::BYTES).as_ptr(), value) };
+        // SAFETY: `word` checks the bounds.
+        unsafe { T::store(self.word(at, T::BYTES), value) };
         self.flags.written(at, T::BYTES)
+    }
+
+    /// Stores a word that crosses no page; when it returns true the caller has to tell
+    /// [`PageFlags::page_written`], which costs a call only then.
+    #[inline(always)]
+    #[must_use]
+    pub fn store_untold<T: Word>(&self, at: Offset, value: T) -> bool {
+        debug_assert!(at.0 % PAGE_SIZE + T::BYTES <= PAGE_SIZE);
+        // SAFETY: `word` checks the bounds.
+        unsafe { T::store(self.word(at, T::BYTES), value) };
+        self.flags.get(at.page()) != 0
     }
 
     /// Locked compare-and-exchange of an aligned 32-bit word; `Err` has what was there.
@@ -242,6 +271,12 @@ impl GuestRam {
     pub fn resident(&self) -> io::Result<u64> {
         Ok(rustix_blocks(&self.file)? * 512)
     }
+}
+
+#[cold]
+#[inline(never)]
+fn outside(at: Offset, len: u64) -> ! {
+    panic!("{at:?} + {len:#x} is outside RAM")
 }
 
 fn rustix_blocks(file: &MemFile) -> io::Result<u64> {

@@ -5,7 +5,7 @@ use iced_x86::{Instruction, Mnemonic};
 
 use crate::block::{Handler, Op, Source};
 use crate::cpu::Cpu;
-use crate::exec::form::{Form, by_width, width};
+use crate::exec::form::{Form, Reach, by_reach, by_width, width};
 use crate::exec::register::Operand;
 use crate::trap::R;
 
@@ -66,29 +66,29 @@ unary! {
 }
 
 pub(super) fn select(instruction: &Instruction, source: Source) -> Option<Op> {
-    let handler = match instruction.mnemonic() {
-        Mnemonic::Add => binary::<Add>(instruction),
-        Mnemonic::Or => binary::<Or>(instruction),
-        Mnemonic::Adc => binary::<Adc>(instruction),
-        Mnemonic::Sbb => binary::<Sbb>(instruction),
-        Mnemonic::And => binary::<And>(instruction),
-        Mnemonic::Sub => binary::<Sub>(instruction),
-        Mnemonic::Xor => binary::<Xor>(instruction),
-        Mnemonic::Cmp => binary::<Cmp>(instruction),
-        Mnemonic::Test => binary::<Test>(instruction),
-        Mnemonic::Inc => unary::<Inc>(instruction),
-        Mnemonic::Dec => unary::<Dec>(instruction),
-        Mnemonic::Neg => unary::<Neg>(instruction),
-        Mnemonic::Not => unary::<Not>(instruction),
+    match instruction.mnemonic() {
+        Mnemonic::Add => binary::<Add>(instruction, source),
+        Mnemonic::Or => binary::<Or>(instruction, source),
+        Mnemonic::Adc => binary::<Adc>(instruction, source),
+        Mnemonic::Sbb => binary::<Sbb>(instruction, source),
+        Mnemonic::And => binary::<And>(instruction, source),
+        Mnemonic::Sub => binary::<Sub>(instruction, source),
+        Mnemonic::Xor => binary::<Xor>(instruction, source),
+        Mnemonic::Cmp => binary::<Cmp>(instruction, source),
+        Mnemonic::Test => binary::<Test>(instruction, source),
+        Mnemonic::Inc => unary::<Inc>(instruction, source),
+        Mnemonic::Dec => unary::<Dec>(instruction, source),
+        Mnemonic::Neg => unary::<Neg>(instruction, source),
+        Mnemonic::Not => unary::<Not>(instruction, source),
         _ => None,
-    }?;
-    Some(Op::new(instruction, source, handler))
+    }
 }
 
-fn binary<O: Binary>(instruction: &Instruction) -> Option<Handler> {
+fn binary<O: Binary>(instruction: &Instruction, source: Source) -> Option<Op> {
     let width = width(instruction, 0);
     let locked = instruction.has_lock_prefix();
-    match Form::of(instruction)? {
+    let form = Form::of(instruction)?;
+    let handler = match form {
         Form::Rr => by_width!(width, T => rr::<T, O>),
         Form::Rm => by_width!(width, T => rm::<T, O>),
         Form::Ri => by_width!(width, T => ri::<T, O>),
@@ -97,17 +97,83 @@ fn binary<O: Binary>(instruction: &Instruction) -> Option<Handler> {
         Form::Mr => by_width!(width, T => mr::<T, O>),
         Form::Mi => by_width!(width, T => mi::<T, O>),
         Form::R | Form::M => None,
+    }?;
+    let mut op = Op::new(instruction, source, handler);
+    let quick: Option<Handler> = match form {
+        _ if locked => None,
+        Form::Rm => by_reach!(op, A => by_width!(width, T => quick_rm::<T, O, A>)),
+        Form::Mr => by_reach!(op, A => by_width!(width, T => quick_mr::<T, O, A>)),
+        Form::Mi => by_reach!(op, A => by_width!(width, T => quick_mi::<T, O, A>)),
+        _ => None,
+    };
+    op.run = quick.unwrap_or(op.run);
+    Some(op)
+}
+
+fn unary<O: Unary>(instruction: &Instruction, source: Source) -> Option<Op> {
+    let width = width(instruction, 0);
+    let form = Form::of(instruction)?;
+    let locked = instruction.has_lock_prefix();
+    let handler = match form {
+        Form::R => by_width!(width, T => r::<T, O>),
+        Form::M if locked => by_width!(width, T => locked_m::<T, O>),
+        Form::M => by_width!(width, T => m::<T, O>),
+        _ => None,
+    }?;
+    let mut op = Op::new(instruction, source, handler);
+    if form == Form::M && !locked {
+        let quick: Option<Handler> = by_reach!(op, A => by_width!(width, T => quick_m::<T, O, A>));
+        op.run = quick.unwrap_or(op.run);
+    }
+    Some(op)
+}
+
+// The quick forms have a flat operand in a page that is cached; for the rest they leave to the general ones.
+
+fn quick_rm<T: Alu + Operand, O: Binary, A: Reach>(cpu: &mut Cpu, op: &Op) -> R {
+    let Some(b) = cpu.load_cached::<T>(A::linear(cpu, op)) else {
+        return rm::<T, O>(cpu, op);
+    };
+    into_register::<T, O>(cpu, op, b);
+    Ok(())
+}
+
+fn quick_mr<T: Alu + Operand, O: Binary, A: Reach>(cpu: &mut Cpu, op: &Op) -> R {
+    let b = cpu.reg::<T>(op.reg[0]);
+    match quickly::<T, O, A>(cpu, op, b) {
+        Some(result) => result,
+        None => mr::<T, O>(cpu, op),
     }
 }
 
-fn unary<O: Unary>(instruction: &Instruction) -> Option<Handler> {
-    let width = width(instruction, 0);
-    match Form::of(instruction)? {
-        Form::R => by_width!(width, T => r::<T, O>),
-        Form::M if instruction.has_lock_prefix() => by_width!(width, T => locked_m::<T, O>),
-        Form::M => by_width!(width, T => m::<T, O>),
-        _ => None,
+fn quick_mi<T: Alu + Operand, O: Binary, A: Reach>(cpu: &mut Cpu, op: &Op) -> R {
+    match quickly::<T, O, A>(cpu, op, T::from_u64(op.imm)) {
+        Some(result) => result,
+        None => mi::<T, O>(cpu, op),
     }
+}
+
+#[inline(always)]
+fn quickly<T: Alu + Operand, O: Binary, A: Reach>(cpu: &mut Cpu, op: &Op, b: T) -> Option<R> {
+    let linear = A::linear(cpu, op);
+    if !O::WRITES {
+        let a = cpu.load_cached::<T>(linear)?;
+        cpu.ctx.cc = O::run(a, b, cpu.ctx.cc).1;
+        return Some(Ok(()));
+    }
+    let at = cpu.find_cached::<T>(linear)?;
+    let (result, cc) = O::run(cpu.ram.load::<T>(at), b, cpu.ctx.cc);
+    cpu.ctx.cc = cc;
+    Some(cpu.store_found(at, result))
+}
+
+fn quick_m<T: Alu + Operand, O: Unary, A: Reach>(cpu: &mut Cpu, op: &Op) -> R {
+    let Some(at) = cpu.find_cached::<T>(A::linear(cpu, op)) else {
+        return m::<T, O>(cpu, op);
+    };
+    let (result, cc) = O::run(cpu.ram.load::<T>(at), cpu.ctx.cc);
+    cpu.ctx.cc = cc;
+    cpu.store_found(at, result)
 }
 
 fn rr<T: Alu + Operand, O: Binary>(cpu: &mut Cpu, op: &Op) -> R {
@@ -121,6 +187,7 @@ fn ri<T: Alu + Operand, O: Binary>(cpu: &mut Cpu, op: &Op) -> R {
     Ok(())
 }
 
+#[inline(never)]
 fn rm<T: Alu + Operand, O: Binary>(cpu: &mut Cpu, op: &Op) -> R {
     let linear = cpu.linear_read(op, T::BYTES)?;
     let b = cpu.load::<T>(linear)?;
@@ -128,11 +195,13 @@ fn rm<T: Alu + Operand, O: Binary>(cpu: &mut Cpu, op: &Op) -> R {
     Ok(())
 }
 
+#[inline(never)]
 fn mr<T: Alu + Operand, O: Binary>(cpu: &mut Cpu, op: &Op) -> R {
     let b = cpu.reg::<T>(op.reg[0]);
     into_memory::<T, O>(cpu, op, b)
 }
 
+#[inline(never)]
 fn mi<T: Alu + Operand, O: Binary>(cpu: &mut Cpu, op: &Op) -> R {
     into_memory::<T, O>(cpu, op, T::from_u64(op.imm))
 }
@@ -186,6 +255,7 @@ fn r<T: Alu + Operand, O: Unary>(cpu: &mut Cpu, op: &Op) -> R {
     Ok(())
 }
 
+#[inline(never)]
 fn m<T: Alu + Operand, O: Unary>(cpu: &mut Cpu, op: &Op) -> R {
     let linear = cpu.linear_write(op, T::BYTES)?;
     cpu.modify::<T>(linear, |cpu, a| {

@@ -6,7 +6,7 @@
 
 use dbt::{Context, cc};
 use iced_x86::{Instruction, Mnemonic, OpKind};
-use x86::state::gpr::RCX;
+use x86::state::gpr::{RCX, RSP};
 
 use crate::block::{Handler, Op, Source};
 use crate::cpu::Cpu;
@@ -30,6 +30,7 @@ pub(super) fn select(instruction: &Instruction, source: Source) -> Option<Op> {
         Mnemonic::Jmp if instruction.is_jmp_short_or_near() => {
             by_wide_width!(size, T => jmp::<T>)
         }
+        Mnemonic::Call if instruction.is_call_near() && wide => Some(call64 as Handler),
         Mnemonic::Call if instruction.is_call_near() => by_wide_width!(size, T => call::<T>),
         Mnemonic::Jmp if instruction.is_jmp_near_indirect() => match instruction.op_kind(0) {
             OpKind::Register => by_wide_width!(size, T => jmp_r::<T>),
@@ -46,7 +47,11 @@ pub(super) fn select(instruction: &Instruction, source: Source) -> Option<Op> {
                 0
             };
             let popped = instruction.stack_pointer_increment() - i32::from(extra);
-            by_wide_width!(popped as usize, T => ret::<T>)
+            if wide {
+                Some(ret64 as Handler)
+            } else {
+                by_wide_width!(popped as usize, T => ret::<T>)
+            }
         }
         _ if instruction.is_jcc_short_or_near() => {
             if wide {
@@ -94,11 +99,17 @@ impl Cpu {
         T::from_u64(self.start().wrapping_add(op.imm)).to_u64()
     }
 
+    /// Whether a target in 64-bit mode is canonical because the branch's own address is.
+    #[inline(always)]
+    fn is_near(&self, target: u64) -> bool {
+        (target ^ self.start()) >> 47 == 0
+    }
+
     /// Checks a near branch's target, cut to the operand size.
     #[inline(always)]
     pub(crate) fn check_target(&self, target: u64) -> R {
         let allowed = if self.mode.is_64bit() {
-            (target ^ self.start()) >> 47 == 0 || self.is_canonical(target)
+            self.is_near(target) || self.is_canonical(target)
         } else {
             target <= u64::from(self.seg[1].limit)
         };
@@ -140,6 +151,30 @@ fn jmp_m<T: Operand>(cpu: &mut Cpu, op: &Op) -> R {
     cpu.jump(target)
 }
 
+fn call64(cpu: &mut Cpu, op: &Op) -> R {
+    let target = cpu.start().wrapping_add(op.imm);
+    let sp = cpu.ctx.gpr[RSP].wrapping_sub(8);
+    let Some(at) = cpu.find_cached::<u64>(sp).filter(|_| cpu.is_near(target)) else {
+        return call::<u64>(cpu, op);
+    };
+    cpu.ctx.gpr[RSP] = sp;
+    cpu.rip = target;
+    cpu.store_found(at, cpu.next_ip(op))
+}
+
+fn ret64(cpu: &mut Cpu, op: &Op) -> R {
+    let sp = cpu.ctx.gpr[RSP];
+    match cpu.load_cached::<u64>(sp) {
+        Some(target) if cpu.is_near(target) => {
+            cpu.ctx.gpr[RSP] = sp.wrapping_add(8).wrapping_add(op.imm);
+            cpu.rip = target;
+            Ok(())
+        }
+        _ => ret::<u64>(cpu, op),
+    }
+}
+
+#[inline(never)]
 fn call<T: Operand>(cpu: &mut Cpu, op: &Op) -> R {
     cpu.call::<T>(op, cpu.target::<T>(op))
 }
@@ -155,6 +190,7 @@ fn call_m<T: Operand>(cpu: &mut Cpu, op: &Op) -> R {
     cpu.call::<T>(op, target)
 }
 
+#[inline(never)]
 fn ret<T: Operand>(cpu: &mut Cpu, op: &Op) -> R {
     let sp = cpu.sp();
     let target = cpu.load_stack::<T>(sp)?.to_u64();

@@ -2,6 +2,9 @@
 
 use iced_x86::{Instruction, OpKind};
 
+use crate::block::Op;
+use crate::cpu::Cpu;
+
 /// Where the first two operands are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Form {
@@ -59,6 +62,46 @@ pub(super) fn width(instruction: &Instruction, operand: u32) -> usize {
     }
 }
 
+/// How the linear address of a flat memory operand ([`Op::flat`]) is computed.
+pub(super) trait Reach {
+    fn linear(cpu: &Cpu, op: &Op) -> u64;
+}
+
+/// Base and displacement.
+pub(super) struct Based;
+
+/// Base, scaled index and displacement.
+pub(super) struct Indexed;
+
+impl Reach for Based {
+    #[inline(always)]
+    fn linear(cpu: &Cpu, op: &Op) -> u64 {
+        cpu.ctx.gpr[usize::from(op.base & 31)].wrapping_add(op.disp)
+    }
+}
+
+impl Reach for Indexed {
+    #[inline(always)]
+    fn linear(cpu: &Cpu, op: &Op) -> u64 {
+        cpu.effective(op)
+    }
+}
+
+/// The handler for an op's flat memory operand, with how it is reached as a type's name; `None` for others.
+macro_rules! by_reach {
+    ($op:expr, $a:ident => $handler:expr) => {
+        if !$op.flat {
+            None
+        } else if usize::from($op.index) == dbt::Context::ZERO {
+            type $a = crate::exec::form::Based;
+            $handler
+        } else {
+            type $a = crate::exec::form::Indexed;
+            $handler
+        }
+    };
+}
+
 /// The handler for a width in bytes, with the type as a name: `by_width!(4, T => add::<T>)`. `None` for others.
 macro_rules! by_width {
     ($width:expr, $t:ident => $handler:expr) => {
@@ -111,4 +154,4 @@ macro_rules! by_condition {
     };
 }
 
-pub(super) use {by_condition, by_wide_width, by_width};
+pub(super) use {by_condition, by_reach, by_wide_width, by_width};

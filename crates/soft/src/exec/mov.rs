@@ -8,7 +8,7 @@ use x86::state::gpr::{RAX, RDX};
 
 use crate::block::{Handler, Op, Source};
 use crate::cpu::Cpu;
-use crate::exec::form::{Form, by_condition, by_wide_width, by_width, width};
+use crate::exec::form::{Form, Reach, by_condition, by_reach, by_wide_width, by_width, width};
 use crate::exec::register::Operand;
 use crate::trap::R;
 
@@ -37,7 +37,78 @@ pub(super) fn select(instruction: &Instruction, source: Source) -> Option<Op> {
         },
         _ => None,
     }?;
-    Some(Op::new(instruction, source, handler))
+    let mut op = Op::new(instruction, source, handler);
+    op.run = quick(instruction, &op).unwrap_or(op.run);
+    Some(op)
+}
+
+/// The handler for a flat memory operand.
+fn quick(instruction: &Instruction, op: &Op) -> Option<Handler> {
+    let form = Form::of(instruction)?;
+    let width = width(instruction, 0);
+    match (instruction.mnemonic(), form) {
+        (Mnemonic::Movzx, Form::Rm) => quick_extended::<false>(instruction, op),
+        (Mnemonic::Movsx | Mnemonic::Movsxd, Form::Rm) => quick_extended::<true>(instruction, op),
+        (Mnemonic::Mov, _) if op.run == mov_m_segment as Handler => None,
+        (Mnemonic::Mov, Form::Rm) => {
+            by_reach!(op, A => by_width!(width, T => quick_mov_rm::<T, A>))
+        }
+        (Mnemonic::Mov, Form::Mr) => {
+            by_reach!(op, A => by_width!(width, T => quick_mov_mr::<T, A>))
+        }
+        (Mnemonic::Mov, Form::Mi) => {
+            by_reach!(op, A => by_width!(width, T => quick_mov_mi::<T, A>))
+        }
+        _ => None,
+    }
+}
+
+fn quick_extended<const SIGNED: bool>(instruction: &Instruction, op: &Op) -> Option<Handler> {
+    let to = width(instruction, 0);
+    match width(instruction, 1) {
+        1 => by_reach!(op, A => by_wide_width!(to, T => quick_extend::<T, u8, SIGNED, A>)),
+        2 => by_reach!(op, A => by_wide_width!(to, T => quick_extend::<T, u16, SIGNED, A>)),
+        4 => by_reach!(op, A => by_wide_width!(to, T => quick_extend::<T, u32, SIGNED, A>)),
+        _ => None,
+    }
+}
+
+// The quick forms have a flat operand in a page that is cached; for the rest they leave to the general ones.
+
+fn quick_mov_rm<T: Operand, A: Reach>(cpu: &mut Cpu, op: &Op) -> R {
+    let Some(value) = cpu.load_cached::<T>(A::linear(cpu, op)) else {
+        return mov_rm::<T>(cpu, op);
+    };
+    cpu.set_reg(op.reg[0], value);
+    Ok(())
+}
+
+fn quick_mov_mr<T: Operand, A: Reach>(cpu: &mut Cpu, op: &Op) -> R {
+    let Some(at) = cpu.find_cached::<T>(A::linear(cpu, op)) else {
+        return mov_mr::<T>(cpu, op);
+    };
+    let value = cpu.reg::<T>(op.reg[0]);
+    cpu.store_found(at, value)
+}
+
+fn quick_mov_mi<T: Operand, A: Reach>(cpu: &mut Cpu, op: &Op) -> R {
+    let Some(at) = cpu.find_cached::<T>(A::linear(cpu, op)) else {
+        return mov_mi::<T>(cpu, op);
+    };
+    cpu.store_found(at, T::from_u64(op.imm))
+}
+
+fn quick_extend<T, S, const SIGNED: bool, A>(cpu: &mut Cpu, op: &Op) -> R
+where
+    T: Operand,
+    S: Operand,
+    A: Reach,
+{
+    let Some(value) = cpu.load_cached::<S>(A::linear(cpu, op)) else {
+        return extend_rm::<T, S, SIGNED>(cpu, op);
+    };
+    cpu.set_reg(op.reg[0], extend::<T, S, SIGNED>(value));
+    Ok(())
 }
 
 fn is_cmov(mnemonic: Mnemonic) -> bool {
@@ -97,7 +168,7 @@ fn mov(instruction: &Instruction) -> Option<Handler> {
         return if is_register(0) {
             by_wide_width!(width(instruction, 0), T => mov_r_segment::<T>)
         } else {
-            Some(mov_m_segment)
+            Some(mov_m_segment as Handler)
         };
     }
     let general = |operand| !is_register(operand) || instruction.op_register(operand).is_gpr();
@@ -126,6 +197,7 @@ fn mov_ri<T: Operand>(cpu: &mut Cpu, op: &Op) -> R {
     Ok(())
 }
 
+#[inline(never)]
 fn mov_rm<T: Operand>(cpu: &mut Cpu, op: &Op) -> R {
     let linear = cpu.linear_read(op, T::BYTES)?;
     let value = cpu.load::<T>(linear)?;
@@ -133,12 +205,14 @@ fn mov_rm<T: Operand>(cpu: &mut Cpu, op: &Op) -> R {
     Ok(())
 }
 
+#[inline(never)]
 fn mov_mr<T: Operand>(cpu: &mut Cpu, op: &Op) -> R {
     let linear = cpu.linear_write(op, T::BYTES)?;
     let value = cpu.reg::<T>(op.reg[0]);
     cpu.store(linear, value)
 }
 
+#[inline(never)]
 fn mov_mi<T: Operand>(cpu: &mut Cpu, op: &Op) -> R {
     let linear = cpu.linear_write(op, T::BYTES)?;
     cpu.store(linear, T::from_u64(op.imm))
@@ -185,6 +259,7 @@ fn extend_rr<T: Operand, S: Operand, const SIGNED: bool>(cpu: &mut Cpu, op: &Op)
     Ok(())
 }
 
+#[inline(never)]
 fn extend_rm<T: Operand, S: Operand, const SIGNED: bool>(cpu: &mut Cpu, op: &Op) -> R {
     let linear = cpu.linear_read(op, S::BYTES)?;
     let value = cpu.load::<S>(linear)?;

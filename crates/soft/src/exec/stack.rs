@@ -150,21 +150,26 @@ impl Cpu {
 }
 
 fn push_r64(cpu: &mut Cpu, op: &Op) -> R {
-    let value = cpu.reg::<u64>(op.reg[0]);
     let sp = cpu.ctx.gpr[RSP].wrapping_sub(8);
-    cpu.store(sp, value).map_err(stack_fault)?;
+    let Some(at) = cpu.find_cached::<u64>(sp) else {
+        return push_r::<u64>(cpu, op);
+    };
+    let value = cpu.reg::<u64>(op.reg[0]);
     cpu.ctx.gpr[RSP] = sp;
-    Ok(())
+    cpu.store_found(at, value)
 }
 
 fn pop_r64(cpu: &mut Cpu, op: &Op) -> R {
     let sp = cpu.ctx.gpr[RSP];
-    let value = cpu.load::<u64>(sp).map_err(stack_fault)?;
+    let Some(value) = cpu.load_cached::<u64>(sp) else {
+        return pop_r::<u64>(cpu, op);
+    };
     cpu.ctx.gpr[RSP] = sp.wrapping_add(8);
     cpu.set_reg(op.reg[0], value);
     Ok(())
 }
 
+#[inline(never)]
 fn push_r<T: Operand>(cpu: &mut Cpu, op: &Op) -> R {
     let value = cpu.reg::<T>(op.reg[0]);
     cpu.push(value)
@@ -192,6 +197,7 @@ fn push_segment<T: Operand>(cpu: &mut Cpu, op: &Op) -> R {
     Ok(())
 }
 
+#[inline(never)]
 fn pop_r<T: Operand>(cpu: &mut Cpu, op: &Op) -> R {
     let value = cpu.pop::<T>()?;
     cpu.set_reg(op.reg[0], value);

@@ -50,14 +50,43 @@ impl Cpu {
             .mmu
             .probe(self.mmu.privilege, Access::Write, linear, T::BYTES)
         {
-            Some(at) => {
-                if self.ram.store(at, value) {
-                    self.code_written();
-                }
-                Ok(())
-            }
+            Some(at) => self.store_found(at, value),
             None => self.store_slow(linear, value, self.mmu.privilege),
         }
+    }
+
+    /// Loads a word when its page is cached.
+    #[inline(always)]
+    pub(crate) fn load_cached<T: Word>(&self, linear: u64) -> Option<T> {
+        let at = self
+            .mmu
+            .probe(self.mmu.privilege, Access::Read, linear, T::BYTES)?;
+        Some(self.ram.load(at))
+    }
+
+    /// Where a word that is going to be written lies, when its page is cached.
+    #[inline(always)]
+    pub(crate) fn find_cached<T: Word>(&self, linear: u64) -> Option<Offset> {
+        self.mmu
+            .probe(self.mmu.privilege, Access::Write, linear, T::BYTES)
+    }
+
+    /// Stores a word where [`Cpu::find_cached`] found it; never fails, so that handlers can end with it.
+    #[inline(always)]
+    pub(crate) fn store_found<T: Word>(&mut self, at: Offset, value: T) -> R {
+        if self.ram.store_untold(at, value) {
+            return self.tell_written(at);
+        }
+        Ok(())
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn tell_written(&mut self, at: Offset) -> R {
+        if self.ram.flags().page_written(at) {
+            self.code_written();
+        }
+        Ok(())
     }
 
     /// Loads a word of a system structure (GDT, LDT, IDT, TSS): supervisor rights at any CPL.
@@ -91,10 +120,7 @@ impl Cpu {
             Some(at) => {
                 let old = self.ram.load(at);
                 let new = change(self, old);
-                if self.ram.store(at, new) {
-                    self.code_written();
-                }
-                Ok(())
+                self.store_found(at, new)
             }
             None => {
                 self.check_writable(linear, T::BYTES)?;

@@ -28,15 +28,15 @@ struct Entry {
     read: u64,
     write: u64,
     fetch: u64,
-    /// RAM offset of the page; bit 0 says that the page is part of a large one.
-    page: u64,
+    /// What to add to a linear address for the RAM offset.
+    delta: u64,
 }
 
 const EMPTY: Entry = Entry {
     read: INVALID,
     write: INVALID,
     fetch: INVALID,
-    page: 0,
+    delta: 0,
 };
 
 impl Entry {
@@ -63,6 +63,8 @@ pub(crate) struct Fill {
 pub(crate) struct Mmu {
     /// By privilege; the last one stays empty.
     tables: Box<[[Entry; ENTRIES]; 4]>,
+    /// By privilege and slot: the page is part of a large one.
+    pieces: Box<[[bool; ENTRIES]; 4]>,
     /// Of the lower and upper half.
     asn: [u64; 2],
     next_asn: u16,
@@ -93,6 +95,7 @@ impl Mmu {
                 .into_boxed_slice()
                 .try_into()
                 .expect("of four tables"),
+            pieces: Box::new([[false; ENTRIES]; 4]),
             asn: [1, 2],
             next_asn: 3,
             pcids: vec![0; 4096]
@@ -144,7 +147,7 @@ impl Mmu {
         };
         let last = linear.wrapping_add(bytes - 1);
         if tag == last & PAGE_MASK | self.asn[(linear >> 63) as usize] {
-            Some(Offset((entry.page & PAGE_MASK) + (linear & !PAGE_MASK)))
+            Some(Offset(linear.wrapping_add(entry.delta)))
         } else {
             None
         }
@@ -162,8 +165,9 @@ impl Mmu {
                 read: tag_if(fill.read),
                 write: tag_if(fill.write),
                 fetch: tag_if(fill.fetch),
-                page: fill.page.0 & PAGE_MASK | u64::from(fill.large),
+                delta: fill.page.0.wrapping_sub(linear & PAGE_MASK),
             };
+            self.pieces[privilege as usize][Self::slot(linear)] = fill.large;
         }
     }
 
@@ -264,8 +268,9 @@ impl Mmu {
             // Large pages are cached in pieces; the largest has 1 GiB.
             let region = linear >> 30;
             code |= self.code_regions & region_bit(linear) != 0;
-            for entry in self.tables.iter_mut().flat_map(|table| table.iter_mut()) {
-                if entry.page & 1 != 0 && entry.tags().any(|tag| tag >> 30 == region) {
+            let entries = self.tables.iter_mut().flatten();
+            for (entry, &piece) in entries.zip(self.pieces.iter().flatten()) {
+                if piece && entry.tags().any(|tag| tag >> 30 == region) {
                     *entry = EMPTY;
                 }
             }
