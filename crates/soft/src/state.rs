@@ -138,8 +138,19 @@ fn check(state: &CpuState) -> Result<(), EngineError> {
     if long && (state.cr0 & cr::cr0::PG == 0 || state.cr4 & cr::cr4::PAE == 0) {
         return refuse("long mode without paging or PAE");
     }
+    let known = [
+        state.cr0 & !cr::cr0::ALL,
+        state.efer & !cr::efer::ALL,
+        state.xcr0 & !cr::xcr0::ALL,
+    ];
+    if known != [0; 3] || state.xcr0 & cr::xcr0::X87 == 0 {
+        return refuse("bits in CR0, EFER or XCR0 that do not exist");
+    }
     if state.lapic.regs.len() != 64 {
         return refuse("a local APIC without its 64 registers");
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests;

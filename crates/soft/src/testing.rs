@@ -63,9 +63,14 @@ impl Clock for HostClock {
 
 /// A processor after RESET, and its machine.
 pub(crate) fn cpu() -> (Cpu, Arc<Recorder>) {
+    cpu_with(Arc::new(HostClock))
+}
+
+/// A processor after RESET with a clock of the test's own, and its machine.
+pub(crate) fn cpu_with(clock: Arc<dyn Clock>) -> (Cpu, Arc<Recorder>) {
     let config = Config {
         ram: Arc::new(GuestRam::new(&[(Gpa(0), RAM)]).expect("the host has 16 MiB")),
-        clock: Arc::new(HostClock),
+        clock,
         cpus: 1,
         tsc_khz: Config::TSC_KHZ,
     };

@@ -191,7 +191,8 @@ impl CpuState {
     }
 
     /// What INIT leaves of the state of the processor with this APIC ID (SDM vol. 3, table 9-1): MSRs, TSC, vector
-    /// and floating-point registers stay; APIC and everything else is as after RESET.
+    /// and floating-point registers stay; APIC and everything else is as after RESET. What the processor told
+    /// the guest in memory (KVM's MSRs) ends.
     pub fn init(&mut self, apic_id: u32) {
         let fresh = Self::reset(apic_id);
         let caching = cr0::CD | cr0::NW;
@@ -205,10 +206,14 @@ impl CpuState {
         if lapic.base & lapic::BASE_BSP == 0 {
             events.activity = Activity::WaitForSipi;
         }
+        let mut msrs = self.msrs.clone();
+        msrs.kvm_system_time = 0;
+        msrs.kvm_steal_time = 0;
+        msrs.kvm_pv_eoi = 0;
         *self = Self {
             cr0: fresh.cr0 & !caching | self.cr0 & caching,
             xcr0: self.xcr0,
-            msrs: self.msrs.clone(),
+            msrs,
             xsave: self.xsave.clone(),
             tsc: self.tsc,
             lapic,
