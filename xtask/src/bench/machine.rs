@@ -102,8 +102,10 @@ impl Guest {
     }
 }
 
+/// Reads to the end of the output, so that the guest can power off in peace.
 fn listen(child: &Child, output: impl BufRead, start: Instant) -> anyhow::Result<Boot> {
     let mut to_init = None;
+    let mut overhead_kib = None;
     let mut rows = Vec::new();
     for line in output.split(b'\n') {
         let line = line?;
@@ -112,17 +114,19 @@ fn listen(child: &Child, output: impl BufRead, start: Instant) -> anyhow::Result
         if line.contains(INIT) {
             to_init = Some(start.elapsed());
         } else if line.contains(DONE) {
-            let to_init = to_init.context("the guest ended before it began")?;
-            return Ok(Boot {
-                to_init,
-                rows,
-                overhead_kib: overhead(child.id())?,
-            });
+            overhead_kib = Some(overhead(child.id())?);
         } else if let Some(row) = row(line) {
             rows.push(row);
         }
     }
-    bail!("the guest ended before its work was done")
+    match (to_init, overhead_kib) {
+        (Some(to_init), Some(overhead_kib)) => Ok(Boot {
+            to_init,
+            rows,
+            overhead_kib,
+        }),
+        _ => bail!("the guest ended before its work was done"),
+    }
 }
 
 fn row(line: &str) -> Option<(String, f64)> {
