@@ -3,7 +3,9 @@
 //! Bytes leave as fast as the [`Char`] takes them, without regard to the divisor. While it takes none they wait
 //! in the transmitter FIFO and THRE stays low, which is how a guest learns of back-pressure; what it writes into
 //! a full FIFO is lost, as on hardware. Arriving bytes are fetched only when there is room for them, so there are
-//! no overruns outside of loopback. The character timeout keeps the time of the programmed format and divisor.
+//! no overruns outside of loopback, and only once the guest listens: it enabled the received-data interrupt, or it
+//! polls the line status again and again. So what a script sends before a driver is ready waits for it, where on
+//! hardware the driver's first clearing of the FIFO would lose it. The character timeout keeps the time of the programmed format and divisor.
 //!
 //! The other side of the cable is present and ready: DCD, DSR and CTS are on.
 
@@ -30,6 +32,9 @@ pub const PORTS: [u64; 4] = [0x3f8, 0x2f8, 0x3e8, 0x2e8];
 /// IRQs of COM1 to COM4.
 pub const IRQS: [u8; 4] = [4, 3, 4, 3];
 
+/// Reads of the line status in a row, with nothing transmitted between, that count as waiting for input.
+const LISTENING_POLLS: u8 = 16;
+
 /// A serial port.
 pub struct Uart {
     clock: Arc<dyn Clock>,
@@ -38,6 +43,8 @@ pub struct Uart {
     state: State,
     /// The last fetch filled the receiver: more may wait in `char`.
     more: bool,
+    /// Reads of the line status since the last transmission.
+    polls: u8,
 }
 
 impl Uart {
@@ -50,6 +57,7 @@ impl Uart {
             char,
             state: State::new(),
             more: true,
+            polls: 0,
         }
     }
 
@@ -66,7 +74,9 @@ impl Uart {
     /// Whether there is room for arriving bytes: otherwise it makes no sense to poll for them.
     #[must_use]
     pub fn wants_input(&self) -> bool {
-        !self.state.is_loopback() && self.state.rx.len() < self.state.capacity()
+        !self.state.is_loopback()
+            && self.is_listened_to()
+            && self.state.rx.len() < self.state.capacity()
     }
 
     /// Whether bytes wait for the [`Char`] to take them.
@@ -100,9 +110,15 @@ impl Uart {
         state.thre_pending = true;
     }
 
-    /// Fetches what arrived, as far as there is room.
+    /// Whether somebody in the guest waits for input.
+    fn is_listened_to(&self) -> bool {
+        self.state.ier & ier::DATA_AVAILABLE != 0 || self.polls >= LISTENING_POLLS
+    }
+
+    /// Fetches what arrived, as far as there is room and somebody listens.
     fn receive(&mut self) {
-        if self.state.is_loopback() {
+        if self.state.is_loopback() || !self.is_listened_to() {
+            self.more = true;
             return;
         }
         let mut buffer = [0; FIFO_SIZE];
@@ -138,10 +154,19 @@ impl Uart {
         if self.state.tx.len() >= self.state.capacity() {
             return;
         }
+        self.polls = 0;
         self.state.thre_pending = false;
         self.drive();
         self.state.tx.push_back(value);
         self.transmit();
+    }
+
+    fn poll_line_status(&mut self) -> u8 {
+        self.polls = self.polls.saturating_add(1);
+        if self.more && self.polls >= LISTENING_POLLS {
+            self.receive();
+        }
+        self.state.take_line_status()
     }
 
     fn read_interrupt(&mut self) -> u8 {
@@ -198,7 +223,7 @@ impl Uart {
             (2, _) => self.read_interrupt(),
             (3, _) => state.lcr,
             (4, _) => state.mcr,
-            (5, _) => state.take_line_status(),
+            (5, _) => self.poll_line_status(),
             (6, _) => state.take_modem_status(),
             (7, _) => state.scratch,
             _ => 0xff,
@@ -220,6 +245,9 @@ impl Uart {
                     state.thre_pending |= state.line_status() & lsr::TRANSMITTER_EMPTY != 0;
                 }
                 state.ier = value;
+                if self.more {
+                    self.receive();
+                }
             }
             (2, _) => self.write_fifo_control(value),
             (3, _) => state.lcr = value,
@@ -250,6 +278,7 @@ impl Device for Uart {
     fn reset(&mut self) {
         self.state.reset();
         self.more = true;
+        self.polls = 0;
         if std::mem::take(&mut self.state.irq) {
             self.irq.set(false);
         }

@@ -404,3 +404,27 @@ fn stands_a_storm() {
         uart.poll();
     });
 }
+
+#[test]
+fn input_waits_for_somebody_who_listens() {
+    let mut rig = Rig::new();
+    rig.out(IER, 0);
+    rig.arrive(b"early");
+    // A driver that starts up clears the FIFO; nothing has been handed over yet that could be lost.
+    rig.out(FCR, 0x07);
+    assert_eq!(rig.get(LSR) & 1, 0);
+    assert_eq!(rig.char.waiting(), 5);
+    rig.out(IER, 0x01);
+    assert_eq!(rig.get(LSR) & 1, 1);
+    assert_eq!(rig.get(DATA), b'e');
+}
+
+#[test]
+fn polling_the_line_status_is_listening() {
+    let mut rig = Rig::new();
+    rig.out(IER, 0);
+    rig.arrive(b"k");
+    let polls = (0..100).take_while(|_| rig.get(LSR) & 1 == 0).count();
+    assert!(polls > 1 && polls < 100, "{polls}");
+    assert_eq!(rig.get(DATA), b'k');
+}
