@@ -3,7 +3,7 @@
 //! Bytes leave as fast as the [`Char`] takes them, without regard to the divisor. While it takes none they wait
 //! in the transmitter FIFO and THRE stays low, which is how a guest learns of back-pressure; what it writes into
 //! a full FIFO is lost, as on hardware. Arriving bytes are fetched only when there is room for them, so there are
-//! no overruns outside of loopback, and only once the guest listens: it enabled the received-data interrupt, or it
+//! no overruns outside of loopback, and only once the guest listens: it enabled and connected the received-data interrupt, or it
 //! polls the line status again and again. So what a script sends before a driver is ready waits for it, where on
 //! hardware the driver's first clearing of the FIFO would lose it. The character timeout keeps the time of the programmed format and divisor.
 //!
@@ -110,9 +110,11 @@ impl Uart {
         state.thre_pending = true;
     }
 
-    /// Whether somebody in the guest waits for input.
+    /// Whether somebody in the guest waits for input. A driver that only tries which bits of the interrupt enable
+    /// register exist has not connected the interrupt yet.
     fn is_listened_to(&self) -> bool {
-        self.state.ier & ier::DATA_AVAILABLE != 0 || self.polls >= LISTENING_POLLS
+        let interrupts = self.state.ier & ier::DATA_AVAILABLE != 0 && self.state.is_connected();
+        interrupts || self.polls >= LISTENING_POLLS
     }
 
     /// Fetches what arrived, as far as there is room and somebody listens.
@@ -181,7 +183,11 @@ impl Uart {
         let now = self.clock.now();
         let state = &mut self.state;
         if (state.fcr ^ value) & fcr::ENABLE != 0 {
-            state.clear_receiver();
+            // Switching the FIFOs on leaves the byte in the receiver's buffer, which is no FIFO yet: drivers do it
+            // when they already listen.
+            if value & fcr::ENABLE == 0 {
+                state.clear_receiver();
+            }
             state.clear_transmitter();
         }
         if value & fcr::ENABLE == 0 {
@@ -204,7 +210,7 @@ impl Uart {
     fn write_modem_control(&mut self, value: u8) {
         let was_loopback = self.state.is_loopback();
         self.state.set_modem_control(value & mcr::WRITABLE);
-        if was_loopback && !self.state.is_loopback() {
+        if (was_loopback || self.more) && !self.state.is_loopback() {
             self.receive();
         }
     }

@@ -78,6 +78,11 @@ impl State {
         self.fcr & fcr::ENABLE != 0
     }
 
+    /// Whether the interrupt reaches the IRQ: OUT2, which loopback disconnects.
+    pub(super) fn is_connected(&self) -> bool {
+        self.mcr & (mcr::OUT2 | mcr::LOOPBACK) == mcr::OUT2
+    }
+
     pub(super) fn is_loopback(&self) -> bool {
         self.mcr & mcr::LOOPBACK != 0
     }
@@ -256,8 +261,8 @@ impl State {
         fifos | interrupt.map_or(iir::NONE, Interrupt::bits)
     }
 
-    /// The level of the IRQ: a source is on, and OUT2 (which loopback disconnects) lets it through.
+    /// The level of the IRQ: a source is on and connected.
     pub(super) fn interrupts(&self) -> bool {
-        self.mcr & (mcr::OUT2 | mcr::LOOPBACK) == mcr::OUT2 && self.interrupt().is_some()
+        self.is_connected() && self.interrupt().is_some()
     }
 }

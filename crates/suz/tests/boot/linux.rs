@@ -232,6 +232,14 @@ fn demonstration_guest_comes_to_its_prompt_and_obeys() {
 }
 
 #[test]
+fn commands_from_a_pipe_wait_for_the_shell() {
+    let mut guest = crate::guest::demonstration();
+    guest.send("echo $((6 * 9)) > /tmp/answer\ncat /tmp/answer\nexit\n");
+    guest.expect("\r\n54\r\n");
+    assert_eq!(guest.finish(), 0);
+}
+
+#[test]
 fn reboot_ends_the_run_with_success() {
     let Some(mut guest) = start(
         Known::Cloud,
