@@ -1,7 +1,7 @@
 //! The registers that native code works on.
 
-/// MXCSR of this process's own code: its value after reset, as the ABI has it.
-const HOST_MXCSR: u32 = 0x1f80;
+/// MXCSR of this process's own code: its value after reset, as the ABI has it. The flags may be any.
+pub(crate) const HOST_MXCSR: u32 = 0x1f80;
 
 /// A vCPU's registers in the layout that generated code relies on.
 #[derive(Debug, Clone)]
@@ -15,8 +15,10 @@ pub struct Context {
     pub mxcsr: u32,
     /// What generated code puts back into MXCSR.
     host_mxcsr: u32,
+    /// Where generated code looks at the host's MXCSR.
+    scratch: u32,
     /// Aligns the vector registers, so that none lies in two cache lines.
-    _pad: [u64; 6],
+    _pad: [u32; 11],
     /// YMM0 to YMM15.
     pub ymm: [[u64; 4]; 16],
     /// Makes every [`crate::Slots`] address lie inside.
@@ -34,6 +36,7 @@ impl Context {
     pub(crate) const CC: i64 = std::mem::offset_of!(Self, cc) as i64;
     pub(crate) const MXCSR: i64 = std::mem::offset_of!(Self, mxcsr) as i64;
     pub(crate) const HOST_MXCSR: i64 = std::mem::offset_of!(Self, host_mxcsr) as i64;
+    pub(crate) const SCRATCH: i64 = std::mem::offset_of!(Self, scratch) as i64;
     pub(crate) const YMM: i64 = std::mem::offset_of!(Self, ymm) as i64;
 }
 
@@ -44,7 +47,8 @@ impl Default for Context {
             cc: crate::cc::FIXED,
             mxcsr: 0x1f80,
             host_mxcsr: HOST_MXCSR,
-            _pad: [0; 6],
+            scratch: 0,
+            _pad: [0; 11],
             ymm: [[0; 4]; 16],
             _end: [0; 32],
         }

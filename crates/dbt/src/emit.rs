@@ -2,8 +2,8 @@
 //!
 //! A stub is a function with a convention of its own: RDI points at the [`Context`], RSI at the memory operand,
 //! R8 to R11 hold the slots of operands 0 to 3. It may change every register that the C ABI lets a callee
-//! change and no other, leaves MXCSR and the upper halves of the vector registers as it found them, and
-//! returns zero in RAX. It never pushes, so at each of its instructions RSP points at the return address: that
+//! change and no other, leaves MXCSR's controls and the upper halves of the vector registers as it found them,
+//! and returns zero in RAX. It never pushes, so at each of its instructions RSP points at the return address: that
 //! is what lets a signal handler leave it in the middle (see [`crate::stub`]).
 
 use iced_x86::{
@@ -12,6 +12,7 @@ use iced_x86::{
 };
 use x86::flags;
 
+use crate::context::HOST_MXCSR;
 use crate::form;
 use crate::{Context, cc};
 
@@ -225,7 +226,7 @@ impl Stub {
     fn assemble(&self) -> Vec<u8> {
         let mut out = Assembler(Encoder::new(64));
         if self.mxcsr {
-            out.add(&unary(Code::Ldmxcsr_m32, at(Context::MXCSR)));
+            out.enter_mxcsr();
         }
         if self.flags.load {
             out.binary(Code::Mov_r64_rm64, Register::RAX, at(Context::CC));
@@ -247,8 +248,7 @@ impl Stub {
             out.add(&save.expect("operands of MOV"));
         }
         if self.mxcsr {
-            out.add(&unary(Code::Stmxcsr_m32, at(Context::MXCSR)));
-            out.add(&unary(Code::Ldmxcsr_m32, at(Context::HOST_MXCSR)));
+            out.leave_mxcsr();
         }
         if self.residents.iter().any(|resident| resident.host.is_ymm()) {
             out.add(&Instruction::with(Code::VEX_Vzeroupper));
@@ -319,6 +319,33 @@ impl Assembler {
 
     pub(crate) fn binary(&mut self, code: Code, register: Register, memory: MemoryOperand) {
         self.add(&Instruction::with2(code, register, memory).expect("operands of a move"));
+    }
+
+    /// Makes MXCSR the guest's. Loading it costs ten times as much as looking at it, and most often it is the same
+    /// but for its flags, which this process's code does not care about: so it stays when its controls are the
+    /// host's ([`Assembler::leave_mxcsr`]), and the next stub finds it there.
+    fn enter_mxcsr(&mut self) {
+        self.add(&unary(Code::Stmxcsr_m32, at(Context::SCRATCH)));
+        self.binary(Code::Mov_r32_rm32, Register::EAX, at(Context::SCRATCH));
+        self.binary(Code::Cmp_r32_rm32, Register::EAX, at(Context::MXCSR));
+        self.unless_equal(&unary(Code::Ldmxcsr_m32, at(Context::MXCSR)));
+    }
+
+    fn leave_mxcsr(&mut self) {
+        self.add(&unary(Code::Stmxcsr_m32, at(Context::MXCSR)));
+        self.binary(Code::Mov_r32_rm32, Register::EAX, at(Context::MXCSR));
+        let [a, b, ..] = HOST_MXCSR.to_le_bytes();
+        self.bytes(&[0x25, 0xc0, 0xff, 0, 0, 0x3d, a, b, 0, 0]); // and eax, 0xffc0; cmp eax, HOST_MXCSR
+        self.unless_equal(&unary(Code::Ldmxcsr_m32, at(Context::HOST_MXCSR)));
+    }
+
+    /// Adds an instruction that is skipped when ZF is set.
+    fn unless_equal(&mut self, instruction: &Instruction) {
+        let mut skipped = Encoder::new(64);
+        let len = skipped.encode(instruction, 0);
+        let len = len.expect("made from valid operands");
+        self.bytes(&[0x74, len as u8]);
+        self.add(instruction);
     }
 
     pub(crate) fn bytes(&mut self, bytes: &[u8]) {

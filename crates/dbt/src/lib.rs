@@ -26,5 +26,5 @@ pub mod x87;
 pub use context::Context;
 pub use emit::Access;
 pub use error::Error;
-pub use feature::host_has;
+pub use feature::{host_has, missing};
 pub use form::Slots;

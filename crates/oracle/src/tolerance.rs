@@ -4,19 +4,28 @@ use iced_x86::{Code, Instruction, Mnemonic, OpKind};
 
 use crate::case::{Bits, Case, Outcome};
 
-const PAGE_FAULT: u64 = 14;
+/// Bit of a page fault's error code: the page was present.
+const PRESENT: u64 = 1;
+/// Bytes of the largest operand.
+const OPERAND: u64 = 512;
 
 /// Differences that don't count.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Tolerance {
     /// The whole outcome.
     pub(crate) everything: bool,
     /// Bits of the general registers.
     pub(crate) registers: u64,
-    pub(crate) cr2: bool,
+    /// Bits of the error code.
+    pub(crate) error: u64,
+    /// How far CR2 may be away.
+    pub(crate) cr2: u64,
     pub(crate) data: bool,
+    /// Bits of FIP and FDP.
+    pub(crate) pointers: u64,
     pub(crate) x87: bool,
-    pub(crate) vectors: bool,
+    /// Parts of 64 bits of the vector registers, from this on.
+    pub(crate) vectors: usize,
 }
 
 impl Tolerance {
@@ -27,28 +36,54 @@ impl Tolerance {
         native: &Outcome,
         soft: &Outcome,
     ) -> Self {
-        let mut tolerance = Self::default();
+        let mut tolerance = Self {
+            everything: false,
+            registers: 0,
+            error: 0,
+            cr2: 0,
+            data: false,
+            pointers: 0,
+            x87: false,
+            vectors: 4,
+        };
         if case.bits == Bits::B32 {
             // The upper halves are undefined outside 64-bit mode.
             tolerance.registers = 0xffff_ffff << 32;
         }
-        if native.vector != PAGE_FAULT {
-            return tolerance;
-        }
         match instruction.mnemonic() {
-            // With a mask that selects nothing the page may be looked at, or not; else at any byte of it.
+            // With a mask that selects nothing the operand may be looked at, or not; else at any byte of it.
             Mnemonic::Maskmovq | Mnemonic::Maskmovdqu | Mnemonic::Vmaskmovdqu => {
-                tolerance.everything = soft.vector == Outcome::COMPLETED;
-                (tolerance.cr2, tolerance.x87) = (true, true);
+                tolerance.everything =
+                    native.vector != Outcome::COMPLETED && soft.vector == Outcome::COMPLETED;
+                tolerance.cr2 = u64::MAX;
+                tolerance.x87 = true;
+            }
+            // Linear addresses of hosts may have 57 bits.
+            Mnemonic::Fxrstor64 => {
+                tolerance.pointers = u64::MAX << 48;
+                tolerance.cr2 = OPERAND;
             }
             // The address may be that of any selected element.
-            Mnemonic::Vmaskmovps | Mnemonic::Vmaskmovpd => tolerance.cr2 = true,
-            Mnemonic::Vpmaskmovd | Mnemonic::Vpmaskmovq => tolerance.cr2 = true,
+            Mnemonic::Vmaskmovps | Mnemonic::Vmaskmovpd => tolerance.cr2 = OPERAND,
+            Mnemonic::Vpmaskmovd | Mnemonic::Vpmaskmovq => tolerance.cr2 = OPERAND,
+            // Any byte of the operand in either page.
+            Mnemonic::Fxsave
+            | Mnemonic::Fxsave64
+            | Mnemonic::Fxrstor
+            | Mnemonic::Fnsave
+            | Mnemonic::Frstor
+            | Mnemonic::Fnstenv
+            | Mnemonic::Fldenv => {
+                tolerance.cr2 = OPERAND;
+                tolerance.error = PRESENT;
+            }
+            _ if native.vector == Outcome::COMPLETED => {}
             // Ten bytes are stored in two pieces.
             Mnemonic::Fstp if instruction.code() == Code::Fstp_m80fp => tolerance.data = true,
             Mnemonic::Fbstp => tolerance.data = true,
             // The upper parts of mask and destination, before the last element is there.
-            Mnemonic::Vgatherqps | Mnemonic::Vpgatherqd => tolerance.vectors = true,
+            Mnemonic::Vgatherqps | Mnemonic::Vpgatherqd => tolerance.vectors = 1,
+            _ if instruction.is_vsib() => tolerance.vectors = 2,
             // The stack's top is reset before the store faults.
             Mnemonic::Movd | Mnemonic::Movq | Mnemonic::Movntq => {
                 let mmx = instruction.op1_kind() == OpKind::Register

@@ -8,7 +8,7 @@ use iface::{Clock, Engine, EngineError, Exit, Io, Kicker, Space};
 use mem::{Gpa, GuestRam};
 use soft::{Config, SoftEngine};
 use x86::CpuState;
-use x86::cr::{cr0, cr4, efer};
+use x86::cr::{cr0, cr4, efer, xcr0};
 use x86::descriptor::Attributes;
 use x86::paging::{LARGE, PRESENT, USER, WRITABLE};
 
@@ -29,7 +29,7 @@ struct Loop {
     instructions: f64,
 }
 
-const LOOPS: [Loop; 5] = [
+const LOOPS: [Loop; 9] = [
     // mov rdx, rax; shl rdx, 13; xor rax, rdx; mov rdx, rax; shr rdx, 7; xor rax, rdx; lea rbx, [rax+rcx*4+5];
     // add rsi, rbx; and ebx, 255; cmp ebx, 17; cmovb rdi, rsi; dec rcx; jnz
     Loop {
@@ -66,6 +66,34 @@ const LOOPS: [Loop; 5] = [
         code: "4889ca4c89c64c89cfb940000000f3a4b900020000f348ab48ffca75e6",
         times: 300_000,
         instructions: 8.0,
+    },
+    // Eight of SSE2's integer instructions, two of them on memory; add edx, 16; and edx, 1023; dec rcx; jnz
+    Loop {
+        name: "sse",
+        code: "f3410f6f0410660ffec8660f70d11b660fefda660f6fe3660f73d407660fefdcf3410f7f1c1183c21081e2ff03000048ffc975cc",
+        times: 500_000,
+        instructions: 12.0,
+    },
+    // Seven of SSE2's scalar instructions, two of them on memory, five under MXCSR; dec rcx; jnz
+    Loop {
+        name: "scalar",
+        code: "b803000000f20f2ac8f20f10d1f2410f1000f20f58c1f20f59c2f20f5ec1f20f51d8f20f5cdaf2410f111948ffc975dd",
+        times: 500_000,
+        instructions: 9.0,
+    },
+    // Seven of AVX2's, two of them on memory; add edx, 32; and edx, 1023; dec rcx; jnz
+    Loop {
+        name: "avx",
+        code: "c4c17e6f0410c5f5fec8c4e27500d0c5e5efdac5dd73d307c5e5efdcc4c17e7f1c1183c22081e2ff03000048ffc975d0",
+        times: 500_000,
+        instructions: 11.0,
+    },
+    // fld [r8]; fadd st, st(1); fmul st, st(1); fsqrt; fstp [r9]; dec rcx; jnz
+    Loop {
+        name: "x87",
+        code: "dbe3d9e841dd00d8c1d8c9d9fa41dd1948ffc975ef",
+        times: 500_000,
+        instructions: 7.0,
     },
 ];
 
@@ -117,7 +145,8 @@ fn state(times: u64) -> CpuState {
     let mut state = CpuState::reset(0);
     state.cr0 = cr0::PE | cr0::PG | cr0::ET | cr0::WP | cr0::NE;
     state.cr3 = 0x1000;
-    state.cr4 = cr4::PAE | cr4::PGE;
+    state.cr4 = cr4::PAE | cr4::PGE | cr4::OSFXSR | cr4::OSXMMEXCPT | cr4::OSXSAVE;
+    state.xcr0 = xcr0::ALL;
     state.efer = efer::LME | efer::LMA;
     for segment in &mut state.segments {
         segment.selector = 16;

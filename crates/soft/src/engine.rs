@@ -82,6 +82,28 @@ impl Shared {
     }
 }
 
+/// Makes ready what instructions that run natively need, and tells what the host lacks for them.
+fn prepare_native() -> Result<(), EngineError> {
+    dbt::stub::prepare().map_err(|error| {
+        let (what, source) = match error {
+            dbt::Error::CodeMemory(source) => (
+                "the host grants no executable memory for generated code",
+                source,
+            ),
+            dbt::Error::Signals(source) => ("the host refuses signal handlers", source),
+        };
+        EngineError::Host { what, source }
+    })?;
+    let missing: Vec<_> = dbt::missing().iter().map(|(_, name)| *name).collect();
+    if !missing.is_empty() {
+        tracing::warn!(
+            "this host's processor lacks {}: the guest's does, too",
+            missing.join(", ")
+        );
+    }
+    Ok(())
+}
+
 /// The software engine.
 pub struct SoftEngine {
     shared: Arc<Shared>,
@@ -93,7 +115,7 @@ impl SoftEngine {
     ///
     /// # Errors
     /// [`EngineError::State`] for a number of CPUs or a frequency out of range, [`EngineError::Host`] when the
-    /// host refuses a thread.
+    /// host refuses a thread or executable memory.
     pub fn new(config: Config) -> Result<Self, EngineError> {
         if !(1..=MOST_CPUS).contains(&config.cpus) {
             return Err(EngineError::State(format!(
@@ -107,6 +129,7 @@ impl SoftEngine {
                 config.tsc_khz
             )));
         }
+        prepare_native()?;
         let shared = Arc::new(Shared::new(&config));
         let alarm = Arc::new(AlarmThread::start(shared.clone())?);
         Ok(Self { shared, alarm })

@@ -23,7 +23,7 @@ pub(crate) mod x87;
 pub(crate) mod xsave;
 
 pub use claims::claims;
-use iced_x86::{FlowControl, Instruction};
+use iced_x86::{Code, FlowControl, Instruction};
 
 use crate::block::{Op, Source};
 use crate::cpu::Cpu;
@@ -51,7 +51,8 @@ pub(crate) fn select(instruction: &Instruction, source: Source) -> Op {
         x87::select,
         native::select,
     ];
-    claims(instruction)
+    let hypercall = matches!(instruction.code(), Code::Vmcall | Code::Vmmcall);
+    (claims(instruction) || hypercall)
         .then(|| {
             families
                 .iter()

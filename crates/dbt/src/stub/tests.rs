@@ -2,14 +2,19 @@
 //! a whole register file what its stub does to a context.
 
 use iced_x86::{
-    Code, CpuidFeature, Encoder, Instruction, MemoryOperand, OpCodeOperandKind as Kind, OpKind,
-    Register,
+    Code, CpuidFeature, Decoder, Encoder, Instruction, MemoryOperand, OpCodeOperandKind as Kind,
+    OpKind, Register,
 };
 
+use x86::Vector;
+
 use super::{Buffer, MAKER, Memory, find, get, prepare};
-use crate::emit::{Access, Assembler, at, unary};
+use crate::emit::{self, Access, Assembler, at, unary};
 use crate::x87::{self, Image};
 use crate::{Context, cc, form, host_has};
+
+/// Bytes that no stub needs.
+const LONGEST: usize = 128;
 
 /// xorshift64*.
 struct Random(u64);
@@ -236,6 +241,8 @@ fn check(code: Code, memory: bool, random: &mut Random) -> bool {
         );
         return false;
     };
+    let (form, _) = form::of(&instruction).expect("a native instruction");
+    assert!(emit::emit(&form).code.len() < LONGEST, "{code:?}");
     let (number, slots) = find(&instruction).expect("native instructions have stubs");
     let stub = get(number);
     assert_eq!(stub.access == Access::None, !memory, "{code:?}");
@@ -311,4 +318,99 @@ fn every_form_does_what_the_host_does() {
     }
     eprintln!("{forms} forms");
     assert!(forms > 1500 || skipped > 0, "only {forms} forms");
+}
+
+/// Decodes an instruction and makes its stub.
+fn decoded(bytes: &[u8]) -> (&'static super::Stub, crate::Slots) {
+    prepare().unwrap();
+    let instruction = Decoder::new(64, bytes, 0).decode();
+    let (number, slots) = find(&instruction).expect("a native instruction");
+    (get(number), slots)
+}
+
+#[test]
+fn an_unmasked_simd_exception_leaves_all_but_its_flag() {
+    // divps xmm3, xmm9
+    let (stub, slots) = decoded(&[0x41, 0x0f, 0x5e, 0xd9]);
+    let mut context = Context::default();
+    context.ymm[3] = [0x3f80_0000_3f80_0000; 4];
+    context.mxcsr = 0x1f80 & !(1 << 9);
+    let before = context.ymm;
+    assert_eq!(
+        stub.call(&mut context, slots, Memory::None),
+        Err(Vector::XM)
+    );
+    assert_eq!(context.ymm, before);
+    assert_eq!(context.mxcsr, 0x1f80 & !(1 << 9) | 1 << 2);
+    // The monitor's own floating point is as before.
+    let zero = std::hint::black_box(0.0_f64);
+    assert_eq!(1.0 / zero, f64::INFINITY);
+    context.mxcsr |= 1 << 9;
+    assert_eq!(stub.call(&mut context, slots, Memory::None), Ok(()));
+    assert_eq!(context.ymm[3][..2], [0x7f80_0000_7f80_0000; 2]);
+    assert_eq!(context.ymm[3][2..], before[3][2..]);
+}
+
+#[test]
+fn an_exception_inside_a_vex_stub_on_memory_leaves_memory_alone() {
+    if !host_has(CpuidFeature::F16C) {
+        eprintln!("skipped: this host lacks F16C");
+        return;
+    }
+    // vcvtps2ph [rax], ymm2, 4: overflow
+    let (stub, slots) = decoded(&[0xc4, 0xe3, 0x7d, 0x1d, 0x10, 0x04]);
+    assert_eq!(
+        (stub.bytes, stub.alignment, stub.access),
+        (16, 1, Access::Write)
+    );
+    let mut context = Context::default();
+    context.ymm[2] = [0x7f00_0000_7f00_0000; 4];
+    context.mxcsr = 0x1f80 & !(1 << 10);
+    let mut buffer = Buffer([0x55; 64]);
+    let result = stub.call(&mut context, slots, Memory::Buffer(&mut buffer));
+    assert_eq!(result, Err(Vector::XM));
+    assert_eq!(buffer.0, [0x55; 64]);
+}
+
+#[test]
+fn instructions_that_differ_in_registers_and_addresses_share_a_stub() {
+    let number = |bytes: &[u8]| {
+        prepare().unwrap();
+        find(&Decoder::new(64, bytes, 0).decode()).unwrap().0
+    };
+    // paddd xmm0, xmm1; paddd xmm9, xmm15
+    let register = number(&[0x66, 0x0f, 0xfe, 0xc1]);
+    assert_eq!(register, number(&[0x66, 0x45, 0x0f, 0xfe, 0xcf]));
+    // paddd xmm0, [rax]; paddd xmm9, [gs:rbx+rcx*8+0x12345678]
+    let memory = number(&[0x66, 0x0f, 0xfe, 0x00]);
+    let far = [
+        0x65, 0x66, 0x44, 0x0f, 0xfe, 0x8c, 0xcb, 0x78, 0x56, 0x34, 0x12,
+    ];
+    assert_eq!(memory, number(&far));
+    assert_ne!(register, memory);
+}
+
+#[test]
+fn all_forms_with_all_immediates_fit_the_table_and_the_code_memory() {
+    let mut forms = 0_usize;
+    for code in Code::values().filter(|&code| form::is_native(code)) {
+        let kinds = code.op_code().op_kinds();
+        let immediates = if kinds.contains(&Kind::imm8) { 256 } else { 1 };
+        // MMX and x87 registers are part of a form.
+        let fixed = |kind: &&Kind| {
+            matches!(
+                kind,
+                Kind::mm_reg | Kind::mm_rm | Kind::mm_or_mem | Kind::sti_opcode
+            )
+        };
+        let registers = 8_usize.pow(kinds.iter().filter(fixed).count() as u32);
+        let high = if kinds.contains(&Kind::r8_or_mem) {
+            2
+        } else {
+            1
+        };
+        forms += immediates * registers * high * 2;
+    }
+    assert!(forms < super::MOST, "{forms} forms");
+    assert!(forms * LONGEST <= super::CODE, "{forms} forms");
 }

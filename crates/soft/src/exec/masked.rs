@@ -117,13 +117,14 @@ fn bytes_mmx(cpu: &mut Cpu, op: &Op) -> R {
 }
 
 impl Cpu {
-    /// The linear address of `bytes` bytes at `offset` in an op's memory operand.
+    /// The linear address of `bytes` bytes at `offset` in an op's memory operand, which does not wrap at the
+    /// address size.
     fn linear_at(&self, op: &Op, offset: u64, bytes: u64, write: bool) -> R<u64> {
-        let address = self.effective(op).wrapping_add(offset) & op.address_mask();
+        let address = (self.effective(op) & op.address_mask()).wrapping_add(offset);
         self.linear(op.seg, address, bytes, write)
     }
 
-    /// Stores the selected bytes at RDI.
+    /// Stores the selected bytes at RDI, each at an address that wraps at the address size.
     fn store_bytes(&mut self, op: &Op, source: &[u64; 4], mask: &[u64; 4], count: usize) -> R {
         let start = self.ctx.gpr[7];
         let selected = (0..count).filter(|&index| is_selected::<u8>(mask, index));

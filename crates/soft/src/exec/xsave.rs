@@ -14,7 +14,7 @@ use super::mxcsr;
 use crate::block::{Handler, Op, Source};
 use crate::cpu::Cpu;
 use crate::mmu::{Access, Span};
-use crate::trap::{GP0, NM, R, UD};
+use crate::trap::{GP0, NM, R, Trap, UD};
 
 /// Which instruction of the XSAVE kind.
 const PLAIN: u8 = 0;
@@ -55,7 +55,9 @@ fn area(cpu: &mut Cpu, op: &Op, bytes: usize, alignment: u64, access: Access) ->
         _ => cpu.linear_read(op, bytes)?,
     };
     if linear & (alignment - 1) != 0 {
-        return Err(GP0);
+        // In the stack segment a non-canonical address is #SS all the same.
+        let canonical = !cpu.mode.long || cpu.is_canonical(linear);
+        return Err(if canonical { GP0 } else { Trap::NON_CANONICAL });
     }
     cpu.span(linear, bytes, access)
 }

@@ -1,7 +1,7 @@
 //! CPUID and the hypercall instructions.
 
 use iced_x86::{Code, Instruction};
-use x86::cpuid::Processor;
+use x86::cpuid::{FEATURES, Processor};
 use x86::cr::cr4;
 use x86::state::gpr;
 
@@ -30,12 +30,26 @@ fn cpuid(cpu: &mut Cpu, _: &Op) -> R {
     };
     let registers = &mut cpu.ctx.gpr;
     let (leaf, subleaf) = (registers[gpr::RAX] as u32, registers[gpr::RCX] as u32);
-    let [a, b, c, d] = processor.cpuid(leaf, subleaf).map(u64::from);
+    let mut words = processor.cpuid(leaf, subleaf);
+    hide_missing(leaf, subleaf, &mut words);
+    let [a, b, c, d] = words.map(u64::from);
     registers[gpr::RAX] = a;
     registers[gpr::RBX] = b;
     registers[gpr::RCX] = c;
     registers[gpr::RDX] = d;
     Ok(())
+}
+
+/// Clears the bits of extensions that the host lacks.
+fn hide_missing(leaf: u32, subleaf: u32, words: &mut [u32; 4]) {
+    for (_, name) in dbt::missing() {
+        let place = FEATURES.iter().find(|feature| feature.name == *name);
+        if let Some(place) = place
+            && (place.leaf, place.subleaf) == (leaf, subleaf)
+        {
+            words[place.register as usize] &= !(1 << place.bit);
+        }
+    }
 }
 
 fn vmcall(cpu: &mut Cpu, _: &Op) -> R {

@@ -6,8 +6,13 @@ use crate::cpu::Cpu;
 
 /// FSW.ES: an unmasked exception waits.
 pub(super) const ES: u16 = 1 << 7;
-/// The exception masks of FCW.
+/// FSW.B: the same.
+const BUSY: u16 = 1 << 15;
+/// The exception masks of FCW, which lie as the flags do in FSW.
 const MASKS: u16 = 0x3f;
+/// The bits of FCW that exist, and the one that is always set.
+const CONTROL: u16 = 0x1f3f;
+const CONTROL_FIXED: u16 = 0x40;
 
 /// The x87 state of a processor.
 #[derive(Debug, Clone, Default)]
@@ -55,12 +60,25 @@ impl X87 {
             |at: usize| u64::from_le_bytes(area[at..at + 8].try_into().expect("eight bytes"));
         *self = Self {
             fop: (word(0) >> 48) as u16 & 0x7ff,
-            fip: word(8),
-            fdp: word(16),
+            fip: canonical(word(8)),
+            fdp: canonical(word(16)),
             ..Self::default()
         };
-        self.image.0[..160].copy_from_slice(area);
-        self.image.0[6..32].fill(0);
+        let image = &mut self.image.0;
+        image[..160].copy_from_slice(area);
+        image[5] = 0;
+        image[6..32].fill(0);
+        for register in image[32..160].chunks_mut(16) {
+            register[10..].fill(0);
+        }
+        // What loading them would make of control and status word.
+        let control = word(0) as u16 & CONTROL | CONTROL_FIXED;
+        let mut status = (word(0) >> 16) as u16 & !(ES | BUSY);
+        if status & !control & MASKS != 0 {
+            status |= ES | BUSY;
+        }
+        image[0..2].copy_from_slice(&control.to_le_bytes());
+        image[2..4].copy_from_slice(&status.to_le_bytes());
     }
 
     /// An MMX register, which is the significand of an x87 one.
@@ -76,6 +94,11 @@ impl X87 {
     pub(crate) fn initial() -> [u8; 160] {
         Self::default().saved()
     }
+}
+
+/// The pointers hold linear addresses of 48 bits.
+fn canonical(pointer: u64) -> u64 {
+    ((pointer << 16) as i64 >> 16) as u64
 }
 
 impl Cpu {
