@@ -31,6 +31,8 @@ impl PageFlags {
     pub const DIRTY: u8 = 4;
 
     pub(crate) fn new(pages: u64) -> io::Result<Self> {
+        // Registering for barriers takes the kernel 10 ms and more once a process has several threads.
+        host::barrier::available();
         let len = usize::try_from(pages.max(1)).expect("page counts fit the address space");
         Ok(Self {
             flags: Mapping::anonymous(len)?,
