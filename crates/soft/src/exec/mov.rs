@@ -49,11 +49,10 @@ fn quick(instruction: &Instruction, op: &Op) -> Option<Handler> {
     match (instruction.mnemonic(), form) {
         (Mnemonic::Movzx, Form::Rm) => quick_extended::<false>(instruction, op),
         (Mnemonic::Movsx | Mnemonic::Movsxd, Form::Rm) => quick_extended::<true>(instruction, op),
-        (Mnemonic::Mov, _) if op.run == mov_m_segment as Handler => None,
         (Mnemonic::Mov, Form::Rm) => {
             by_reach!(op, A => by_width!(width, T => quick_mov_rm::<T, A>))
         }
-        (Mnemonic::Mov, Form::Mr) => {
+        (Mnemonic::Mov, Form::Mr) if instruction.op1_register().is_gpr() => {
             by_reach!(op, A => by_width!(width, T => quick_mov_mr::<T, A>))
         }
         (Mnemonic::Mov, Form::Mi) => {
