@@ -19,6 +19,8 @@ pub(crate) mod register;
 mod shift;
 mod stack;
 mod string;
+#[cfg(test)]
+mod tests;
 pub(crate) mod x87;
 pub(crate) mod xsave;
 

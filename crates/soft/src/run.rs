@@ -1,5 +1,8 @@
 //! The run loop of one processor.
 
+#[cfg(test)]
+mod tests;
+
 use mem::{Offset, PAGE_SIZE};
 
 use crate::block::{Block, BlockCache, Kind, Op, decode};

@@ -5,11 +5,16 @@ use std::sync::{Arc, Mutex};
 
 use iface::{Clock, Io, Space};
 use mem::{Gpa, GuestRam};
+use x86::cr::{cr0, cr4, efer};
+use x86::descriptor::Attributes;
+use x86::paging::{PRESENT, USER, WRITABLE};
+use x86::state::gpr::RSP;
 
 use crate::block::BlockCache;
 use crate::cpu::Cpu;
 use crate::engine::{Config, Shared};
 use crate::run::Processor;
+use crate::trap::R;
 
 /// RAM of the tests' machine.
 pub(crate) const RAM: u64 = 16 << 20;
@@ -84,4 +89,71 @@ pub(crate) fn processor() -> (Processor, Arc<Recorder>) {
     let (cpu, io) = cpu();
     let blocks = BlockCache::new();
     (Processor { cpu, blocks }, io)
+}
+
+/// Where the tests' programs begin.
+pub(crate) const CODE: u64 = 0x8000;
+/// The stack pointer that they begin with.
+pub(crate) const STACK: u64 = 0x7000;
+/// The page table of the first 2 MiB in [`long`], one page for one.
+pub(crate) const TABLE: u64 = 0x10_3000;
+
+/// A processor in 64-bit mode at [`CODE`], CPL 0, with this program there.
+pub(crate) fn long(program: &[u8]) -> Processor {
+    let (mut processor, _) = processor();
+    let cpu = &mut processor.cpu;
+    let all = PRESENT | WRITABLE | USER;
+    let put = |at: u64, value: u64| {
+        let written = cpu.ram.write(Gpa(at), &value.to_le_bytes());
+        written.expect("inside the test's RAM");
+    };
+    for level in 0..3 {
+        put(TABLE - 0x1000 * (level + 1), (TABLE - 0x1000 * level) | all);
+    }
+    for page in 0..512 {
+        put(TABLE + 8 * page, page << 12 | all);
+    }
+    cpu.cr0 |= cr0::PE | cr0::PG | cr0::WP;
+    cpu.cr4 = cr4::PAE;
+    cpu.efer = efer::LMA | efer::LME | efer::NXE;
+    cpu.cr3 = TABLE - 0x3000;
+    cpu.seg[1].base = 0;
+    cpu.seg[1].attributes = Attributes(0xa09b);
+    begin(&mut processor, program);
+    processor
+}
+
+/// A processor in real mode at 0000:8000, with this program there.
+pub(crate) fn real(program: &[u8]) -> Processor {
+    let (mut processor, _) = processor();
+    processor.cpu.seg[1].base = 0;
+    begin(&mut processor, program);
+    processor
+}
+
+fn begin(processor: &mut Processor, program: &[u8]) {
+    let cpu = &mut processor.cpu;
+    let written = cpu.ram.write(Gpa(CODE), program);
+    written.expect("inside the test's RAM");
+    cpu.rip = CODE;
+    cpu.ctx.gpr[RSP] = STACK;
+    cpu.refresh_mode();
+}
+
+impl Processor {
+    /// Executes until RIP is `end` at the end of a block.
+    pub(crate) fn until(&mut self, end: u64) -> R {
+        for _ in 0..10_000 {
+            if self.cpu.rip == end {
+                return Ok(());
+            }
+            self.step(usize::MAX)?;
+        }
+        panic!("RIP stays at {:#x}", self.cpu.rip);
+    }
+
+    /// Executes so many instructions, one at a time.
+    pub(crate) fn steps(&mut self, count: usize) -> R {
+        (0..count).try_for_each(|_| self.step(1))
+    }
 }
