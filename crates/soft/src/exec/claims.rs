@@ -1,9 +1,13 @@
 //! Which instructions the processor has: those of the CPUID table.
 
-use iced_x86::{CpuidFeature, Instruction};
+use iced_x86::{Code, CpuidFeature, Instruction};
 
 /// Whether CPUID claims everything that the instruction needs; what the host lacks CPUID does not claim.
 pub fn claims(instruction: &Instruction) -> bool {
+    if instruction.code() == Code::Wbnoinvd {
+        // A processor without the feature ignores the prefix, which leaves WBINVD.
+        return true;
+    }
     instruction
         .cpuid_features()
         .iter()
