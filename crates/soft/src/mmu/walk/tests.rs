@@ -26,7 +26,7 @@ fn long(leaf: u64) -> Cpu {
         put(
             &cpu,
             TABLES + 0x1000 * level,
-            TABLES + 0x1000 * (level + 1) | ALL,
+            (TABLES + 0x1000 * (level + 1)) | ALL,
         );
     }
     put(&cpu, LEAF, leaf);
@@ -135,11 +135,11 @@ fn reserved_bits_fault_where_they_are_met() {
     assert_eq!(error(walked), 0);
     // PS in the uppermost level
     let mut cpu = long(0x7000 | ALL);
-    put(&cpu, TABLES, TABLES + 0x1000 | ALL | LARGE);
+    put(&cpu, TABLES, (TABLES + 0x1000) | ALL | LARGE);
     let walked = cpu.walk(PAGE, Access::Read, Privilege::SupervisorAll);
     assert_eq!(error(walked), reserved);
     // An address bit within a large page
-    put(&cpu, TABLES, TABLES + 0x1000 | ALL);
+    put(&cpu, TABLES, (TABLES + 0x1000) | ALL);
     put(&cpu, TABLES + 0x2000, 0x2000 | ALL | LARGE);
     let walked = cpu.walk(PAGE, Access::Read, Privilege::SupervisorAll);
     assert_eq!(error(walked), reserved);
