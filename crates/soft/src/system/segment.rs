@@ -17,19 +17,10 @@ pub(super) fn select(instruction: &Instruction, source: Source) -> Option<Op> {
     let handler = match instruction.code() {
         Code::Mov_Sreg_rm16 | Code::Mov_Sreg_r32m16 | Code::Mov_Sreg_r64m16 if memory => load_mem,
         Code::Mov_Sreg_rm16 | Code::Mov_Sreg_r32m16 | Code::Mov_Sreg_r64m16 => load_reg,
-        Code::Mov_rm16_Sreg | Code::Mov_r32m16_Sreg | Code::Mov_r64m16_Sreg if memory => store_mem,
-        Code::Mov_rm16_Sreg => store_reg::<u16>,
-        Code::Mov_r32m16_Sreg => store_reg::<u32>,
-        Code::Mov_r64m16_Sreg => store_reg::<u64>,
         _ if instruction.mnemonic() == Mnemonic::Pop
             && instruction.op0_register().is_segment_register() =>
         {
             pop
-        }
-        _ if instruction.mnemonic() == Mnemonic::Push
-            && instruction.op0_register().is_segment_register() =>
-        {
-            push
         }
         _ => return far_pointer(instruction, source),
     };
@@ -84,18 +75,6 @@ fn after_load(cpu: &mut Cpu, register: u8) -> R {
     Err(Trap::NEXT)
 }
 
-fn store_reg<T: Operand>(cpu: &mut Cpu, op: &Op) -> R {
-    let selector = cpu.seg[usize::from(op.reg[1])].selector;
-    cpu.set_reg(op.reg[0], T::from_u64(u64::from(selector)));
-    Ok(())
-}
-
-fn store_mem(cpu: &mut Cpu, op: &Op) -> R {
-    let linear = cpu.linear_write(op, 2)?;
-    let selector = cpu.seg[usize::from(op.reg[0])].selector;
-    cpu.store(linear, selector)
-}
-
 fn pop(cpu: &mut Cpu, op: &Op) -> R {
     let stack = cpu.stack();
     let bytes = u64::from(op.aux);
@@ -107,23 +86,6 @@ fn pop(cpu: &mut Cpu, op: &Op) -> R {
         return Ok(());
     }
     after_load(cpu, op.reg[0])
-}
-
-fn push(cpu: &mut Cpu, op: &Op) -> R {
-    let selector = cpu.seg[usize::from(op.reg[0])].selector;
-    let stack = cpu.stack();
-    let bytes = u64::from(op.aux);
-    let pointer = stack.pointer.wrapping_sub(bytes);
-    if bytes == 8 {
-        let linear = cpu.address_in(&stack, pointer, 8)?;
-        cpu.store(linear, u64::from(selector))?;
-    } else {
-        // Of a 32-bit slot processors write the lower half alone.
-        let linear = cpu.address_in(&stack, pointer, 2)?;
-        cpu.store(linear, selector)?;
-    }
-    cpu.set_stack_pointer(stack.mask, pointer);
-    Ok(())
 }
 
 fn load_pointer<T: Operand>(cpu: &mut Cpu, op: &Op) -> R {
