@@ -133,7 +133,9 @@ impl Cpu {
         self.shared.alarm.set(self.id, NEVER);
         let timeout =
             (deadline != NEVER).then(|| Duration::from_nanos(deadline.saturating_sub(self.now())));
+        self.note_absence();
         self.inbox().sleep(timeout);
+        self.note_presence();
         self.figures.sleeps += 1;
         self.timer_due();
         self.forget_steal();

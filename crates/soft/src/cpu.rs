@@ -82,6 +82,8 @@ pub(crate) struct Cpu {
     /// The guest was allowed to end the interrupt in service by a note in memory.
     pub(crate) offered_eoi: Option<OfferedEoi>,
     pub(crate) steal: Steal,
+    /// PAUSEs since the last time that the thread made room for others.
+    spins: u32,
     pub(crate) figures: Figures,
     /// Added to the scaled clock it gives the TSC, TSC_ADJUST included.
     pub(crate) tsc_offset: u64,
@@ -137,6 +139,7 @@ impl Cpu {
             lapic: Lapic::new(id),
             offered_eoi: None,
             steal: Steal::default(),
+            spins: 0,
             figures: Figures::default(),
             // The TSC counts from zero.
             tsc_offset: shared.scale.ticks(shared.start).wrapping_neg(),
@@ -176,6 +179,19 @@ impl Cpu {
     #[inline(always)]
     pub(crate) fn is_wanted(&self) -> bool {
         self.shared.inboxes[self.id as usize].is_wanted()
+    }
+
+    /// PAUSE: the guest spins. Whom it waits for may be a vCPU without a host core of its own, so now and then
+    /// this one makes room.
+    pub(crate) fn spin(&mut self) {
+        const PATIENCE: u32 = 256;
+        self.spins += 1;
+        if self.spins >= PATIENCE {
+            self.spins = 0;
+            if self.shared.inboxes.len() > 1 {
+                std::thread::yield_now();
+            }
+        }
     }
 
     /// A device was accessed: what it asked for in turn (an interrupt, the machine's end) comes right after the

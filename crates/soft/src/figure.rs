@@ -5,7 +5,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use crate::cpu::Cpu;
 
 /// Names of the figures.
-const NAMES: [&str; 5] = [
+const NAMES: [&str; 6] = [
+    "instructions begun",
     "page walks",
     "exceptions",
     "interrupts",
@@ -16,6 +17,8 @@ const NAMES: [&str; 5] = [
 /// What one processor counts.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Figures {
+    /// Those of blocks that were begun: a few more than were executed.
+    pub(crate) instructions: u64,
     pub(crate) exceptions: u64,
     pub(crate) interrupts: u64,
     pub(crate) sleeps: u64,
@@ -46,12 +49,14 @@ impl Cpu {
     /// Lets others see the figures.
     pub(crate) fn publish_figures(&self) {
         let Figures {
+            instructions,
             exceptions,
             interrupts,
             sleeps,
             decoded,
         } = self.figures;
-        let values = [self.mmu.walks, exceptions, interrupts, sleeps, decoded];
+        let walks = self.mmu.walks;
+        let values = [instructions, walks, exceptions, interrupts, sleeps, decoded];
         let published = &self.shared.figures[self.id as usize];
         for (to, value) in published.0.iter().zip(values) {
             to.store(value, Ordering::Relaxed);

@@ -21,6 +21,12 @@ const NOT_PERMITTED: u64 = -1_i64 as u64;
 mod steal {
     pub(super) const TIME: u64 = 0;
     pub(super) const VERSION: u64 = 8;
+    /// A byte: what the vCPU is doing, and what others want of it.
+    pub(super) const PREEMPTED: u64 = 16;
+    /// In it: the vCPU does not run.
+    pub(super) const ABSENT: u32 = 1 << 0;
+    /// In it: the TLB is to be flushed before the vCPU runs.
+    pub(super) const FLUSH: u32 = 1 << 1;
 }
 
 /// How much of its time the vCPU's thread did not get.
@@ -123,6 +129,32 @@ impl Cpu {
         let total = self.steal.total.to_le_bytes();
         self.put(base.add(steal::TIME), &total);
         self.end_update(version);
+    }
+
+    /// The vCPU falls asleep: from now on others ask for TLB flushes in memory rather than by an interrupt.
+    pub(crate) fn note_absence(&mut self) {
+        self.replace_preempted(steal::ABSENT);
+    }
+
+    /// The vCPU goes on: does what was asked for meanwhile.
+    pub(crate) fn note_presence(&mut self) {
+        if self.replace_preempted(0) & steal::FLUSH != 0 {
+            self.mmu.flush_all(self.pcid());
+        }
+    }
+
+    /// Exchanges the byte of the steal-time record that other vCPUs change by locked instructions.
+    fn replace_preempted(&mut self, value: u32) -> u32 {
+        let msr = self.msrs.kvm_steal_time;
+        let word = Gpa(msr & !0x3f).add(steal::PREEMPTED);
+        let Some(at) = self.ram.offset(word, 4).filter(|_| msr & ENABLED != 0) else {
+            return 0;
+        };
+        let mut old = self.ram.load::<u32>(at);
+        while let Err(now) = self.ram.compare_exchange_u32(at, old, old & !0xff | value) {
+            old = now;
+        }
+        old & 0xff
     }
 
     /// Before anything is delivered: takes back the offer of [`Cpu::offer_eoi`], and ends the interrupt if the

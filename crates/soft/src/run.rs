@@ -170,6 +170,7 @@ impl Cpu {
             self.limit = self.within_limit(block, self.limit)?;
         }
         let ops = &block.ops[..self.limit];
+        self.figures.instructions += ops.len() as u64;
         for op in ops {
             if let Err(trap) = (op.run)(self, op) {
                 return if trap == Trap::JUMP {

@@ -43,11 +43,13 @@ pub(super) fn select(instruction: &Instruction, source: Source) -> Option<Op> {
             Ok(())
         },
         Mnemonic::Salc => salc,
-        Mnemonic::Nop
-        | Mnemonic::Pause
-        | Mnemonic::Reservednop
-        | Mnemonic::Lfence
-        | Mnemonic::Sfence => |_, _| Ok(()),
+        Mnemonic::Pause => |cpu, _| {
+            cpu.spin();
+            Ok(())
+        },
+        Mnemonic::Nop | Mnemonic::Reservednop | Mnemonic::Lfence | Mnemonic::Sfence => {
+            |_, _| Ok(())
+        }
         Mnemonic::Mfence => |_, _| {
             fence(Ordering::SeqCst);
             Ok(())

@@ -123,3 +123,20 @@ fn steal_time_grows_while_the_thread_does_not_run() {
     cpu.account_steal();
     assert!(u64_at(&cpu, PAGE) - steal < 1_000_000, "sleep is no theft");
 }
+
+#[test]
+fn a_flush_asked_for_during_sleep_is_done_before_going_on() {
+    let (mut cpu, _) = testing::cpu();
+    cpu.write_msr(number::KVM_STEAL_TIME, PAGE | 1)
+        .expect("the register exists");
+    cpu.note_absence();
+    assert_eq!(u32_at(&cpu, PAGE + 16), 1);
+    let space = cpu.mmu.key;
+    cpu.note_presence();
+    assert_eq!((u32_at(&cpu, PAGE + 16), cpu.mmu.key), (0, space));
+    cpu.note_absence();
+    cpu.ram.write(Gpa(PAGE + 16), &[3]).expect("it is RAM");
+    cpu.note_presence();
+    assert_eq!(u32_at(&cpu, PAGE + 16), 0);
+    assert_ne!(cpu.mmu.key, space, "translations are of the past");
+}

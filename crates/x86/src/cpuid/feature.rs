@@ -128,6 +128,7 @@ pub const FEATURES: &[Feature] = &[
     at(KVM_FEATURES, 0, Eax, 3, "kvmclock"),
     at(KVM_FEATURES, 0, Eax, 5, "kvm_steal_time"),
     at(KVM_FEATURES, 0, Eax, 6, "kvm_pv_eoi"),
+    at(KVM_FEATURES, 0, Eax, 9, "kvm_pv_tlb_flush"),
     at(KVM_FEATURES, 0, Eax, 24, "kvmclock_stable_bit"),
 ];
 
