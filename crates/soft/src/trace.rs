@@ -1,4 +1,6 @@
-//! What exceptions look like in the log.
+//! What exceptions and blocks look like in the log.
+//!
+//! `SUZ_LOG=soft=trace` shows exceptions and interrupts, `SUZ_LOG=block=trace` every block that is entered.
 
 use iced_x86::{Decoder, DecoderOptions, FastFormatter};
 use tracing::{Level, enabled, trace};
@@ -7,7 +9,24 @@ use x86::{Exception, Vector};
 use crate::cpu::Cpu;
 use crate::mmu::{Access, Place};
 
+/// The log target of blocks.
+pub(crate) const BLOCKS: &str = "block";
+
 impl Cpu {
+    /// Logs the block that is about to be entered, and the registers that say most.
+    pub(crate) fn trace_block(&mut self) {
+        let [rax, rcx, rdx, rbx, rsp] = std::array::from_fn(|index| self.ctx.gpr[index]);
+        let first = self.instruction_text();
+        trace!(
+            target: BLOCKS,
+            cpu = self.id,
+            cpl = self.mode.cpl,
+            "{:04x}:{:#x} rax {rax:#x} rcx {rcx:#x} rdx {rdx:#x} rbx {rbx:#x} rsp {rsp:#x} {first}",
+            self.seg[1].selector,
+            self.rip,
+        );
+    }
+
     /// Logs an exception that is about to be delivered, with the instruction where that says most.
     pub(crate) fn trace_exception(&mut self, exception: Exception) {
         if !enabled!(Level::TRACE) {

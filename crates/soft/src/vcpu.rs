@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use iface::{EngineError, Exit, Io, Kicker, Shutdown, Space, Vcpu};
-use tracing::debug;
+use tracing::{Level, debug, enabled};
 use x86::CpuState;
 use x86::state::Activity;
 
@@ -13,6 +13,7 @@ use crate::cpu::Cpu;
 use crate::engine::Shared;
 use crate::inbox::attention;
 use crate::run::Processor;
+use crate::trace::BLOCKS;
 use crate::trap::{R, Trap};
 
 /// A vCPU of the software engine.
@@ -80,6 +81,7 @@ impl SoftVcpu {
     /// # Errors
     /// [`Trap::SHUTDOWN`] after a triple fault.
     fn run_until_kicked(&mut self) -> R {
+        let traced = enabled!(target: BLOCKS, Level::TRACE);
         let inbox = &self.shared.inboxes[self.processor.cpu.id as usize];
         loop {
             if self.processor.cpu.attend()? {
@@ -93,9 +95,12 @@ impl SoftVcpu {
                     continue;
                 }
             }
+            if traced {
+                self.processor.cpu.trace_block();
+            }
             self.processor.advance()?;
-            if self.processor.cpu.code_breakpoints {
-                // One may be anywhere.
+            if self.processor.cpu.code_breakpoints || traced {
+                // Breakpoints may be anywhere, and each block is to be seen.
                 continue;
             }
             while !inbox.is_wanted() && !self.processor.cpu.attend {
