@@ -129,9 +129,12 @@ fn arpl(cpu: &mut Cpu, op: &Op) -> R {
     }
     let rpl = cpu.reg::<u16>(op.reg[0]) & 3;
     let linear = cpu.linear_write(op, 2)?;
-    cpu.modify::<u16>(linear, |cpu, low| {
-        let raise = low & 3 < rpl;
-        set_zero(cpu, raise);
-        if raise { low & !3 | rpl } else { low }
-    })
+    // An absent page is reported as read.
+    let low = cpu.load::<u16>(linear)?;
+    let raise = low & 3 < rpl;
+    if raise {
+        cpu.store(linear, low & !3 | rpl)?;
+    }
+    set_zero(cpu, raise);
+    Ok(())
 }

@@ -31,9 +31,12 @@ pub(super) fn select(instruction: &Instruction, source: Source) -> Option<Op> {
     Some(op)
 }
 
+/// Permission is checked before the count, so that no count at all is refused too, as processors do.
 fn string<T: Operand, const INPUT: bool>(cpu: &mut Cpu, op: &Op) -> R {
+    let port = cpu.reg::<u16>(gpr::RDX as u8);
+    cpu.check_port(port, T::BYTES)?;
     if op.aux != REPEAT {
-        once::<T, INPUT>(cpu, op)?;
+        once::<T, INPUT>(cpu, op, port)?;
         return Err(Trap::NEXT);
     }
     let mask = op.address_mask();
@@ -47,7 +50,7 @@ fn string<T: Operand, const INPUT: bool>(cpu: &mut Cpu, op: &Op) -> R {
         if pause {
             break;
         }
-        once::<T, INPUT>(cpu, op)?;
+        once::<T, INPUT>(cpu, op, port)?;
         put(cpu, gpr::RCX, count.wrapping_sub(1), mask);
     }
     Err(Trap::AGAIN)
@@ -63,9 +66,7 @@ fn put(cpu: &mut Cpu, register: usize, value: u64, mask: u64) {
     };
 }
 
-fn once<T: Operand, const INPUT: bool>(cpu: &mut Cpu, op: &Op) -> R {
-    let port = cpu.reg::<u16>(gpr::RDX as u8);
-    cpu.check_port(port, T::BYTES)?;
+fn once<T: Operand, const INPUT: bool>(cpu: &mut Cpu, op: &Op, port: u16) -> R {
     let mask = op.address_mask();
     let index = if INPUT { gpr::RDI } else { gpr::RSI };
     let segment = if INPUT { 0 } else { op.seg };
