@@ -38,6 +38,9 @@ pub struct Outcome {
 /// How long a guest may take.
 const PATIENCE: Duration = Duration::from_secs(20);
 
+/// The same for one that is known to fail, perhaps by waiting for ever.
+const LITTLE_PATIENCE: Duration = Duration::from_secs(3);
+
 impl Emulator {
     /// All of them.
     pub const ALL: [Self; 3] = [Self::Qemu, Self::Kvm, Self::Bochs];
@@ -89,16 +92,36 @@ impl Emulator {
         let folder = Scratch::new()?;
         let rom = folder.write("rom", &rom())?;
         let binary = folder.write("guest", &guest.binary)?;
+        let differs = guest
+            .differs
+            .iter()
+            .any(|difference| difference.emulator == self.name());
+        let run = Run {
+            guest,
+            folder: &folder,
+            rom: &rom,
+            binary: &binary,
+            patience: if differs { LITTLE_PATIENCE } else { PATIENCE },
+        };
         let (end, low) = match self {
-            Self::Qemu => qemu::run("tcg", guest, &folder, &rom, &binary)?,
-            Self::Kvm => qemu::run("kvm", guest, &folder, &rom, &binary)?,
-            Self::Bochs => bochs::run(guest, &folder, &rom, &binary)?,
+            Self::Qemu => qemu::run("tcg", &run)?,
+            Self::Kvm => qemu::run("kvm", &run)?,
+            Self::Bochs => bochs::run(&run)?,
         };
         Ok(Outcome {
             end,
             complaint: complaint(guest, end, &low),
         })
     }
+}
+
+/// What an emulator gets.
+struct Run<'a> {
+    guest: &'a TinyGuest,
+    folder: &'a Scratch,
+    rom: &'a Path,
+    binary: &'a Path,
+    patience: Duration,
 }
 
 /// What memory from address 0 on, as far as it is known, and the end say against the header.
@@ -188,7 +211,11 @@ impl Drop for Scratch {
 }
 
 /// Runs to the end, or kills the program when patience is over; then there is no output.
-fn finish(command: &mut Command, package: &'static str) -> Result<Option<Output>, Error> {
+fn finish(
+    command: &mut Command,
+    package: &'static str,
+    patience: Duration,
+) -> Result<Option<Output>, Error> {
     let program = command.get_program().to_string_lossy().into_owned();
     let mut child = command
         .stdin(Stdio::null())
@@ -200,7 +227,7 @@ fn finish(command: &mut Command, package: &'static str) -> Result<Option<Output>
             package,
             source,
         })?;
-    let over = wait(&mut child)
+    let over = wait(&mut child, patience)
         .map_err(|source| Error::read(Path::new("the emulator's status"), source))?;
     if !over {
         let _ = child.kill(); // it may have ended just now
@@ -213,9 +240,9 @@ fn finish(command: &mut Command, package: &'static str) -> Result<Option<Output>
         .map_err(|source| Error::read(Path::new("the emulator's output"), source))
 }
 
-fn wait(child: &mut Child) -> io::Result<bool> {
+fn wait(child: &mut Child, patience: Duration) -> io::Result<bool> {
     let start = Instant::now();
-    while start.elapsed() < PATIENCE {
+    while start.elapsed() < patience {
         if child.try_wait()?.is_some() {
             return Ok(true);
         }

@@ -4,7 +4,7 @@ use std::fs;
 use std::path::Path;
 use std::process::Command;
 
-use super::{Scratch, finish};
+use super::{Run, finish};
 use crate::{End, Error, RECORD, TinyGuest};
 
 pub(super) const PROGRAM: &str = "bochs";
@@ -13,15 +13,13 @@ pub(super) const PROGRAM: &str = "bochs";
 const MARK: &[u8] = b"record:";
 const PRINTED: usize = 0x1000 - 0x500;
 
-pub(super) fn run(
-    guest: &TinyGuest,
-    folder: &Scratch,
-    rom: &Path,
-    binary: &Path,
-) -> Result<(Option<End>, Vec<u8>), Error> {
-    let log = folder.path("log");
-    let settings = folder.write("settings", settings(guest, rom, binary, &log).as_bytes())?;
-    let commands = folder.write("commands", b"continue\n")?;
+pub(super) fn run(run: &Run<'_>) -> Result<(Option<End>, Vec<u8>), Error> {
+    let log = run.folder.path("log");
+    let settings = run.folder.write(
+        "settings",
+        settings(run.guest, run.rom, run.binary, &log).as_bytes(),
+    )?;
+    let commands = run.folder.write("commands", b"continue\n")?;
     let mut command = Command::new(PROGRAM);
     command
         .env("TERM", "dumb")
@@ -30,7 +28,7 @@ pub(super) fn run(
         .arg(settings)
         .arg("-rc")
         .arg(commands);
-    let Some(output) = finish(&mut command, "bochs and bochs-term")? else {
+    let Some(output) = finish(&mut command, "bochs and bochs-term", run.patience)? else {
         return Ok((None, Vec::new()));
     };
     let said = [output.stderr, fs::read(&log).unwrap_or_default()].concat();

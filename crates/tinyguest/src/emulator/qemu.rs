@@ -2,11 +2,10 @@
 
 use std::fs::File;
 use std::io::Read as _;
-use std::path::Path;
 use std::process::Command;
 
-use super::{Scratch, finish};
-use crate::{End, Error, TinyGuest};
+use super::{Run, finish};
+use crate::{End, Error};
 
 pub(super) const PROGRAM: &str = "qemu-system-x86_64";
 
@@ -15,12 +14,9 @@ const LOW: u64 = 0x10_0000;
 
 pub(super) fn run(
     accelerator: &'static str,
-    guest: &TinyGuest,
-    folder: &Scratch,
-    rom: &Path,
-    binary: &Path,
+    run: &Run<'_>,
 ) -> Result<(Option<End>, Vec<u8>), Error> {
-    let ram = folder.path("ram");
+    let ram = run.folder.path("ram");
     let mut command = Command::new(PROGRAM);
     command
         .args([
@@ -38,23 +34,23 @@ pub(super) fn run(
         .arg("-object")
         .arg(format!(
             "memory-backend-file,id=ram,share=on,size={},mem-path={}",
-            guest.memory,
+            run.guest.memory,
             ram.display()
         ))
         .arg("-m")
-        .arg(format!("{}M", guest.memory >> 20))
+        .arg(format!("{}M", run.guest.memory >> 20))
         .arg("-smp")
-        .arg(guest.cpus.to_string())
+        .arg(run.guest.cpus.to_string())
         .arg("-bios")
-        .arg(rom)
+        .arg(run.rom)
         .arg("-device")
         .arg(format!(
             "loader,addr={:#x},force-raw=on,file={}",
-            guest.load,
-            binary.display()
+            run.guest.load,
+            run.binary.display()
         ))
         .args(["-device", "isa-debug-exit,iobase=0xf4,iosize=4"]);
-    let Some(output) = finish(&mut command, "qemu-system-x86")? else {
+    let Some(output) = finish(&mut command, "qemu-system-x86", run.patience)? else {
         return Ok((None, Vec::new()));
     };
     let mut low = Vec::new();
@@ -63,7 +59,7 @@ pub(super) fn run(
         .map_err(|source| Error::read(&ram, source))?;
     let end = match output.status.code() {
         // It leaves by 0 after a triple fault and a reset alike.
-        Some(0) if guest.expect.end == End::Reset => End::Reset,
+        Some(0) if run.guest.expect.end == End::Reset => End::Reset,
         Some(0) => End::Shutdown,
         Some(code) if code & 1 == 1 && output.stderr.is_empty() => {
             End::Exit(u32::try_from(code).unwrap_or_default() >> 1)
