@@ -5,7 +5,7 @@
 .include "long.inc"
 .include "apic.inc"
 .include "smp.inc"
-.set ROUNDS, 20000
+.set ROUNDS, 10000
 .set X, DATA
 .set Y, DATA+64
 .set R1, DATA+128

@@ -13,7 +13,7 @@ main:
     PTE DATA, DATA+0x1000+P_+RW
     SMP_START 1, second
     WAIT_FOR [RESULTS], 1
-    mov ebp, 200
+    mov ebp, 50
 1:  # page 2
     mov qword ptr [E1], DATA+0x2000+P_+RW
     call shoot

@@ -4,7 +4,7 @@
 .include "long.inc"
 .include "apic.inc"
 .include "smp.inc"
-.set ROUNDS, 20000
+.set ROUNDS, 3000
 .set TURN, DATA
 .set STAMP, DATA+64
 main:

@@ -1,6 +1,8 @@
 //! Runs tiny guests on other people's machines and prints a line for each.
 //!
 //! `cargo run -p tinyguest --example emulators -- [qemu|kvm|bochs]... [part of a guest's name]...`
+//!
+//! For sweeps it adds what their headers should expect.
 
 use std::process::ExitCode;
 
@@ -49,9 +51,14 @@ fn report(emulator: Emulator, guest: &TinyGuest) -> bool {
         .differs
         .iter()
         .find(|difference| difference.emulator == emulator.name());
-    let complaint = match emulator.run(guest) {
-        Ok(outcome) => outcome.complaint,
-        Err(error) => Some(error.to_string()),
+    let (complaint, sums) = match emulator.run(guest) {
+        Ok(outcome) => (outcome.complaint, sums(&outcome.low)),
+        Err(error) => (Some(error.to_string()), String::new()),
+    };
+    let sums = if guest.name.starts_with("sweep") {
+        sums
+    } else {
+        String::new()
     };
     let (word, fine) = match (&complaint, known) {
         (None, None) => ("ok".to_owned(), true),
@@ -62,6 +69,19 @@ fn report(emulator: Emulator, guest: &TinyGuest) -> bool {
         (Some(complaint), Some(known)) => (format!("differs: {} ({complaint})", known.why), true),
         (Some(complaint), None) => (format!("FAILS: {complaint}"), false),
     };
-    println!("{:6} {:32} {word}", emulator.name(), guest.name);
+    println!("{:6} {:32} {word}{sums}", emulator.name(), guest.name);
     fine
+}
+
+/// A sweep's checksum and number of outcomes, as a header states them.
+fn sums(low: &[u8]) -> String {
+    let word = |address: usize| {
+        let bytes = low.get(address..).and_then(|bytes| bytes.first_chunk());
+        bytes.map_or(0, |bytes| u64::from_le_bytes(*bytes))
+    };
+    format!(
+        " (mem[0x600]={:#x} mem[0x608]={:#x})",
+        word(0x600),
+        word(0x608)
+    )
 }

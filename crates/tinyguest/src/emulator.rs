@@ -33,6 +33,8 @@ pub struct Outcome {
     pub end: Option<End>,
     /// What differs from the header, or nothing.
     pub complaint: Option<String>,
+    /// Memory from address 0 at the end, as far as it is known.
+    pub low: Vec<u8>,
 }
 
 /// How long a guest may take.
@@ -111,6 +113,7 @@ impl Emulator {
         Ok(Outcome {
             end,
             complaint: complaint(guest, end, &low),
+            low,
         })
     }
 }
