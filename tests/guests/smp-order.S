@@ -5,7 +5,7 @@
 .include "long.inc"
 .include "apic.inc"
 .include "smp.inc"
-.set ROUNDS, 10000
+.set ROUNDS, 2000                # each a hand-over, slow where two CPUs share one host core
 .set X, DATA
 .set Y, DATA+64
 .set R1, DATA+128
@@ -61,7 +61,8 @@ second:
 3:  cmp qword ptr [REPLY], 0
     jne 3b
     mov ebx, 1
-4:  cmp [ROUND], rbx
+4:  pause
+    cmp [ROUND], rbx
     jne 4b
     mov qword ptr [Y], 1
     lock or dword ptr [rsp], 0
