@@ -15,9 +15,9 @@
 //! **Pause order.** Processors before devices: all vCPUs are kicked and have left the guest, then the clock
 //! stops, with which no device deadline passes any more. Going on is the reverse.
 //!
-//! **Lock order**, outermost first: one device's mutex, the PIC's or the IOAPIC's, the engine's own locks; the
-//! machine's control and timer locks are leaves that are taken with none of these held by the same thread, except
-//! that nothing is taken while they are held. A vCPU thread holds no lock when it enters [`iface::Vcpu::run`].
+//! **Lock order**, outermost first: one device's mutex; the PIC's or the IOAPIC's; the engine's own. The locks of
+//! the control and of the timer are apart: they are taken while none of those is held, and nothing is taken while
+//! they are held. A vCPU thread holds no lock when it enters [`iface::Vcpu::run`].
 //!
 //! **End.** The first cause counts ([`Outcome`]): whoever has it records it and kicks every vCPU. Threads end by
 //! themselves and are joined when the [`Machine`] is dropped.

@@ -35,6 +35,11 @@ impl Terminal {
             fd: input.is_terminal().then(terminal::standard_input),
             raw: Mutex::new(None),
         };
+        if terminal.fd.is_some() {
+            crate::say(
+                "this terminal is the guest's console now; Ctrl-] leaves and ends the machine",
+            );
+        }
         terminal.take();
         let escape = input.is_terminal().then_some(ESCAPE);
         let own = |fd: BorrowedFd| Ok::<_, io::Error>(File::from(fd.try_clone_to_owned()?));
