@@ -106,3 +106,6 @@ fn pass_on(signal: c_int, info: *mut siginfo_t, context: *mut c_void) {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

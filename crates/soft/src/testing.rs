@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 
 use iface::{Clock, Io, Space};
 use mem::{Gpa, GuestRam};
-use x86::cr::{cr0, cr4, efer};
+use x86::cr::{cr0, cr4, efer, xcr0};
 use x86::descriptor::Attributes;
 use x86::paging::{PRESENT, USER, WRITABLE};
 use x86::state::gpr::RSP;
@@ -156,4 +156,22 @@ impl Processor {
     pub(crate) fn steps(&mut self, count: usize) -> R {
         (0..count).try_for_each(|_| self.step(1))
     }
+}
+
+/// Executes `program` at 0000:8000 in real mode, with SSE and XSAVE switched on, to its end.
+///
+/// # Errors
+/// The trap that an instruction ended in.
+pub(crate) fn executed(processor: &mut Processor, program: &[u8]) -> R {
+    let cpu = &mut processor.cpu;
+    cpu.seg[1].base = 0;
+    cpu.cr4 |= cr4::OSFXSR | cr4::OSXMMEXCPT | cr4::OSXSAVE;
+    cpu.xcr0 = xcr0::ALL;
+    begin(processor, program);
+    let mut result = Ok(());
+    while result.is_ok() && processor.cpu.rip != CODE + program.len() as u64 {
+        result = processor.step(1);
+    }
+    processor.cpu.release_x87();
+    result
 }

@@ -47,10 +47,9 @@ pub(super) fn select(instruction: &Instruction, source: Source) -> Option<Op> {
             cpu.spin();
             Ok(())
         },
-        Mnemonic::Nop | Mnemonic::Reservednop | Mnemonic::Lfence | Mnemonic::Sfence => {
-            |_, _| Ok(())
-        }
-        Mnemonic::Mfence => |_, _| {
+        Mnemonic::Nop | Mnemonic::Reservednop | Mnemonic::Lfence => |_, _| Ok(()),
+        // Non-temporal stores are executed as what they are, so they need their fence.
+        Mnemonic::Mfence | Mnemonic::Sfence => |_, _| {
             fence(Ordering::SeqCst);
             Ok(())
         },

@@ -135,3 +135,6 @@ fn waits(code: Code) -> bool {
             | Code::Fnsetpm
     )
 }
+
+#[cfg(test)]
+mod tests;

@@ -217,3 +217,6 @@ impl Cpu {
         self.ctx.mxcsr = area.mxcsr_value() & mxcsr::MASK;
     }
 }
+
+#[cfg(test)]
+mod tests;
