@@ -6,7 +6,7 @@ mod op;
 
 pub(crate) use cache::{BlockCache, Kind};
 pub(crate) use decode::Source;
-pub(crate) use op::{Handler, Op};
+pub(crate) use op::{Flat, Handler, Op};
 
 use mem::{GuestRam, Offset, PAGE_SIZE};
 

@@ -43,6 +43,8 @@ pub(crate) struct Mode {
     /// Current privilege level; 0 in real mode, 3 in virtual-8086 mode.
     pub(crate) cpl: u8,
     pub(crate) code: CodeSize,
+    /// 32-bit code whose ES, SS and DS are writable and span all 4 GiB, so that offsets in them are linear addresses.
+    pub(crate) flat: bool,
     /// What decoded code depends on: [`Kind::bits`].
     pub(crate) kind: u8,
     /// The part of RSP that the stack uses.
@@ -57,6 +59,7 @@ impl Mode {
         v86: false,
         cpl: 0,
         code: CodeSize::Bits16,
+        flat: false,
         kind: 0,
         stack_mask: 0xffff,
     };
@@ -102,10 +105,46 @@ impl Cpu {
             v86,
             cpl,
             code,
+            flat: false,
             kind: 0,
             stack_mask,
         };
+        self.mode.flat = self.has_flat_segments();
         self.mode.kind = Kind::of(self.mode).bits();
         self.refresh_privilege();
+    }
+
+    /// To be called after a data segment was loaded: code decoded for flat segments is left when they no longer
+    /// are.
+    #[inline]
+    pub(crate) fn refresh_flatness(&mut self) {
+        if self.mode.code != CodeSize::Bits32 {
+            return;
+        }
+        let flat = self.has_flat_segments();
+        if flat != self.mode.flat {
+            self.mode.flat = flat;
+            self.mode.kind = Kind::of(self.mode).bits();
+            self.limit = 0;
+        }
+    }
+
+    fn has_flat_segments(&self) -> bool {
+        let is_flat = |register: SegmentRegister| {
+            let segment = &self.seg[register as usize];
+            let attributes = segment.attributes;
+            segment.base == 0
+                && segment.limit == u32::MAX
+                && !attributes.is_unusable()
+                && !attributes.is_code()
+                && attributes.is_readable_or_writable()
+                && !attributes.is_conforming()
+        };
+        self.mode.code == CodeSize::Bits32
+            && self.mode.protected
+            && !self.mode.v86
+            && is_flat(SegmentRegister::Ds)
+            && is_flat(SegmentRegister::Ss)
+            && is_flat(SegmentRegister::Es)
     }
 }

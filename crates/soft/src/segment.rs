@@ -3,7 +3,7 @@
 use x86::descriptor::SegmentRegister;
 use x86::{Exception, Vector};
 
-use crate::block::Op;
+use crate::block::{Flat, Op};
 use crate::cpu::Cpu;
 use crate::trap::{R, Trap};
 
@@ -21,7 +21,7 @@ impl Cpu {
     #[inline(always)]
     pub(crate) fn linear_read(&self, op: &Op, bytes: u64) -> R<u64> {
         let address = self.effective(op);
-        if op.flat {
+        if op.flat == Flat::Wide {
             Ok(address)
         } else {
             self.linear(op.seg, address & op.address_mask(), bytes, false)
@@ -32,7 +32,7 @@ impl Cpu {
     #[inline(always)]
     pub(crate) fn linear_write(&self, op: &Op, bytes: u64) -> R<u64> {
         let address = self.effective(op);
-        if op.flat {
+        if op.flat == Flat::Wide {
             Ok(address)
         } else {
             self.linear(op.seg, address & op.address_mask(), bytes, true)

@@ -21,6 +21,8 @@ pub(crate) struct Kind {
     pub(crate) stack: u8,
     /// Protected mode, not virtual-8086.
     pub(crate) protected: bool,
+    /// [`Mode::flat`].
+    pub(crate) flat: bool,
 }
 
 impl Kind {
@@ -30,12 +32,16 @@ impl Kind {
             code: mode.code,
             stack,
             protected: mode.protected && !mode.v86,
+            flat: mode.flat,
         }
     }
 
-    /// As four bits.
+    /// As a number, bits 4 and 5 clear.
     pub(crate) fn bits(self) -> u8 {
-        self.code as u8 | u8::from(self.stack != 16) << 2 | u8::from(self.protected) << 3
+        self.code as u8
+            | u8::from(self.stack != 16) << 2
+            | u8::from(self.protected) << 3
+            | u8::from(self.flat) << 6
     }
 }
 
@@ -61,7 +67,7 @@ impl Hasher for Mix {
 
 /// A place in RAM and a kind as one integer.
 fn place(at: Offset, kind: Kind) -> u64 {
-    at.0 << 4 | u64::from(kind.bits())
+    at.0 << 8 | u64::from(kind.bits())
 }
 
 #[derive(Debug, Clone, Copy)]

@@ -3,7 +3,7 @@
 use dbt::Context;
 use iced_x86::{Code, Decoder, DecoderError, DecoderOptions, Instruction, OpKind, Register};
 
-use super::Op;
+use super::{Flat, Op};
 use crate::cpu::Cpu;
 use crate::exec;
 use crate::mode::Mode;
@@ -106,7 +106,7 @@ impl Op {
             seg: 3,
             reg: [0; 3],
             address: source.mode.code as u8 + 1,
-            flat: false,
+            flat: Flat::No,
             len: instruction.len() as u8,
             at: source.at,
             aux: 0,
@@ -187,7 +187,11 @@ impl Op {
     fn set_address(&mut self, bytes: usize, segment: Register, source: Source) {
         self.address = bytes.trailing_zeros() as u8;
         self.seg = segment.number() as u8;
-        self.flat = source.mode.is_64bit() && bytes == 8 && self.seg < 4;
+        self.flat = match () {
+            () if source.mode.is_64bit() && bytes == 8 && self.seg < 4 => Flat::Wide,
+            () if source.mode.flat && bytes == 4 && matches!(self.seg, 0 | 2 | 3) => Flat::Narrow,
+            () => Flat::No,
+        };
     }
 }
 

@@ -27,14 +27,25 @@ pub(crate) struct Op {
     pub(crate) reg: [u8; 3],
     /// log2 of the address size in bytes: 1, 2 or 3.
     pub(crate) address: u8,
-    /// 64-bit mode, 64-bit addresses, no FS or GS: the effective address is the linear one.
-    pub(crate) flat: bool,
+    /// Whether the effective address is the linear one.
+    pub(crate) flat: Flat,
     /// Length of the instruction in bytes.
     pub(crate) len: u8,
     /// Offset of its first byte from the block's start.
     pub(crate) at: u16,
     /// Free for the handler's family, for example an index into a side table.
     pub(crate) aux: u32,
+}
+
+/// Whether a memory operand's effective address is its linear address.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Flat {
+    /// It has to go through its segment.
+    No,
+    /// It is: 64-bit mode, 64-bit addresses, no FS or GS.
+    Wide,
+    /// Its lower 32 bits are: [`crate::mode::Mode::flat`], 32-bit addresses, ES, SS or DS.
+    Narrow,
 }
 
 const _: () = assert!(size_of::<Op>() == 40);

@@ -5,7 +5,7 @@ use dbt::cc;
 use iced_x86::{Instruction, Mnemonic};
 use mem::Word;
 
-use crate::block::{Handler, Op, Source};
+use crate::block::{Flat, Handler, Op, Source};
 use crate::cpu::Cpu;
 use crate::exec::form::{Form, by_wide_width, width};
 use crate::exec::register::Operand;
@@ -201,7 +201,7 @@ fn test_mr<T: Operand, C: Change, const LOCKED: bool>(cpu: &mut Cpu, op: &Op) ->
     let bits = 8 * T::BYTES as i64;
     let into = index.div_euclid(bits) as u64;
     let offset = cpu.effective(op).wrapping_add(into.wrapping_mul(T::BYTES));
-    let linear = if op.flat {
+    let linear = if op.flat == Flat::Wide {
         offset
     } else {
         cpu.linear(op.seg, offset & op.address_mask(), T::BYTES, C::WRITES)?

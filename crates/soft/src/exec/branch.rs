@@ -12,10 +12,11 @@ use crate::block::{Handler, Op, Source};
 use crate::cpu::Cpu;
 use crate::exec::form::{by_condition, by_wide_width, width};
 use crate::exec::register::Operand;
+use crate::exec::stack::quick_width;
 use crate::trap::{GP0, R, Trap};
 
 pub(super) fn select(instruction: &Instruction, source: Source) -> Option<Op> {
-    let wide = source.mode.is_64bit();
+    let (wide, quick) = (source.mode.is_64bit(), quick_width(source));
     let size = match instruction.op_count() {
         0 => 0,
         _ => match instruction.op_kind(0) {
@@ -30,7 +31,9 @@ pub(super) fn select(instruction: &Instruction, source: Source) -> Option<Op> {
         Mnemonic::Jmp if instruction.is_jmp_short_or_near() => {
             by_wide_width!(size, T => jmp::<T>)
         }
-        Mnemonic::Call if instruction.is_call_near() && wide => Some(call64 as Handler),
+        Mnemonic::Call if instruction.is_call_near() && size == quick => {
+            by_wide_width!(size, T => quick_call::<T>)
+        }
         Mnemonic::Call if instruction.is_call_near() => by_wide_width!(size, T => call::<T>),
         Mnemonic::Jmp if instruction.is_jmp_near_indirect() => match instruction.op_kind(0) {
             OpKind::Register => by_wide_width!(size, T => jmp_r::<T>),
@@ -47,15 +50,15 @@ pub(super) fn select(instruction: &Instruction, source: Source) -> Option<Op> {
                 0
             };
             let popped = instruction.stack_pointer_increment() - i32::from(extra);
-            if wide {
-                Some(ret64 as Handler)
+            if popped as usize == quick {
+                by_wide_width!(quick, T => quick_ret::<T>)
             } else {
                 by_wide_width!(popped as usize, T => ret::<T>)
             }
         }
         _ if instruction.is_jcc_short_or_near() => {
             if wide {
-                by_condition!(instruction, C => Some(jcc64::<C> as Handler))
+                by_condition!(instruction, C => Some(jcc::<u64, C> as Handler))
             } else if size == 2 {
                 by_condition!(instruction, C => Some(jcc::<u16, C> as Handler))
             } else {
@@ -99,27 +102,28 @@ impl Cpu {
         T::from_u64(self.start().wrapping_add(op.imm)).to_u64()
     }
 
-    /// Whether a target in 64-bit mode is canonical because the branch's own address is.
+    /// Whether a target of a branch with operands of type `T`, which are 64 bits wide just in 64-bit mode, is
+    /// good: inside CS, or near to the branch's own address and therefore canonical.
     #[inline(always)]
-    fn is_near(&self, target: u64) -> bool {
-        (target ^ self.start()) >> 47 == 0
+    fn is_near<T: Operand>(&self, target: u64) -> bool {
+        if T::BYTES == 8 {
+            (target ^ self.start()) >> 47 == 0
+        } else {
+            target <= u64::from(self.seg[1].limit)
+        }
     }
 
     /// Checks a near branch's target, cut to the operand size.
     #[inline(always)]
-    pub(crate) fn check_target(&self, target: u64) -> R {
-        let allowed = if self.mode.is_64bit() {
-            self.is_near(target) || self.is_canonical(target)
-        } else {
-            target <= u64::from(self.seg[1].limit)
-        };
+    pub(crate) fn check_target<T: Operand>(&self, target: u64) -> R {
+        let allowed = self.is_near::<T>(target) || T::BYTES == 8 && self.is_canonical(target);
         if allowed { Ok(()) } else { Err(GP0) }
     }
 
     /// Goes to a near branch's target, or faults.
     #[inline(always)]
-    fn jump(&mut self, target: u64) -> R {
-        self.check_target(target)?;
+    fn jump<T: Operand>(&mut self, target: u64) -> R {
+        self.check_target::<T>(target)?;
         self.rip = target;
         Ok(())
     }
@@ -130,7 +134,7 @@ impl Cpu {
     fn call<T: Operand>(&mut self, op: &Op, target: u64) -> R {
         let sp = self.sp().wrapping_sub(T::BYTES);
         self.store_stack(sp, T::from_u64(self.next_ip(op)))?;
-        self.check_target(target)?;
+        self.check_target::<T>(target)?;
         self.set_sp(sp);
         self.rip = target;
         Ok(())
@@ -138,39 +142,41 @@ impl Cpu {
 }
 
 fn jmp<T: Operand>(cpu: &mut Cpu, op: &Op) -> R {
-    cpu.jump(cpu.target::<T>(op))
+    cpu.jump::<T>(cpu.target::<T>(op))
 }
 
 fn jmp_r<T: Operand>(cpu: &mut Cpu, op: &Op) -> R {
-    cpu.jump(cpu.reg::<T>(op.reg[0]).to_u64())
+    cpu.jump::<T>(cpu.reg::<T>(op.reg[0]).to_u64())
 }
 
 fn jmp_m<T: Operand>(cpu: &mut Cpu, op: &Op) -> R {
     let linear = cpu.linear_read(op, T::BYTES)?;
     let target = cpu.load::<T>(linear)?.to_u64();
-    cpu.jump(target)
+    cpu.jump::<T>(target)
 }
 
-fn call64(cpu: &mut Cpu, op: &Op) -> R {
-    let target = cpu.start().wrapping_add(op.imm);
-    let sp = cpu.ctx.gpr[RSP].wrapping_sub(8);
-    let Some(at) = cpu.find_cached::<u64>(sp).filter(|_| cpu.is_near(target)) else {
-        return call::<u64>(cpu, op);
+fn quick_call<T: Operand>(cpu: &mut Cpu, op: &Op) -> R {
+    let target = cpu.target::<T>(op);
+    let sp = T::from_u64(cpu.ctx.gpr[RSP].wrapping_sub(T::BYTES));
+    let at = cpu.find_cached::<T>(sp.to_u64());
+    let Some(at) = at.filter(|_| cpu.is_near::<T>(target)) else {
+        return call::<T>(cpu, op);
     };
-    cpu.ctx.gpr[RSP] = sp;
+    cpu.set_reg(RSP as u8, sp);
     cpu.rip = target;
-    cpu.store_found(at, cpu.next_ip(op))
+    cpu.store_found(at, T::from_u64(cpu.next_ip(op)))
 }
 
-fn ret64(cpu: &mut Cpu, op: &Op) -> R {
-    let sp = cpu.ctx.gpr[RSP];
-    match cpu.load_cached::<u64>(sp) {
-        Some(target) if cpu.is_near(target) => {
-            cpu.ctx.gpr[RSP] = sp.wrapping_add(8).wrapping_add(op.imm);
-            cpu.rip = target;
+fn quick_ret<T: Operand>(cpu: &mut Cpu, op: &Op) -> R {
+    let sp = cpu.reg::<T>(RSP as u8).to_u64();
+    match cpu.load_cached::<T>(sp) {
+        Some(target) if cpu.is_near::<T>(target.to_u64()) => {
+            let sp = sp.wrapping_add(T::BYTES).wrapping_add(op.imm);
+            cpu.set_reg(RSP as u8, T::from_u64(sp));
+            cpu.rip = target.to_u64();
             Ok(())
         }
-        _ => ret::<u64>(cpu, op),
+        _ => ret::<T>(cpu, op),
     }
 }
 
@@ -194,7 +200,7 @@ fn call_m<T: Operand>(cpu: &mut Cpu, op: &Op) -> R {
 fn ret<T: Operand>(cpu: &mut Cpu, op: &Op) -> R {
     let sp = cpu.sp();
     let target = cpu.load_stack::<T>(sp)?.to_u64();
-    cpu.check_target(target)?;
+    cpu.check_target::<T>(target)?;
     cpu.set_sp(sp.wrapping_add(T::BYTES).wrapping_add(op.imm));
     cpu.rip = target;
     Ok(())
@@ -202,21 +208,14 @@ fn ret<T: Operand>(cpu: &mut Cpu, op: &Op) -> R {
 
 /// What a conditional branch that is taken comes to.
 #[inline(always)]
-fn leave(cpu: &mut Cpu, target: u64) -> R {
-    cpu.jump(target)?;
+fn leave<T: Operand>(cpu: &mut Cpu, target: u64) -> R {
+    cpu.jump::<T>(target)?;
     Err(Trap::JUMP)
-}
-
-fn jcc64<const C: u8>(cpu: &mut Cpu, op: &Op) -> R {
-    if cc::holds::<C>(cpu.ctx.cc) {
-        return leave(cpu, cpu.start().wrapping_add(op.imm));
-    }
-    Ok(())
 }
 
 fn jcc<T: Operand, const C: u8>(cpu: &mut Cpu, op: &Op) -> R {
     if cc::holds::<C>(cpu.ctx.cc) {
-        return leave(cpu, cpu.target::<T>(op));
+        return leave::<T>(cpu, cpu.target::<T>(op));
     }
     Ok(())
 }
@@ -229,14 +228,14 @@ fn count_loop<T: Operand, const ZERO: u8>(cpu: &mut Cpu, op: &Op) -> R {
         cpu.set_counter(op, count);
         return Ok(());
     }
-    cpu.jump(cpu.target::<T>(op))?;
+    cpu.jump::<T>(cpu.target::<T>(op))?;
     cpu.set_counter(op, count);
     Err(Trap::JUMP)
 }
 
 fn jcxz<T: Operand>(cpu: &mut Cpu, op: &Op) -> R {
     if cpu.counter(op) == 0 {
-        return leave(cpu, cpu.target::<T>(op));
+        return leave::<T>(cpu, cpu.target::<T>(op));
     }
     Ok(())
 }

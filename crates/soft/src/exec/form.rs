@@ -1,5 +1,7 @@
 //! Shapes of instructions: where operands come from, how wide they are, which condition they test.
 
+use std::marker::PhantomData;
+
 use iced_x86::{Instruction, OpKind};
 
 use crate::block::Op;
@@ -73,6 +75,9 @@ pub(super) struct Based;
 /// Base, scaled index and displacement.
 pub(super) struct Indexed;
 
+/// 32 bits of another.
+pub(super) struct Narrow<A>(PhantomData<A>);
+
 impl Reach for Based {
     #[inline(always)]
     fn linear(cpu: &Cpu, op: &Op) -> u64 {
@@ -87,17 +92,34 @@ impl Reach for Indexed {
     }
 }
 
+impl<A: Reach> Reach for Narrow<A> {
+    #[inline(always)]
+    fn linear(cpu: &Cpu, op: &Op) -> u64 {
+        A::linear(cpu, op) & 0xffff_ffff
+    }
+}
+
 /// The handler for an op's flat memory operand, with how it is reached as a type's name; `None` for others.
 macro_rules! by_reach {
     ($op:expr, $a:ident => $handler:expr) => {
-        if !$op.flat {
-            None
-        } else if usize::from($op.index) == dbt::Context::ZERO {
-            type $a = crate::exec::form::Based;
-            $handler
-        } else {
-            type $a = crate::exec::form::Indexed;
-            $handler
+        match ($op.flat, usize::from($op.index) == dbt::Context::ZERO) {
+            (crate::block::Flat::No, _) => None,
+            (crate::block::Flat::Wide, true) => {
+                type $a = crate::exec::form::Based;
+                $handler
+            }
+            (crate::block::Flat::Wide, false) => {
+                type $a = crate::exec::form::Indexed;
+                $handler
+            }
+            (crate::block::Flat::Narrow, true) => {
+                type $a = crate::exec::form::Narrow<crate::exec::form::Based>;
+                $handler
+            }
+            (crate::block::Flat::Narrow, false) => {
+                type $a = crate::exec::form::Narrow<crate::exec::form::Indexed>;
+                $handler
+            }
         }
     };
 }

@@ -42,7 +42,7 @@ pub(super) fn select(instruction: &Instruction, source: Source) -> Option<Op> {
         base => base.size() as u32,
     };
     op.address = address.trailing_zeros() as u8;
-    op.flat = false;
+    op.flat = crate::block::Flat::No;
     // Bytes of index and data vectors: the elements are as many as the shorter one has.
     let wide = |register: Register| if register.is_ymm() { 32 } else { 16 };
     op.aux = wide(index) << 8 | wide(instruction.op0_register());

@@ -13,10 +13,10 @@ use crate::exec::register::Operand;
 use crate::trap::{R, SS0, Trap};
 
 pub(super) fn select(instruction: &Instruction, source: Source) -> Option<Op> {
-    let wide = source.mode.is_64bit();
+    let width = quick_width(source);
     let handler = match instruction.mnemonic() {
-        Mnemonic::Push => push_form(instruction, wide),
-        Mnemonic::Pop => pop_form(instruction, wide),
+        Mnemonic::Push => push_form(instruction, width),
+        Mnemonic::Pop => pop_form(instruction, width),
         Mnemonic::Pusha => Some(pusha::<u16> as Handler),
         Mnemonic::Pushad => Some(pusha::<u32> as Handler),
         Mnemonic::Popa => Some(popa::<u16> as Handler),
@@ -31,6 +31,15 @@ pub(super) fn select(instruction: &Instruction, source: Source) -> Option<Op> {
         op.imm = u64::from(instruction.immediate16());
     }
     Some(op)
+}
+
+/// Width in bytes of a flat stack's pointer, whose offsets are linear addresses; zero for others.
+pub(super) fn quick_width(source: Source) -> usize {
+    match () {
+        () if source.mode.is_64bit() => 8,
+        () if source.mode.flat && source.mode.stack_mask == 0xffff_ffff => 4,
+        () => 0,
+    }
 }
 
 fn enter_width(instruction: &Instruction) -> usize {
@@ -54,23 +63,26 @@ fn stack_width(instruction: &Instruction) -> usize {
     instruction.stack_pointer_increment().unsigned_abs() as usize
 }
 
-fn push_form(instruction: &Instruction, wide: bool) -> Option<Handler> {
+fn push_form(instruction: &Instruction, quick: usize) -> Option<Handler> {
     let size = stack_width(instruction);
     match instruction.op_kind(0) {
         OpKind::Register if instruction.op0_register().is_segment_register() => {
             by_wide_width!(size, T => push_segment::<T>)
         }
-        OpKind::Register if wide && size == 8 => Some(push_r64),
+        OpKind::Register if size == quick => by_wide_width!(size, T => quick_push_r::<T>),
         OpKind::Register => by_wide_width!(size, T => push_r::<T>),
         OpKind::Memory => by_wide_width!(width(instruction, 0), T => push_m::<T>),
+        _ if size == quick => by_wide_width!(size, T => quick_push_i::<T>),
         _ => by_wide_width!(size, T => push_i::<T>),
     }
 }
 
-fn pop_form(instruction: &Instruction, wide: bool) -> Option<Handler> {
+fn pop_form(instruction: &Instruction, quick: usize) -> Option<Handler> {
     match instruction.op_kind(0) {
         OpKind::Register if !instruction.op0_register().is_gpr() => None,
-        OpKind::Register if wide && width(instruction, 0) == 8 => Some(pop_r64),
+        OpKind::Register if width(instruction, 0) == quick => {
+            by_wide_width!(quick, T => quick_pop_r::<T>)
+        }
         OpKind::Register => by_wide_width!(width(instruction, 0), T => pop_r::<T>),
         _ => by_wide_width!(width(instruction, 0), T => pop_m::<T>),
     }
@@ -149,22 +161,37 @@ impl Cpu {
     }
 }
 
-fn push_r64(cpu: &mut Cpu, op: &Op) -> R {
-    let sp = cpu.ctx.gpr[RSP].wrapping_sub(8);
-    let Some(at) = cpu.find_cached::<u64>(sp) else {
-        return push_r::<u64>(cpu, op);
-    };
-    let value = cpu.reg::<u64>(op.reg[0]);
-    cpu.ctx.gpr[RSP] = sp;
-    cpu.store_found(at, value)
+// The quick forms are for a stack whose offsets are linear addresses, in a page that is cached.
+
+#[inline(always)]
+fn quick_push<T: Operand>(cpu: &mut Cpu, value: T) -> Option<R> {
+    let sp = T::from_u64(cpu.ctx.gpr[RSP].wrapping_sub(T::BYTES));
+    let at = cpu.find_cached::<T>(sp.to_u64())?;
+    cpu.set_reg(RSP as u8, sp);
+    Some(cpu.store_found(at, value))
 }
 
-fn pop_r64(cpu: &mut Cpu, op: &Op) -> R {
-    let sp = cpu.ctx.gpr[RSP];
-    let Some(value) = cpu.load_cached::<u64>(sp) else {
-        return pop_r::<u64>(cpu, op);
+fn quick_push_r<T: Operand>(cpu: &mut Cpu, op: &Op) -> R {
+    let value = cpu.reg::<T>(op.reg[0]);
+    match quick_push(cpu, value) {
+        Some(result) => result,
+        None => push_r::<T>(cpu, op),
+    }
+}
+
+fn quick_push_i<T: Operand>(cpu: &mut Cpu, op: &Op) -> R {
+    match quick_push(cpu, T::from_u64(op.imm)) {
+        Some(result) => result,
+        None => push_i::<T>(cpu, op),
+    }
+}
+
+fn quick_pop_r<T: Operand>(cpu: &mut Cpu, op: &Op) -> R {
+    let sp = cpu.reg::<T>(RSP as u8).to_u64();
+    let Some(value) = cpu.load_cached::<T>(sp) else {
+        return pop_r::<T>(cpu, op);
     };
-    cpu.ctx.gpr[RSP] = sp.wrapping_add(8);
+    cpu.set_reg(RSP as u8, T::from_u64(sp.wrapping_add(T::BYTES)));
     cpu.set_reg(op.reg[0], value);
     Ok(())
 }
@@ -175,6 +202,7 @@ fn push_r<T: Operand>(cpu: &mut Cpu, op: &Op) -> R {
     cpu.push(value)
 }
 
+#[inline(never)]
 fn push_i<T: Operand>(cpu: &mut Cpu, op: &Op) -> R {
     cpu.push(T::from_u64(op.imm))
 }

@@ -13,7 +13,7 @@ use x86::descriptor::SegmentRegister;
 use x86::flags;
 use x86::state::gpr::{RAX, RDI, RSI};
 
-use crate::block::{Handler, Op, Source};
+use crate::block::{Flat, Handler, Op, Source};
 use crate::cpu::Cpu;
 use crate::exec::form::by_width;
 use crate::exec::register::Operand;
@@ -249,7 +249,7 @@ fn by_runs<T: Alu + Operand, K: Kind>(
 #[inline(always)]
 fn load_source<T: Operand>(cpu: &mut Cpu, op: &Op) -> R<T> {
     let offset = cpu.ctx.gpr[RSI] & op.address_mask();
-    let linear = if op.flat {
+    let linear = if op.flat != Flat::No {
         offset
     } else {
         cpu.linear(op.seg, offset, T::BYTES, false)?

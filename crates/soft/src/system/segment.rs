@@ -127,6 +127,7 @@ impl Cpu {
     #[inline(always)]
     pub(crate) fn set_segment(&mut self, register: u8, segment: Segment) {
         self.seg[usize::from(register)] = segment;
+        self.refresh_flatness();
     }
 
     /// Loads a segment register in real or virtual-8086 mode. In real mode limit and rights stay as they are.
