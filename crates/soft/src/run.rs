@@ -28,14 +28,15 @@ impl Processor {
         while !self.cpu.is_wanted() {
             let number = self.lookup()?;
             let block = self.blocks.get(number);
-            let (start, key) = (self.cpu.rip, self.cpu.block_key());
+            let (start, key) = (self.cpu.rip, self.cpu.block_key(self.cpu.linear_ip()));
             loop {
                 self.cpu.execute(block, usize::MAX)?;
                 if self.cpu.attend {
                     return Ok(());
                 }
                 // Loops stay where they are.
-                let again = self.cpu.rip == start && self.cpu.block_key() == key;
+                let again =
+                    self.cpu.rip == start && self.cpu.block_key(self.cpu.linear_ip()) == key;
                 if !again || !block.is_current(&self.cpu.ram) || self.cpu.is_wanted() {
                     break;
                 }
@@ -48,7 +49,7 @@ impl Processor {
     #[inline(always)]
     fn lookup(&mut self) -> R<u32> {
         let linear = self.cpu.linear_ip();
-        let key = self.cpu.block_key();
+        let key = self.cpu.block_key(linear);
         match self.blocks.jump(&self.cpu.ram, linear, key) {
             Some(block) => Ok(block),
             None => self.enter(linear, key),
@@ -234,7 +235,7 @@ impl Cpu {
 
     /// What the meaning of a linear address as code depends on.
     #[inline(always)]
-    fn block_key(&self) -> u64 {
-        self.mmu.key | u64::from(self.mmu.privilege as u8) << 4 | u64::from(self.mode.kind)
+    fn block_key(&self, linear: u64) -> u64 {
+        self.mmu.key(linear) | u64::from(self.mmu.privilege as u8) << 4 | u64::from(self.mode.kind)
     }
 }

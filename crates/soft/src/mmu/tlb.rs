@@ -7,9 +7,8 @@
 //! themselves globally keep their translations across address spaces. When numbers run out, everything is
 //! cleared.
 //!
-//! Whoever caches what linear addresses of code lead to (the jump cache) keys it with [`Mmu::space`] and
-//! [`Mmu::epoch`] and tells the pages by [`Mmu::note_code`], so that INVLPG of other pages, the usual ones, moves
-//! no epoch.
+//! Whoever caches what linear addresses of code lead to (the jump cache) keys it with [`Mmu::key`] and tells the
+//! pages by [`Mmu::note_code`], so that INVLPG of other pages, the usual ones, changes no key.
 
 use mem::{Offset, PAGE_MASK, PAGE_SHIFT};
 
@@ -58,6 +57,60 @@ pub(crate) struct Fill {
     pub(crate) fetch: bool,
 }
 
+/// Pages of which somebody caches what code in them leads to, hashed; the answer may be yes for others too.
+#[derive(Debug)]
+struct CodePages {
+    /// Moves when such a page's translation may have been forgotten other than by a change of ASN.
+    epoch: u32,
+    pages: Box<[u64; 64]>,
+    /// The GiBs that they lie in.
+    regions: u64,
+}
+
+impl Default for CodePages {
+    fn default() -> Self {
+        Self {
+            epoch: 0,
+            pages: Box::new([0; 64]),
+            regions: 0,
+        }
+    }
+}
+
+impl CodePages {
+    /// Word and bit of a page.
+    fn place(linear: u64) -> (usize, u64) {
+        let page = linear >> PAGE_SHIFT;
+        let hash = page ^ page >> 12 ^ page >> 24;
+        ((hash >> 6) as usize % 64, 1 << (hash % 64))
+    }
+
+    fn region(linear: u64) -> u64 {
+        1 << ((linear >> 30) % 64)
+    }
+
+    fn note(&mut self, linear: u64) {
+        let (word, bit) = Self::place(linear);
+        self.pages[word] |= bit;
+        self.regions |= Self::region(linear);
+    }
+
+    fn has_page(&self, linear: u64) -> bool {
+        let (word, bit) = Self::place(linear);
+        self.pages[word] & bit != 0
+    }
+
+    fn has_region(&self, linear: u64) -> bool {
+        self.regions & Self::region(linear) != 0
+    }
+
+    fn forget(&mut self) {
+        self.epoch = self.epoch.wrapping_add(1);
+        self.pages.fill(0);
+        self.regions = 0;
+    }
+}
+
 /// TLB and what selects within it.
 #[derive(Debug)]
 pub(crate) struct Mmu {
@@ -74,16 +127,12 @@ pub(crate) struct Mmu {
     upper_local: bool,
     /// A large page was cached, per half, since the last clear.
     large: [bool; 2],
-    /// Pages told by [`Mmu::note_code`] under the present epoch, hashed.
-    code_pages: Box<[u64; 64]>,
-    /// The GiBs that they lie in, hashed.
-    code_regions: u64,
+    /// By half.
+    code: [CodePages; 2],
     /// Of explicit accesses.
     pub(crate) privilege: Privilege,
-    /// [`Mmu::space`] and [`Mmu::epoch`] as one number, its low byte clear.
-    pub(crate) key: u64,
-    /// Moves whenever a noted page's translation may have been forgotten other than by a change of ASN.
-    pub(crate) epoch: u32,
+    /// See [`Mmu::key`]: ASN and epoch, by half.
+    keys: [u64; 2],
     /// Page walks done.
     pub(crate) walks: u64,
 }
@@ -104,11 +153,9 @@ impl Mmu {
                 .expect("of 4096 entries"),
             upper_local: false,
             large: [false; 2],
-            code_pages: Box::new([0; 64]),
-            code_regions: 0,
+            code: [CodePages::default(), CodePages::default()],
             privilege: Privilege::SupervisorAll,
-            key: 0,
-            epoch: 0,
+            keys: [0; 2],
             walks: 0,
         };
         mmu.rekey();
@@ -116,7 +163,9 @@ impl Mmu {
     }
 
     fn rekey(&mut self) {
-        self.key = u64::from(self.epoch) << 32 | self.space() << 8;
+        for half in 0..2 {
+            self.keys[half] = u64::from(self.code[half].epoch) << 32 | self.asn[half] << 8;
+        }
     }
 
     #[inline(always)]
@@ -124,10 +173,11 @@ impl Mmu {
         (linear >> PAGE_SHIFT) as usize % ENTRIES
     }
 
-    /// Identifies the present address space: both halves' numbers.
+    /// What leads from a linear address to code depends on this, besides privilege and mode. Its low byte is
+    /// clear.
     #[inline(always)]
-    pub(crate) fn space(&self) -> u64 {
-        self.asn[0] << 12 | self.asn[1]
+    pub(crate) fn key(&self, linear: u64) -> u64 {
+        self.keys[(linear >> 63) as usize]
     }
 
     /// The RAM offset for an access of `bytes` bytes within one page, when it is cached.
@@ -194,21 +244,15 @@ impl Mmu {
         self.asn = [1, 2];
         self.next_asn = 3;
         self.upper_local = false;
-        self.new_epoch();
-    }
-
-    fn new_epoch(&mut self) {
-        self.epoch = self.epoch.wrapping_add(1);
-        self.code_pages.fill(0);
-        self.code_regions = 0;
+        for code in &mut self.code {
+            code.forget();
+        }
         self.rekey();
     }
 
     /// Notes that somebody caches what code in the page of `linear` leads to.
     pub(crate) fn note_code(&mut self, linear: u64) {
-        let (word, bit) = code_bit(linear);
-        self.code_pages[word] |= bit;
-        self.code_regions |= region_bit(linear);
+        self.code[(linear >> 63) as usize].note(linear);
     }
 
     /// Forgets everything, global translations too.
@@ -253,8 +297,7 @@ impl Mmu {
     /// spaces.
     pub(crate) fn invalidate(&mut self, linear: u64) {
         let half = (linear >> 63) as usize;
-        let (word, bit) = code_bit(linear);
-        let mut code = self.code_pages[word] & bit != 0;
+        let mut code = self.code[half].has_page(linear);
         for table in self.tables.iter_mut() {
             let entry = &mut table[Self::slot(linear)];
             if entry
@@ -267,7 +310,7 @@ impl Mmu {
         if self.large[half] {
             // Large pages are cached in pieces; the largest has 1 GiB.
             let region = linear >> 30;
-            code |= self.code_regions & region_bit(linear) != 0;
+            code |= self.code[half].has_region(linear);
             let entries = self.tables.iter_mut().flatten();
             for (entry, &piece) in entries.zip(self.pieces.iter().flatten()) {
                 if piece && entry.tags().any(|tag| tag >> 30 == region) {
@@ -276,19 +319,8 @@ impl Mmu {
             }
         }
         if code {
-            self.new_epoch();
+            self.code[half].forget();
+            self.rekey();
         }
     }
-}
-
-/// Where a page's bit is in [`Mmu::code_pages`].
-fn code_bit(linear: u64) -> (usize, u64) {
-    let page = linear >> PAGE_SHIFT;
-    let hash = page ^ page >> 12 ^ page >> 24;
-    ((hash >> 6) as usize % 64, 1 << (hash % 64))
-}
-
-/// A GiB's bit in [`Mmu::code_regions`].
-fn region_bit(linear: u64) -> u64 {
-    1 << ((linear >> 30) % 64)
 }

@@ -281,16 +281,17 @@ impl Cpu {
         else {
             return;
         };
-        if self.is_watched(linear) || self.is_apic(translation.gpa) {
+        if self.is_apic(translation.gpa) {
             return;
         }
+        let watched = self.is_watched(linear);
         let allowed = |access| self.is_allowed(&translation, access, rights);
         let fill = Fill {
             page,
             large: translation.large,
             global: translation.global,
-            read: allowed(Access::Read),
-            write: translation.dirty && allowed(Access::Write),
+            read: !watched && allowed(Access::Read),
+            write: !watched && translation.dirty && allowed(Access::Write),
             fetch: allowed(Access::Fetch),
         };
         self.mmu.fill(privilege, linear, fill);

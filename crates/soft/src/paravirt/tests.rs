@@ -131,12 +131,12 @@ fn a_flush_asked_for_during_sleep_is_done_before_going_on() {
         .expect("the register exists");
     cpu.note_absence();
     assert_eq!(u32_at(&cpu, PAGE + 16), 1);
-    let space = cpu.mmu.key;
+    let space = cpu.mmu.key(0);
     cpu.note_presence();
-    assert_eq!((u32_at(&cpu, PAGE + 16), cpu.mmu.key), (0, space));
+    assert_eq!((u32_at(&cpu, PAGE + 16), cpu.mmu.key(0)), (0, space));
     cpu.note_absence();
     cpu.ram.write(Gpa(PAGE + 16), &[3]).expect("it is RAM");
     cpu.note_presence();
     assert_eq!(u32_at(&cpu, PAGE + 16), 0);
-    assert_ne!(cpu.mmu.key, space, "translations are of the past");
+    assert_ne!(cpu.mmu.key(0), space, "translations are of the past");
 }

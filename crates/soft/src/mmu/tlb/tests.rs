@@ -155,7 +155,7 @@ fn nothing_is_used_that_was_forgotten() {
             }
         }
     }
-    assert!(mmu.epoch > 0, "the numbers never ran out");
+    assert!(mmu.code[1].epoch > 0, "the numbers never ran out");
 }
 
 #[test]
@@ -222,24 +222,47 @@ fn accesses_across_pages_never_hit() {
 }
 
 #[test]
-fn invlpg_of_a_page_without_code_moves_no_epoch() {
+fn invlpg_of_a_page_without_code_changes_no_key() {
     let mut mmu = Mmu::new();
     mmu.note_code(0x40_0000);
-    let before = mmu.epoch;
+    let keys = |mmu: &Mmu| (mmu.key(0), mmu.key(u64::MAX));
+    let before = keys(&mmu);
     mmu.invalidate(0x50_0000);
-    assert_eq!(mmu.epoch, before);
+    assert_eq!(keys(&mmu), before);
     mmu.invalidate(0x40_0123);
-    assert_ne!(mmu.epoch, before);
+    let after = keys(&mmu);
+    assert_ne!(after.0, before.0);
+    assert_eq!(after.1, before.1, "the other half");
 }
 
 #[test]
-fn numbers_are_reused_only_after_a_clear() {
+fn keys_of_the_upper_half_outlive_cr3_while_it_is_global() {
     let mut mmu = Mmu::new();
+    let upper = mmu.key(u64::MAX);
+    let lower = mmu.key(0);
+    mmu.load_space(0, false);
+    assert_eq!(mmu.key(u64::MAX), upper);
+    assert_ne!(mmu.key(0), lower);
+    let fill = Fill {
+        page: Offset(0),
+        large: false,
+        global: false,
+        read: true,
+        write: true,
+        fetch: true,
+    };
+    mmu.fill(Privilege::SupervisorAll, 1 << 63, fill);
+    mmu.load_space(0, false);
+    assert_ne!(mmu.key(u64::MAX), upper);
+}
+
+#[test]
+fn no_key_comes_twice() {
+    let mut mmu = Mmu::new();
+    let mut seen = std::collections::HashSet::new();
     for _ in 0..3 * u32::from(LAST_ASN) {
-        let epoch = mmu.epoch;
-        let before = mmu.space();
         mmu.load_space(7, false);
-        assert_ne!((epoch, before), (mmu.epoch, mmu.space()));
+        assert!(seen.insert(mmu.key(0)));
         assert!(mmu.next_asn <= LAST_ASN + 1);
     }
 }
