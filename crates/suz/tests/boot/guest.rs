@@ -8,8 +8,9 @@ use std::time::{Duration, Instant};
 
 use image::{Cache, Initramfs, Known, user_space};
 
-/// How long a guest may stay silent before it counts as hung. Boots are slow on a loaded machine of two cores.
-const PATIENCE: Duration = Duration::from_secs(300);
+/// How long an expected text may take before the guest counts as hung: a whole pass of memtest86+ takes minutes on
+/// a loaded machine of two cores.
+const PATIENCE: Duration = Duration::from_secs(900);
 
 /// What `suz run` is given.
 pub(crate) struct Spec {
