@@ -22,8 +22,7 @@ const ROWS: &[Row] = &[
     ("memcpy-1M", memory::copy),
     ("float-scalar", integer::float),
     ("system-call", system::getppid),
-    ("page-fault", system::page_fault),
-    ("fork-wait", system::fork_wait),
+    ("fork-exec", system::fork_exec),
 ];
 
 /// Runs each row whose name contains an argument, or all rows, for at least `WORKLOAD_MS` milliseconds.

@@ -148,7 +148,8 @@ impl Report {
         format!(
             "# Performance\n\nMedians of alternating rounds in one run of `cargo xtask bench --page`, on {}. Times are for \
              one unit of a row's work; machines are shared and noisy, so ratios say more than times. *times QEMU's \
-             speed* above 1 means that Suzerain is faster.\n\n{}",
+             speed* above 1 means that Suzerain is faster. The monitor's memory is what is resident without shared memory: \
+             `suz` keeps guest RAM in shared memory, QEMU does not, so QEMU's figure includes its guest's.\n\n{}",
             machine(),
             self.table()
         )
