@@ -9,15 +9,11 @@ use x86::{Exception, Vector, flags};
 
 use crate::alarm::NEVER;
 use crate::cpu::Cpu;
-use crate::inbox::{Inbox, attention};
+use crate::inbox::attention;
 use crate::lapic::{Effect, Local};
 use crate::trap::R;
 
 impl Cpu {
-    pub(crate) fn inbox(&self) -> &Inbox {
-        &self.shared.inboxes[self.id as usize]
-    }
-
     /// Takes what others left, and delivers what is due; true when the vCPU was kicked.
     ///
     /// # Errors
@@ -27,7 +23,7 @@ impl Cpu {
         self.settle_eoi();
         let mut bits = 0;
         if self.is_wanted() {
-            bits = self.inbox().take();
+            bits = self.inbox.take();
             self.take(bits);
         }
         self.deliver_pending()?;
@@ -53,7 +49,7 @@ impl Cpu {
             self.init();
         }
         if has(attention::SIPI) && self.activity == Activity::WaitForSipi {
-            self.start_up(self.inbox().startup_vector());
+            self.start_up(self.inbox.startup_vector());
         }
         self.nmi_pending |= has(attention::NMI);
         self.extint_pending |= has(attention::EXTINT);
@@ -66,8 +62,7 @@ impl Cpu {
             self.local(local);
         }
         if has(attention::POSTED) {
-            let inbox = &self.shared.inboxes[self.id as usize];
-            self.lapic.drain(inbox);
+            self.lapic.drain(&self.inbox);
         }
         if has(attention::TIMER) {
             self.timer_due();
@@ -134,7 +129,7 @@ impl Cpu {
         let timeout =
             (deadline != NEVER).then(|| Duration::from_nanos(deadline.saturating_sub(self.now())));
         self.note_absence();
-        self.inbox().sleep(timeout);
+        self.inbox.sleep(timeout);
         self.note_presence();
         self.figures.sleeps += 1;
         self.timer_due();
@@ -173,7 +168,7 @@ impl Cpu {
 
     /// Publishes how the local APIC is addressed.
     pub(crate) fn publish(&self) {
-        self.inbox().publish(self.lapic.address());
+        self.inbox.publish(self.lapic.address());
     }
 
     /// CR8: the task priority.
@@ -193,7 +188,7 @@ impl Cpu {
         state.init(self.id);
         self.replace_state(&state);
         (0..8).for_each(|word| {
-            self.inbox().take_posted(word);
+            self.inbox.take_posted(word);
         });
     }
 

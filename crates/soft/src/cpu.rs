@@ -14,6 +14,7 @@ use x86::state::{Activity, CpuState};
 use crate::engine::Shared;
 use crate::exec::x87::X87;
 use crate::figure::Figures;
+use crate::inbox::Inbox;
 use crate::lapic::Lapic;
 use crate::mmu::Mmu;
 use crate::mode::Mode;
@@ -92,6 +93,8 @@ pub(crate) struct Cpu {
     pub(crate) ram: Arc<GuestRam>,
     pub(crate) io: Arc<dyn Io>,
     pub(crate) shared: Arc<Shared>,
+    /// Its own among the shared ones.
+    pub(crate) inbox: Arc<Inbox>,
 }
 
 impl Cpu {
@@ -146,6 +149,7 @@ impl Cpu {
             id,
             ram: shared.ram.clone(),
             io,
+            inbox: shared.inboxes[id as usize].clone(),
             shared,
         };
         cpu.refresh_mode();
@@ -178,7 +182,7 @@ impl Cpu {
     /// way by [`crate::trap::Trap::AGAIN`].
     #[inline(always)]
     pub(crate) fn is_wanted(&self) -> bool {
-        self.shared.inboxes[self.id as usize].is_wanted()
+        self.inbox.is_wanted()
     }
 
     /// PAUSE: the guest spins. Whom it waits for may be a vCPU without a host core of its own, so now and then

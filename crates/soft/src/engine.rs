@@ -44,7 +44,7 @@ pub(crate) struct Shared {
     /// A guest has moved the TSC of some vCPU: they don't agree any more.
     tsc_skewed: AtomicBool,
     /// By APIC ID.
-    pub(crate) inboxes: Box<[Inbox]>,
+    pub(crate) inboxes: Box<[Arc<Inbox>]>,
     /// By APIC ID.
     pub(crate) figures: Box<[Published]>,
     pub(crate) alarm: Alarm,
@@ -60,7 +60,7 @@ impl Shared {
             scale: Scale::new(config.tsc_khz),
             start: config.clock.now(),
             tsc_skewed: AtomicBool::new(false),
-            inboxes: (0..config.cpus).map(|_| Inbox::default()).collect(),
+            inboxes: (0..config.cpus).map(|_| Arc::default()).collect(),
             figures: (0..config.cpus).map(|_| Published::default()).collect(),
             alarm: Alarm::new(config.cpus),
             intr: AtomicBool::new(false),

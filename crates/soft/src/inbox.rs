@@ -37,8 +37,9 @@ pub(crate) mod attention {
 use crate::lapic::Address;
 use attention::{POSTED, SIPI, SLEEPING};
 
-/// One vCPU's inbox.
+/// One vCPU's inbox, in cache lines of its own.
 #[derive(Debug, Default)]
+#[repr(align(128))]
 pub(crate) struct Inbox {
     attention: AtomicU32,
     /// Interrupts not yet in the IRR, by vector.

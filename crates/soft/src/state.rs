@@ -12,9 +12,9 @@ impl Cpu {
     /// The complete state, with what others have posted.
     pub(crate) fn save_state_and_inbox(&self) -> CpuState {
         let mut state = self.save_state();
-        let bits = self.inbox().peek();
+        let bits = self.inbox.peek();
         let mut lapic = self.lapic.clone();
-        lapic.preview(self.inbox());
+        lapic.preview(&self.inbox);
         state.events.nmi_pending |= bits & attention::NMI != 0;
         if bits & attention::LINT1 != 0 {
             state.events.nmi_pending |= lapic.lint1() == Local::Nmi;
@@ -24,7 +24,7 @@ impl Cpu {
             state.init(self.id);
         }
         if bits & attention::SIPI != 0 {
-            state.startup(self.inbox().startup_vector());
+            state.startup(self.inbox.startup_vector());
         }
         state
     }
@@ -72,7 +72,7 @@ impl Cpu {
     /// [`EngineError::State`] for a state that no processor can be in.
     pub(crate) fn load_state(&mut self, state: &CpuState) -> Result<(), EngineError> {
         check(state)?;
-        self.inbox().clear();
+        self.inbox.clear();
         let clock = self.shared.scale.ticks(self.now());
         self.tsc_offset = state.tsc.wrapping_sub(clock);
         self.replace_state(state);

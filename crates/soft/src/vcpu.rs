@@ -82,7 +82,7 @@ impl SoftVcpu {
     /// [`Trap::SHUTDOWN`] after a triple fault.
     fn run_until_kicked(&mut self) -> R {
         let traced = enabled!(target: BLOCKS, Level::TRACE);
-        let inbox = &self.shared.inboxes[self.processor.cpu.id as usize];
+        let inbox = self.processor.cpu.inbox.clone();
         loop {
             if self.processor.cpu.attend()? {
                 return Ok(());

@@ -189,7 +189,7 @@ impl Shared {
             (0..)
                 .zip(&self.inboxes)
                 .filter(|(id, inbox)| meant(*id, inbox))
-                .map(|(_, inbox)| inbox)
+                .map(|(_, inbox)| &**inbox)
         };
         match message.delivery {
             Delivery::Lowest { vector, level } => {

@@ -74,7 +74,7 @@ fn serving(level: bool) -> Cpu {
     let (mut cpu, _) = testing::cpu();
     cpu.lapic.store_memory(reg::SVR as u64 * 16, 0x1ff, 0);
     cpu.publish();
-    cpu.inbox().post_interrupt(0x50, level);
+    cpu.inbox.post_interrupt(0x50, level);
     let inbox = &cpu.shared.inboxes[0];
     cpu.lapic.drain(inbox);
     assert_eq!(cpu.lapic.pending(), Some(0x50));
