@@ -13,6 +13,7 @@ use image::{Cache, Known, user_space};
 use crate::cargo;
 use machine::{Boot, Guest};
 use report::{Report, Row};
+use start::Start;
 
 /// Measures Suzerain beside QEMU and the bare host
 ///
@@ -48,14 +49,13 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
     if !qemu && !arguments.without_qemu {
         println!("SKIPPED the comparison with QEMU: `apt-get install qemu-system-x86` brings it");
     }
+    let start = Start::new(&cache)?;
     let mut report = Report::new();
     for round in 1..=arguments.rounds {
         println!("round {round} of {}", arguments.rounds);
-        report.add(
-            Row::FIRST_INSTRUCTION,
-            report::Side::Suz,
-            start::first_instruction(&suz)?,
-        );
+        let suz_side = report::Side::Suz;
+        report.add(Row::FIRST_INSTRUCTION, suz_side, start.smallest(&suz)?);
+        report.add(Row::DEMONSTRATION, suz_side, start.demonstration(&suz)?);
         collect(
             &mut report,
             report::Side::Suz,

@@ -5,18 +5,18 @@
 //! apt/RELEASE-ARCHITECTURE/   apt's indexes
 //! guests/NAME/VERSION/        a guest's files and its manifest, complete from the moment that the folder exists
 //! guests/NAME/current         a symbolic link to the newest VERSION
-//! initrd/NAME-HASH.cpio       initramfs archives made here
+//! initrd/NAME-HASH.cpio       initramfs archives made here, each named by its content or by what it is made of
 //! tmp/                        work in progress; emptied by the next holder of the lock
 //! ```
 //! Readers take no lock: folders and links appear by rename alone, and a version's folder is never changed.
 
 mod demonstration;
+mod initrd;
 mod lock;
 
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
 use std::fs;
-use std::hash::{DefaultHasher, Hash, Hasher};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Mutex, PoisonError};
@@ -27,7 +27,7 @@ use lock::Lock;
 use crate::apt::Apt;
 use crate::guest::{Architecture, Recipe, Release};
 use crate::manifest::Manifest;
-use crate::{Error, Guest, Initramfs, Known, deb};
+use crate::{Error, Guest, Known, deb};
 
 type Notice = Box<dyn Fn(&str) + Send + Sync>;
 
@@ -121,6 +121,12 @@ impl Cache {
         self.fetch(known)
     }
 
+    /// SHA-256 of the file that a cached guest starts, as its manifest has it.
+    fn checksum(&self, guest: &Guest) -> Option<String> {
+        let manifest = Manifest::read(guest.path.parent()?)?;
+        Some(manifest.files.into_iter().next()?.sha256)
+    }
+
     /// The first file of a cached guest whose SHA-256 is not the manifest's; None if all are well.
     ///
     /// # Errors
@@ -136,26 +142,6 @@ impl Cache {
                 .map(|file| folder.join(&file.name))),
             None => Ok(Some(folder.join(crate::manifest::NAME))),
         }
-    }
-
-    /// Writes an initramfs to the cache and returns the path; the same content is written once.
-    ///
-    /// # Errors
-    /// [`Error::File`] where the cache cannot be written.
-    pub fn initrd(&self, name: &str, initramfs: &Initramfs) -> Result<PathBuf, Error> {
-        let bytes = initramfs.build();
-        let mut hasher = DefaultHasher::new();
-        bytes.hash(&mut hasher);
-        let folder = self.root.join("initrd");
-        let path = folder.join(format!("{name}-{:016x}.cpio", hasher.finish()));
-        if fs::read(&path).is_ok_and(|old| old == bytes) {
-            return Ok(path);
-        }
-        create(&folder)?;
-        let draft = folder.join(format!(".{name}-{}", unique()));
-        fs::write(&draft, bytes).map_err(Error::file("write", &draft))?;
-        fs::rename(&draft, &path).map_err(Error::file("create", &path))?;
-        Ok(path)
     }
 
     fn guest(&self, known: Known) -> PathBuf {

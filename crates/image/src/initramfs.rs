@@ -4,8 +4,11 @@
 
 use std::collections::BTreeSet;
 
-/// Ends every archive.
+/// The name of the entry that ends every archive.
 const TRAILER: &str = "TRAILER!!!";
+
+/// The last bytes of every archive: the trailer's name with its zero, and padding.
+pub(crate) const END: [u8; 14] = *b"TRAILER!!!\0\0\0\0";
 
 const DIRECTORY: u32 = 0o040_000;
 const CHARACTER_DEVICE: u32 = 0o020_000;

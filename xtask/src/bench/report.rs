@@ -19,6 +19,8 @@ pub(crate) struct Row;
 impl Row {
     /// Nanoseconds from the monitor's start to a guest that has ended at its third instruction.
     pub(crate) const FIRST_INSTRUCTION: &str = "start-to-first-instruction";
+    /// The same for the guest that `suz run` starts when it is told nothing.
+    pub(crate) const DEMONSTRATION: &str = "demonstration: start to first instruction";
     /// Nanoseconds from the monitor's start to init.
     pub(crate) const BOOT: &str = "kernel-to-init";
     /// KiB of the monitor.

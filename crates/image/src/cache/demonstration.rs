@@ -24,9 +24,20 @@ impl Cache {
     /// Where a part has to be fetched and can't be.
     pub fn demonstration(&self) -> Result<Demonstration, Error> {
         let kernel = self.ensure(Known::Cloud)?.path;
-        let busybox = self.ensure(Known::Busybox)?.path;
-        let busybox = fs::read(&busybox).map_err(Error::file("read", &busybox))?;
-        let initrd = self.initrd("demonstration", &user_space::demonstration(&busybox))?;
+        let busybox = self.ensure(Known::Busybox)?;
+        let bytes = || fs::read(&busybox.path).map_err(Error::file("read", &busybox.path));
+        // Everything but the busybox is made here, so the same archive around the busybox's checksum tells all
+        // inputs: a new version of either makes a new file.
+        let initrd = match self.checksum(&busybox) {
+            Some(sum) => {
+                let inputs = user_space::demonstration(sum.as_bytes()).build();
+                self.initrd_of("demonstration", &inputs, || {
+                    Ok(user_space::demonstration(&bytes()?))
+                })?
+            }
+            // Fetched anew this very moment.
+            None => self.initrd("demonstration", &user_space::demonstration(&bytes()?))?,
+        };
         Ok(Demonstration {
             kernel,
             initrd,

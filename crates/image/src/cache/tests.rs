@@ -1,4 +1,5 @@
 use super::*;
+use crate::Initramfs;
 
 /// A cache in a folder of its own, removed at the end.
 struct Scratch(PathBuf);
@@ -135,4 +136,59 @@ fn an_initrd_is_named_by_its_content() {
         fs::read_dir(cache.root().join("initrd")).unwrap().count(),
         2
     );
+}
+
+#[test]
+fn an_initrd_of_inputs_is_made_once_and_again_when_it_is_cut() {
+    let (_scratch, cache) = Scratch::new("inputs");
+    let made = std::cell::Cell::new(0);
+    let of = |inputs: &[u8]| {
+        let build = || {
+            made.set(made.get() + 1);
+            Ok(Initramfs::new().file("a", 0o644, inputs))
+        };
+        cache.initrd_of("test", inputs, build).unwrap()
+    };
+    let path = of(b"1");
+    let whole = Initramfs::new().file("a", 0o644, b"1").build();
+    assert_eq!(fs::read(&path).unwrap(), whole);
+    assert_eq!((of(b"1"), made.get()), (path.clone(), 1));
+    assert_ne!(of(b"2"), path);
+    assert_eq!(made.get(), 2);
+    for torn in [&whole[..whole.len() - 4], &whole[..8], b""] {
+        fs::write(&path, torn).unwrap();
+        of(b"1");
+        assert_eq!(fs::read(&path).unwrap(), whole);
+    }
+    assert_eq!(made.get(), 5);
+    // No draft is left.
+    assert_eq!(
+        fs::read_dir(cache.root().join("initrd")).unwrap().count(),
+        2
+    );
+}
+
+#[test]
+fn the_demonstration_follows_its_busybox() {
+    let (_scratch, cache) = Scratch::new("follow");
+    let kernel = cache.root().join("tmp/kernel/files");
+    create(&kernel).unwrap();
+    fs::write(kernel.join("vmlinuz"), "kernel").unwrap();
+    let mut manifest = Manifest::default();
+    manifest.add(&kernel.join("vmlinuz")).unwrap();
+    manifest.write(&kernel).unwrap();
+    cache.publish(Known::Cloud, "1", &kernel).unwrap();
+    let holds = |content: &str| {
+        let bytes = fs::read(cache.demonstration().unwrap().initrd).unwrap();
+        bytes
+            .windows(content.len())
+            .any(|part| part == content.as_bytes())
+    };
+    publish(&cache, "1", "the first busybox");
+    assert!(holds("the first busybox"));
+    publish(&cache, "2", "another busybox!!");
+    assert!(holds("another busybox!!") && !holds("the first busybox"));
+    // The same version and size with other content, as after a repair.
+    publish(&cache, "2", "repaired busybox!");
+    assert!(holds("repaired busybox!"));
 }
