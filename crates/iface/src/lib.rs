@@ -9,6 +9,7 @@ mod clock;
 mod device;
 mod engine;
 mod interrupt;
+mod lifecycle;
 mod snapshot;
 
 pub use char::Char;
@@ -16,4 +17,5 @@ pub use clock::Clock;
 pub use device::{Action, Device};
 pub use engine::{Engine, EngineError, Exit, Io, Kicker, Shutdown, Space, Vcpu};
 pub use interrupt::{InterruptLine, Msi, MsiSink};
+pub use lifecycle::Lifecycle;
 pub use snapshot::{Misfit, Snapshot};

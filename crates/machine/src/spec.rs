@@ -34,6 +34,14 @@ pub struct Boot {
     pub append: String,
 }
 
+/// A device that not every machine has.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "lowercase", deny_unknown_fields)]
+pub enum Device {
+    /// A source of random numbers.
+    Rng,
+}
+
 /// A machine.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -55,6 +63,9 @@ pub struct Spec {
     /// The frequency of the guest's TSC in kHz; the engine's own choice when absent.
     #[serde(default)]
     pub tsc_khz: Option<u32>,
+    /// Further devices, in the order of their PCI slots.
+    #[serde(default)]
+    pub devices: Vec<Device>,
 }
 
 /// Processors of a machine that doesn't say.
@@ -80,6 +91,7 @@ impl Spec {
             engine: EngineKind::default(),
             debug_exit: false,
             tsc_khz: None,
+            devices: Vec::new(),
         }
     }
 

@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use anyhow::Context;
 use host::signal::{self, Blocked, number};
-use machine::spec::Boot;
+use machine::spec::{Boot, Device};
 use machine::{Handle, Machine, Outcome, Spec};
 
 use crate::Status;
@@ -96,6 +96,7 @@ fn spec(arguments: &cli::Run) -> anyhow::Result<Spec> {
     spec.memory = arguments.memory.0;
     spec.engine = arguments.engine.into();
     spec.debug_exit = arguments.debug_exit;
+    spec.devices = vec![Device::Rng];
     Ok(spec)
 }
 

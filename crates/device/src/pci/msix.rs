@@ -6,7 +6,6 @@ use iface::{Misfit, Msi, MsiSink};
 use serde::{Deserialize, Serialize};
 
 use super::ConfigSpace;
-use crate::access::low_word;
 use crate::bus::lock;
 
 /// Capability ID.
@@ -41,7 +40,10 @@ impl Entry {
     }
 
     fn from_bytes(bytes: u128) -> Self {
-        let word = |index: u32| low_word((bytes >> (32 * index)) as u64);
+        let word = |index: u32| {
+            let [a, b, c, d, ..] = (bytes >> (32 * index)).to_le_bytes();
+            u32::from_le_bytes([a, b, c, d])
+        };
         Self {
             address: u64::from(word(0) & !3) | u64::from(word(1)) << 32,
             data: word(2),
