@@ -73,6 +73,9 @@ pub enum Error {
     /// The engine can't be had, or refused.
     #[error("engine")]
     Engine(#[from] iface::EngineError),
+    /// A disk that can't be opened.
+    #[error(transparent)]
+    Disk(#[from] backend::disk::Error),
     /// A device that can't be made.
     #[error("{device}")]
     Device {

@@ -3,19 +3,23 @@
 use std::fs::File;
 use std::sync::{Arc, Mutex};
 
+use backend::disk;
 use device::pci::{Address, Root, Windows};
 use iface::{Engine, Lifecycle, MsiSink};
 use mem::GuestRam;
 use virtio::pci::{Attachment, Keeper, Shared, VirtioPci};
-use virtio::{Rng, VirtioDevice};
+use virtio::{Block, Rng, VirtioDevice};
 
 use crate::chipset::Messages;
 use crate::layout::{PCI_PORTS, PCI_WINDOW, PCI_WINDOW_64, PCI_WINDOW_64_LEN, PCI_WINDOW_LEN};
-use crate::spec::Device;
+use crate::spec::{self, Device};
 use crate::{Error, Spec};
 
 /// Slots behind the host bridge's.
 const SLOTS: usize = 31;
+
+/// Most queues of a disk, each of which has a thread.
+const QUEUES_MAX: u32 = 4;
 
 /// Those that have work of their own in flight.
 #[derive(Default)]
@@ -37,6 +41,7 @@ impl Peripherals {
             messages: Arc::new(Messages(engine.clone())),
             free: 1..32,
             asked: spec.devices.len(),
+            cpus: spec.cpus,
             peripherals: Self::default(),
         };
         for device in &spec.devices {
@@ -74,6 +79,7 @@ struct Slots<'a> {
     messages: Arc<dyn MsiSink>,
     free: std::ops::Range<u8>,
     asked: usize,
+    cpus: u32,
     peripherals: Peripherals,
 }
 
@@ -81,6 +87,7 @@ impl Slots<'_> {
     fn fill(&mut self, device: &Device) -> Result<(), Error> {
         match device {
             Device::Rng => self.virtio(Rng::new(file("/dev/urandom")?)).map(drop),
+            Device::Disk(disk) => self.virtio(block(disk, self.cpus)?).map(drop),
         }
     }
 
@@ -113,4 +120,23 @@ fn file(path: &str) -> Result<File, Error> {
         device: path.to_owned(),
         source,
     })
+}
+
+/// A disk with a queue for each processor.
+fn block(disk: &spec::Disk, cpus: u32) -> Result<Block, Error> {
+    let format = disk.format.as_deref().map(str::parse).transpose();
+    let options = disk::Options {
+        format: format.map_err(|problem| disk::Error::Image {
+            path: disk.path.clone(),
+            problem,
+        })?,
+        read_only: disk.read_only,
+        ephemeral: disk.ephemeral,
+    };
+    let queues = cpus.clamp(1, QUEUES_MAX) as u16;
+    Ok(Block::new(
+        disk::open(&disk.path, options)?,
+        &disk.serial,
+        queues,
+    ))
 }

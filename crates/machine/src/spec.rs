@@ -40,6 +40,28 @@ pub struct Boot {
 pub enum Device {
     /// A source of random numbers.
     Rng,
+    /// A disk.
+    Disk(Disk),
+}
+
+/// A disk and what it is kept in.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Disk {
+    /// An image or a block device.
+    pub path: PathBuf,
+    /// How the image is laid out; by its name when absent.
+    #[serde(default)]
+    pub format: Option<String>,
+    /// Whether the guest can't write to it.
+    #[serde(default)]
+    pub read_only: bool,
+    /// Whether what the guest writes goes to a layer that vanishes with the machine.
+    #[serde(default)]
+    pub ephemeral: bool,
+    /// What the guest is told as its serial number: 20 bytes.
+    #[serde(default)]
+    pub serial: String,
 }
 
 /// A machine.

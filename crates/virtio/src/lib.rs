@@ -35,9 +35,11 @@ mod testing;
 mod transport;
 mod worker;
 
+pub mod block;
 pub mod feature;
 pub mod rng;
 
+pub use block::Block;
 pub use chain::Chain;
 pub use interrupt::Interrupt;
 pub use queue::{Mark, Queue, Token};

@@ -120,8 +120,7 @@ fn the_window_in_configuration_space_reaches_the_registers() {
     let config = guest.function.config_mut();
     let last = (0x40..0xfc_u16)
         .step_by(4)
-        .filter(|&at| config.word(at) & 0xff == 9)
-        .next_back()
+        .rfind(|&at| config.word(at) & 0xff == 9)
         .unwrap();
     config.write(last + 8, &0x2000_u32.to_le_bytes());
     config.write(last + 12, &4_u32.to_le_bytes());
