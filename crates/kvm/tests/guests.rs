@@ -1,0 +1,28 @@
+//! The tiny guests under KVM. `TINY=text` in the environment runs those whose names contain it.
+
+use std::sync::Arc;
+
+use conformance::Setup;
+use iface::{Engine, EngineError};
+use kvm::{Config, KvmEngine};
+
+fn engine(setup: &Setup) -> Result<Arc<dyn Engine>, EngineError> {
+    let engine = KvmEngine::new(Config {
+        ram: setup.ram.clone(),
+        clock: setup.clock.clone(),
+        cpus: setup.cpus,
+        tsc_khz: None,
+    })?;
+    Ok(Arc::new(engine))
+}
+
+#[test]
+fn guests_end_as_they_should() {
+    let guests = tinyguest::all().unwrap();
+    let only = std::env::var("TINY").unwrap_or_default();
+    for guest in guests.iter().filter(|guest| guest.name.contains(&only)) {
+        let start = std::time::Instant::now();
+        let c = conformance::run(guest, &engine, std::time::Duration::from_secs(5)).complaint(guest);
+        println!("{:?} {}: {}", start.elapsed(), guest.name, c.unwrap_or("ok".into()));
+    }
+}
