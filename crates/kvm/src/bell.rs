@@ -49,6 +49,11 @@ impl Bell {
         self.wanted.swap(0, Ordering::SeqCst)
     }
 
+    /// What is wanted, left in place.
+    pub(crate) fn wanted(&self) -> u32 {
+        self.wanted.load(Ordering::SeqCst)
+    }
+
     /// Leaves a wish for later.
     pub(crate) fn put_back(&self, what: u32) {
         self.wanted.fetch_or(what, Ordering::SeqCst);

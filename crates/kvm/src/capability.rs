@@ -4,11 +4,11 @@ use std::io;
 
 use iface::EngineError;
 use kvm_bindings::{
-    KVM_CAP_EXT_CPUID, KVM_CAP_IMMEDIATE_EXIT, KVM_CAP_IRQ_ROUTING, KVM_CAP_MP_STATE,
-    KVM_CAP_SET_TSS_ADDR, KVM_CAP_SIGNAL_MSI, KVM_CAP_SPLIT_IRQCHIP, KVM_CAP_SREGS2,
+    KVM_CAP_ADJUST_CLOCK, KVM_CAP_DEBUGREGS, KVM_CAP_EXT_CPUID, KVM_CAP_IMMEDIATE_EXIT,
+    KVM_CAP_IRQ_ROUTING, KVM_CAP_MP_STATE, KVM_CAP_SET_TSS_ADDR, KVM_CAP_SIGNAL_MSI,
+    KVM_CAP_SPLIT_IRQCHIP, KVM_CAP_SREGS2, KVM_CAP_TSC_CONTROL, KVM_CAP_TSC_DEADLINE_TIMER,
     KVM_CAP_USER_MEMORY, KVM_CAP_VCPU_ATTRIBUTES, KVM_CAP_VCPU_EVENTS, KVM_CAP_X2APIC_API,
-    KVM_CAP_XCRS, KVM_CAP_XSAVE, KVM_CAP_DEBUGREGS, KVM_CAP_TSC_CONTROL, KVM_CAP_TSC_DEADLINE_TIMER,
-    KVM_CAP_ADJUST_CLOCK,
+    KVM_CAP_XCRS, KVM_CAP_XSAVE,
 };
 use kvm_ioctls::Kvm;
 use rustix::io::Errno;
@@ -52,8 +52,8 @@ impl Host {
     /// # Errors
     /// [`EngineError::Unsupported`] with one line that says what is missing and how to mend it.
     pub fn open() -> Result<Self, EngineError> {
-        let kvm = Kvm::new()
-            .map_err(|error| refusal(&io::Error::from_raw_os_error(error.errno())))?;
+        let kvm =
+            Kvm::new().map_err(|error| refusal(&io::Error::from_raw_os_error(error.errno())))?;
         let version = kvm.get_api_version();
         if version != API_VERSION {
             return Err(EngineError::Unsupported(format!(

@@ -2,7 +2,9 @@
 
 use std::io;
 
-use kvm_bindings::{CpuId, KVM_CPUID_FLAG_SIGNIFCANT_INDEX, KVM_MAX_CPUID_ENTRIES, kvm_cpuid_entry2};
+use kvm_bindings::{
+    CpuId, KVM_CPUID_FLAG_SIGNIFCANT_INDEX, KVM_MAX_CPUID_ENTRIES, kvm_cpuid_entry2,
+};
 use kvm_ioctls::Kvm;
 use x86::cpuid::{FEATURES, Feature, Processor};
 
@@ -59,7 +61,13 @@ impl Supported {
     /// The features of the contract that guests don't get here.
     pub(crate) fn missing(&self) -> Vec<&'static Feature> {
         // KVM leaves these to whoever makes the table.
-        let ours = ["hypervisor", "tsc_deadline_timer", "nonstop_tsc", "ss", "kvm_nop_io_delay"];
+        let ours = [
+            "hypervisor",
+            "tsc_deadline_timer",
+            "nonstop_tsc",
+            "ss",
+            "kvm_nop_io_delay",
+        ];
         FEATURES
             .iter()
             .filter(|feature| !self.has(feature) && !ours.contains(&feature.name))
@@ -96,7 +104,11 @@ fn entry(function: u32, index: u32, [eax, ebx, ecx, edx]: [u32; 4]) -> kvm_cpuid
     kvm_cpuid_entry2 {
         function,
         index,
-        flags: if indexed { KVM_CPUID_FLAG_SIGNIFCANT_INDEX } else { 0 },
+        flags: if indexed {
+            KVM_CPUID_FLAG_SIGNIFCANT_INDEX
+        } else {
+            0
+        },
         eax,
         ebx,
         ecx,
@@ -125,11 +137,18 @@ mod tests {
     #[test]
     fn the_table_answers_as_the_contract_does() {
         let table = table(&PROCESSOR, &[]);
-        for leaf in (0..=0x1f).chain(0x4000_0000..=0x4000_0010).chain(0x8000_0000..=0x8000_0008) {
+        for leaf in (0..=0x1f)
+            .chain(0x4000_0000..=0x4000_0010)
+            .chain(0x8000_0000..=0x8000_0008)
+        {
             for subleaf in 0..=2 {
                 if subleaf == 0 || WITH_SUBLEAVES.contains(&leaf) {
                     let expected = PROCESSOR.cpuid(leaf, subleaf);
-                    assert_eq!(answer(&table, leaf, subleaf), expected, "{leaf:#x} {subleaf}");
+                    assert_eq!(
+                        answer(&table, leaf, subleaf),
+                        expected,
+                        "{leaf:#x} {subleaf}"
+                    );
                 }
             }
         }
@@ -139,7 +158,10 @@ mod tests {
     fn what_the_host_lacks_is_not_claimed() {
         let supported = Supported(table(&PROCESSOR, &[]).as_slice().to_vec());
         assert!(supported.missing().is_empty());
-        let avx2: Vec<_> = FEATURES.iter().filter(|feature| feature.name == "avx2").collect();
+        let avx2: Vec<_> = FEATURES
+            .iter()
+            .filter(|feature| feature.name == "avx2")
+            .collect();
         let less = Supported(table(&PROCESSOR, &avx2).as_slice().to_vec());
         let names: Vec<_> = less.missing().iter().map(|feature| feature.name).collect();
         assert_eq!(names, ["avx2"]);

@@ -46,8 +46,8 @@ pub struct Config {
 pub(crate) struct Shared {
     pub(crate) vm: VmFd,
     pub(crate) host: Host,
-    pub(crate) ram: Arc<GuestRam>,
-    pub(crate) clock: Arc<dyn Clock>,
+    /// Mapped as long as the VM lives.
+    _ram: Arc<GuestRam>,
     pub(crate) time: Time,
     pub(crate) cpus: u32,
     /// Features that this host's KVM lacks.
@@ -81,8 +81,7 @@ impl KvmEngine {
     /// As there.
     pub fn on(host: Host, config: Config) -> Result<Self, EngineError> {
         host.check_cpus(config.cpus)?;
-        host::thread::prepare_interrupts()
-            .map_err(failed("the host refuses a signal handler"))?;
+        host::thread::prepare_interrupts().map_err(failed("the host refuses a signal handler"))?;
         let missing = missing_features(&host)?;
         let vm = done(host.kvm.create_vm()).map_err(failed("making a VM"))?;
         prepare(&vm, &config.ram)?;
@@ -95,8 +94,7 @@ impl KvmEngine {
         let shared = Shared {
             vm,
             host,
-            ram: config.ram,
-            clock: config.clock,
+            _ram: config.ram,
             time,
             cpus: config.cpus,
             missing,
@@ -122,10 +120,15 @@ fn missing_features(host: &Host) -> Result<Vec<&'static Feature>, EngineError> {
         )));
     }
     if supported.physical_bits() < 40 {
-        tracing::warn!("this host's processor has short physical addresses: the 64-bit PCI window is out of reach");
+        tracing::warn!(
+            "this host's processor has short physical addresses: the 64-bit PCI window is out of reach"
+        );
     }
     if !names.is_empty() {
-        tracing::info!("this host's KVM lacks {}: the guest does, too", names.join(", "));
+        tracing::info!(
+            "this host's KVM lacks {}: the guest does, too",
+            names.join(", ")
+        );
     }
     Ok(missing)
 }
@@ -197,7 +200,9 @@ impl Shared {
             changed |= routes.learn_pending(apic_id, vector);
         }
         if changed {
-            routes.install(&self.vm).map_err(failed("routing an interrupt"))?;
+            routes
+                .install(&self.vm)
+                .map_err(failed("routing an interrupt"))?;
         }
         Ok(())
     }

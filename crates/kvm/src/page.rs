@@ -162,12 +162,7 @@ impl RunPage {
     /// The hardware's reason of KVM_EXIT_FAIL_ENTRY or KVM_EXIT_UNKNOWN.
     pub(crate) fn hardware_reason(&self) -> u64 {
         // SAFETY: as above; both have it first.
-        unsafe {
-            (*self.raw())
-                .__bindgen_anon_1
-                .hw
-                .hardware_exit_reason
-        }
+        unsafe { (*self.raw()).__bindgen_anon_1.hw.hardware_exit_reason }
     }
 }
 

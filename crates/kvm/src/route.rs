@@ -56,7 +56,10 @@ impl Routes {
 
     /// Tells KVM.
     pub(crate) fn install(&self, vm: &VmFd) -> io::Result<()> {
-        let entries: Vec<_> = (0..).zip(&self.known).map(|(gsi, msi)| entry(gsi, *msi)).collect();
+        let entries: Vec<_> = (0..)
+            .zip(&self.known)
+            .map(|(gsi, msi)| entry(gsi, *msi))
+            .collect();
         let routing = KvmIrqRouting::from_entries(&entries)
             .map_err(|_| io::Error::from(io::ErrorKind::InvalidInput))?;
         done(vm.set_gsi_routing(&routing))
@@ -89,7 +92,10 @@ mod tests {
     #[test]
     fn level_messages_make_a_route_once() {
         let mut routes = Routes::default();
-        assert!(!routes.learn(Msi { address: 0xfee0_0000, data: 0x31 }));
+        assert!(!routes.learn(Msi {
+            address: 0xfee0_0000,
+            data: 0x31
+        }));
         assert!(routes.learn(level(0x31)));
         assert!(!routes.learn(level(0x31 | ASSERT)));
         assert!(routes.learn_pending(1, 0x31));
@@ -100,10 +106,22 @@ mod tests {
     fn the_oldest_makes_room() {
         let mut routes = Routes::default();
         for number in 0..=PINS {
-            assert!(routes.learn(Msi { address: u64::from(number) << 12, ..level(0x40) }));
+            assert!(routes.learn(Msi {
+                address: u64::from(number) << 12,
+                ..level(0x40)
+            }));
         }
         assert_eq!(routes.known.len(), PINS as usize);
-        assert!(routes.learn(Msi { address: 0, ..level(0x40) }), "it was replaced");
-        assert!(!routes.learn(Msi { address: 2 << 12, ..level(0x40) }));
+        assert!(
+            routes.learn(Msi {
+                address: 0,
+                ..level(0x40)
+            }),
+            "it was replaced"
+        );
+        assert!(!routes.learn(Msi {
+            address: 2 << 12,
+            ..level(0x40)
+        }));
     }
 }

@@ -18,6 +18,8 @@ use crate::vcpu::KvmVcpu;
 /// The complete state of a vCPU that is not in the guest and has no access pending.
 pub(crate) fn save(vcpu: &KvmVcpu) -> Result<CpuState, EngineError> {
     let mut state = vcpu.loaded.clone();
+    // First, since it makes KVM act on INIT and SIPI that wait.
+    let activity = event::activity(vcpu)?;
     register::save(vcpu, &mut state)?;
     state.xsave = xsave::save(&vcpu.fd)?;
     vcpu.msrs
@@ -28,7 +30,10 @@ pub(crate) fn save(vcpu: &KvmVcpu) -> Result<CpuState, EngineError> {
         state.msrs.kvm_wall_clock = vcpu.loaded.msrs.kvm_wall_clock;
     }
     state.lapic = lapic::read(vcpu)?;
-    state.events = event::save(vcpu)?;
+    state.events = event::save(vcpu, activity)?;
+    if vcpu.is_lint1_waiting() && lapic::is_lint1_nmi(&state.lapic) {
+        state.events.nmi_pending = true;
+    }
     let offset = ioctl::tsc_offset(&vcpu.fd).map_err(failed("reading the TSC's offset"))?;
     let own = offset.wrapping_sub(vcpu.shift);
     state.tsc = vcpu.shared.time.machine_ticks().wrapping_add(own);
@@ -95,10 +100,8 @@ impl KvmVcpu {
         self.shift = shift;
         // A timer that is set by the TSC is set anew.
         match msr::read(&self.fd, number::TSC_DEADLINE) {
-            Ok(deadline) if deadline != 0 => {
-                msr::write(&self.fd, number::TSC_DEADLINE, deadline)
-                    .map_err(failed("setting the TSC deadline"))
-            }
+            Ok(deadline) if deadline != 0 => msr::write(&self.fd, number::TSC_DEADLINE, deadline)
+                .map_err(failed("setting the TSC deadline")),
             _ => Ok(()),
         }
     }

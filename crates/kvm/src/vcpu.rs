@@ -169,12 +169,16 @@ impl KvmVcpu {
             KVM_EXIT_INTERNAL_ERROR => {
                 let error = self.page.internal_error();
                 let words = &error.data[..error.words];
-                let what = format!("KVM can't emulate: suberror {}, data {words:x?}", error.code);
+                let what = format!(
+                    "KVM can't emulate: suberror {}, data {words:x?}",
+                    error.code
+                );
                 return Err(self.stuck(&what));
             }
             reason @ (KVM_EXIT_FAIL_ENTRY | KVM_EXIT_UNKNOWN) => {
                 let hardware = self.page.hardware_reason();
-                let what = format!("KVM gave up: exit reason {reason}, hardware reason {hardware:#x}");
+                let what =
+                    format!("KVM gave up: exit reason {reason}, hardware reason {hardware:#x}");
                 return Err(self.stuck(&what));
             }
             reason => return Err(self.stuck(&format!("KVM gave up: exit reason {reason}"))),
@@ -187,7 +191,11 @@ impl KvmVcpu {
         let access = self.page.port_access();
         self.count(Figure::Ports, access.count as u64);
         let port = access.port.into();
-        for data in self.page.port_data(access).chunks_exact_mut(access.size.max(1)) {
+        for data in self
+            .page
+            .port_data(access)
+            .chunks_exact_mut(access.size.max(1))
+        {
             if access.write {
                 io.write(Space::Port, port, data);
             } else {
@@ -225,18 +233,17 @@ impl KvmVcpu {
         Ok(())
     }
 
-    /// A pulse at LINT1: what the local APIC makes of it (SDM vol. 3, 11.5.1).
+    /// A pulse at LINT1: what the local APIC makes of it.
     fn signal_lint1(&mut self) -> Result<(), EngineError> {
-        const LVT_LINT1: usize = 0x36;
-        const MASKED: u32 = 1 << 16;
-        const NMI: u32 = 4;
-        let lapic = state::lapic::read(self)?;
-        let entry = lapic.regs[LVT_LINT1];
-        let enabled = lapic.base & x86::lapic::BASE_ENABLE != 0;
-        if !enabled || entry & MASKED == 0 && entry >> 8 & 7 == NMI {
+        if state::lapic::is_lint1_nmi(&state::lapic::read(self)?) {
             done(self.fd.nmi()).map_err(failed("raising an NMI"))?;
         }
         Ok(())
+    }
+
+    /// Whether a pulse at LINT1 came that nobody has looked at.
+    pub(crate) fn is_lint1_waiting(&self) -> bool {
+        self.bell.wanted() & bell::LINT1 != 0
     }
 
     fn shutdown(&self) -> Result<Exit, EngineError> {

@@ -105,7 +105,7 @@ pub enum Engine {
     Auto,
     /// The software CPU: works everywhere
     Soft,
-    /// Hardware virtualization by /dev/kvm: not in this build yet
+    /// Hardware virtualization by /dev/kvm
     Kvm,
 }
 

@@ -3,9 +3,8 @@
 use iface::EngineError;
 use kvm_bindings::{
     KVM_MP_STATE_HALTED, KVM_MP_STATE_INIT_RECEIVED, KVM_MP_STATE_RUNNABLE,
-    KVM_MP_STATE_SIPI_RECEIVED, KVM_MP_STATE_UNINITIALIZED, KVM_VCPUEVENT_VALID_NMI_PENDING,
-    KVM_VCPUEVENT_VALID_SHADOW, KVM_X86_SHADOW_INT_MOV_SS, KVM_X86_SHADOW_INT_STI, kvm_mp_state,
-    kvm_vcpu_events,
+    KVM_MP_STATE_UNINITIALIZED, KVM_VCPUEVENT_VALID_NMI_PENDING, KVM_VCPUEVENT_VALID_SHADOW,
+    KVM_X86_SHADOW_INT_MOV_SS, KVM_X86_SHADOW_INT_STI, kvm_mp_state, kvm_vcpu_events,
 };
 use x86::cr::cr0;
 use x86::state::{Activity, Events};
@@ -15,18 +14,23 @@ use crate::error::failed;
 use crate::ioctl::done;
 use crate::vcpu::KvmVcpu;
 
-pub(super) fn save(vcpu: &KvmVcpu) -> Result<Events, EngineError> {
-    let activity = done(vcpu.fd.get_mp_state()).map_err(failed("reading the activity"))?;
+/// What the processor is doing.
+pub(super) fn activity(vcpu: &KvmVcpu) -> Result<Activity, EngineError> {
+    let state = done(vcpu.fd.get_mp_state()).map_err(failed("reading the activity"))?;
+    Ok(match state.mp_state {
+        _ if vcpu.is_shut_down => Activity::Shutdown,
+        KVM_MP_STATE_HALTED => Activity::Halted,
+        KVM_MP_STATE_UNINITIALIZED | KVM_MP_STATE_INIT_RECEIVED => Activity::WaitForSipi,
+        _ => Activity::Running,
+    })
+}
+
+pub(super) fn save(vcpu: &KvmVcpu, activity: Activity) -> Result<Events, EngineError> {
     let events = done(vcpu.fd.get_vcpu_events()).map_err(failed("reading pending events"))?;
     let exception = events.exception.injected != 0;
     let interrupt = events.interrupt.injected != 0;
     Ok(Events {
-        activity: match activity.mp_state {
-            _ if vcpu.is_shut_down => Activity::Shutdown,
-            KVM_MP_STATE_HALTED => Activity::Halted,
-            KVM_MP_STATE_UNINITIALIZED | KVM_MP_STATE_INIT_RECEIVED => Activity::WaitForSipi,
-            _ => Activity::Running,
-        },
+        activity,
         exception: exception.then_some((events.exception.nr, events.exception.error_code)),
         interrupt: interrupt.then_some(events.interrupt.nr).or(vcpu.handed),
         shadow: events.interrupt.shadow != 0,
@@ -41,8 +45,8 @@ pub(super) fn load(vcpu: &KvmVcpu, state: &CpuState) -> Result<(), EngineError> 
         Activity::Halted => KVM_MP_STATE_HALTED,
         Activity::WaitForSipi => KVM_MP_STATE_INIT_RECEIVED,
     };
-    debug_assert_ne!(mp_state, KVM_MP_STATE_SIPI_RECEIVED);
-    done(vcpu.fd.set_mp_state(kvm_mp_state { mp_state })).map_err(failed("setting the activity"))?;
+    done(vcpu.fd.set_mp_state(kvm_mp_state { mp_state }))
+        .map_err(failed("setting the activity"))?;
     done(vcpu.fd.set_vcpu_events(&events(state))).map_err(failed("setting pending events"))
 }
 
@@ -95,8 +99,14 @@ mod tests {
     fn the_shadow_is_one_that_hardware_knows() {
         let mut state = CpuState::reset(0);
         state.events.shadow = true;
-        assert_eq!(u32::from(events(&state).interrupt.shadow), KVM_X86_SHADOW_INT_MOV_SS);
+        assert_eq!(
+            u32::from(events(&state).interrupt.shadow),
+            KVM_X86_SHADOW_INT_MOV_SS
+        );
         state.rflags |= flags::IF;
-        assert_eq!(u32::from(events(&state).interrupt.shadow), KVM_X86_SHADOW_INT_STI);
+        assert_eq!(
+            u32::from(events(&state).interrupt.shadow),
+            KVM_X86_SHADOW_INT_STI
+        );
     }
 }

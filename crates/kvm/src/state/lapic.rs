@@ -20,6 +20,7 @@ const ISR: usize = 0x10;
 const TMR: usize = 0x18;
 const IRR: usize = 0x20;
 const TIMER: usize = 0x32;
+const LINT1: usize = 0x36;
 const CURRENT_COUNT: usize = 0x39;
 const DIVIDE: usize = 0x3e;
 
@@ -37,6 +38,14 @@ fn is_x2apic(base: u64) -> bool {
     base & (BASE_ENABLE | BASE_X2APIC) == BASE_ENABLE | BASE_X2APIC
 }
 
+/// Whether a signal at LINT1 is an NMI (SDM vol. 3, 11.5.1).
+pub(crate) fn is_lint1_nmi(lapic: &LapicState) -> bool {
+    const MASKED: u32 = 1 << 16;
+    const NMI: u32 = 4;
+    let entry = lapic.regs[LINT1];
+    lapic.base & BASE_ENABLE == 0 || entry & MASKED == 0 && entry >> 8 & 7 == NMI
+}
+
 /// The state as [`LapicState`] has it.
 pub(crate) fn read(vcpu: &KvmVcpu) -> Result<LapicState, EngineError> {
     let page = done(vcpu.fd.get_lapic()).map_err(failed("reading the local APIC"))?;
@@ -51,8 +60,8 @@ pub(crate) fn read(vcpu: &KvmVcpu) -> Result<LapicState, EngineError> {
     let count = std::mem::take(&mut lapic.regs[CURRENT_COUNT]);
     if is_deadline(&lapic) {
         let now = msr::read(&vcpu.fd, number::TSC).unwrap_or(0);
-        lapic.timer_remaining = (deadline != 0)
-            .then(|| vcpu.shared.time.nanoseconds(deadline.saturating_sub(now)));
+        lapic.timer_remaining =
+            (deadline != 0).then(|| vcpu.shared.time.nanoseconds(deadline.saturating_sub(now)));
     } else if count != 0 {
         lapic.timer_remaining = Some(u64::from(count) * divider(&lapic));
     }
@@ -125,8 +134,16 @@ mod tests {
     #[test]
     fn dividers_are_those_of_the_manual() {
         let mut lapic = LapicState::reset(0);
-        for (code, expected) in [(0, 2), (1, 4), (2, 8), (3, 16), (8, 32), (9, 64), (10, 128), (11, 1)]
-        {
+        for (code, expected) in [
+            (0, 2),
+            (1, 4),
+            (2, 8),
+            (3, 16),
+            (8, 32),
+            (9, 64),
+            (10, 128),
+            (11, 1),
+        ] {
             lapic.regs[DIVIDE] = code;
             assert_eq!(divider(&lapic), expected);
         }

@@ -48,8 +48,7 @@ pub(super) fn load(vcpu: &KvmVcpu, state: &CpuState) -> Result<(), EngineError> 
         ..Default::default()
     };
     extended.xcrs[0].value = state.xcr0;
-    done(vcpu.fd.set_xcrs(&extended))
-        .map_err(misfit(&format!("XCR0 of {:#x}", state.xcr0)))?;
+    done(vcpu.fd.set_xcrs(&extended)).map_err(misfit(&format!("XCR0 of {:#x}", state.xcr0)))?;
     let [db0, db1, db2, db3, dr6, dr7] = state.dr;
     let debug = kvm_debugregs {
         db: [db0, db1, db2, db3],
@@ -116,10 +115,7 @@ fn has_pointers(state: &CpuState) -> bool {
 }
 
 fn save_special(sregs: &kvm_sregs2, state: &mut CpuState) {
-    state.segments = [
-        sregs.es, sregs.cs, sregs.ss, sregs.ds, sregs.fs, sregs.gs,
-    ]
-    .map(from_segment);
+    state.segments = [sregs.es, sregs.cs, sregs.ss, sregs.ds, sregs.fs, sregs.gs].map(from_segment);
     state.ldtr = from_segment(sregs.ldt);
     state.tr = from_segment(sregs.tr);
     state.gdtr = from_table(sregs.gdt);
