@@ -1,24 +1,45 @@
 //! `cargo xtask bench`: Suzerain beside QEMU's TCG and the bare host, alternating in one run.
+//!
+//! ```text
+//! plan    which rows, and so which guests          (rows are those of the program `workload`, and the monitor's own)
+//! guest   a kernel, an initramfs, a command line for either monitor
+//! boot    starts a monitor, listens to its console
+//! native  the same program on the bare host
+//! report  medians, ratios, goals; as a table, as JSON, as docs/performance.md
+//! ```
 
-mod machine;
+mod boot;
+mod guest;
+mod memory;
+mod native;
+mod packages;
+mod plan;
 mod report;
+mod shell;
 mod start;
 
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::time::Instant;
 
 use anyhow::Context;
 use image::{Cache, Known, user_space};
 
 use crate::cargo;
-use machine::{Boot, Guest};
-use report::{Report, Row};
+use boot::Boot;
+use guest::{Guest, Monitor};
+use packages::Packages;
+use plan::{Plan, Side, Stage, own};
+use report::Report;
+use shell::Shell;
 use start::Start;
 
 /// Measures Suzerain beside QEMU and the bare host
 ///
 /// Each round boots the same kernel and initramfs under `suz` and under `qemu-system-x86_64 -accel tcg -cpu max`,
-/// runs the same program in both and on the bare host, and prints medians and ratios.
+/// runs the same program in both and on the bare host. It prints each row's medians and ratios, then geometric means
+/// and what the project aims at. Rows that no filter leaves are not run, and guests that no row needs are not
+/// started.
 #[derive(clap::Args)]
 pub(crate) struct Arguments {
     /// Rounds
@@ -27,12 +48,28 @@ pub(crate) struct Arguments {
     /// Milliseconds that each row takes at least
     #[arg(long, default_value_t = 200)]
     milliseconds: u64,
-    /// Rows whose name contains one of these; all if none is given
-    rows: Vec<String>,
-    /// Leave QEMU out
+    /// Only rows whose name contains this; may be given more than once, or as a list with commas
+    #[arg(long, value_name = "TEXT", value_delimiter = ',')]
+    filter: Vec<String>,
+    /// Only these sides; a list with commas
+    #[arg(
+        long,
+        value_enum,
+        value_name = "SIDE",
+        value_delimiter = ',',
+        default_value = "suz,qemu,native"
+    )]
+    only: Vec<Side>,
+    /// Also programs of Debian's packages (Python, gcc, SQLite, node), fetched at the first time
     #[arg(long)]
-    without_qemu: bool,
-    /// Write the figures as JSON
+    packages: bool,
+    /// An argument for `suz run`; may be given more than once
+    #[arg(long, value_name = "ARG", allow_hyphen_values = true)]
+    suz_arg: Vec<String>,
+    /// Print the rows and what each is about, and measure nothing
+    #[arg(long)]
+    list: bool,
+    /// Write all figures as JSON
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
     /// Write the page docs/performance.md
@@ -41,70 +78,193 @@ pub(crate) struct Arguments {
 }
 
 pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
-    let suz = cargo::suz()?;
     let workload = cargo::workload()?;
-    let cache = Cache::open()?.with_notice(|line| eprintln!("{line}"));
-    let guest = guest(&cache, &workload, arguments)?;
-    let qemu = !arguments.without_qemu && machine::has_qemu();
-    if !qemu && !arguments.without_qemu {
-        println!("SKIPPED the comparison with QEMU: `apt-get install qemu-system-x86` brings it");
+    let plan = Plan::new(&workload, arguments)?;
+    if arguments.list {
+        print!("{}", plan.list());
+        return Ok(());
     }
-    let start = Start::new(&cache)?;
-    let mut report = Report::new();
+    let bench = Bench::prepare(arguments, plan, &workload)?;
+    let mut report = Report::new(&bench.plan, bench.packages.as_ref().map(Packages::versions));
     for round in 1..=arguments.rounds {
         println!("round {round} of {}", arguments.rounds);
-        let suz_side = report::Side::Suz;
-        report.add(Row::FIRST_INSTRUCTION, suz_side, start.smallest(&suz)?);
-        report.add(Row::DEMONSTRATION, suz_side, start.demonstration(&suz)?);
-        collect(
-            &mut report,
-            report::Side::Suz,
-            guest.boot(&mut guest.suz(&suz))?,
-        );
-        if qemu {
-            collect(
-                &mut report,
-                report::Side::Qemu,
-                guest.boot(&mut guest.qemu())?,
-            );
-        }
-        for (name, time) in machine::native(&workload, &arguments.rows, arguments.milliseconds)? {
-            report.add(&name, report::Side::Native, time);
-        }
+        bench.round(&mut report)?;
     }
-    print!("{}", report.table());
+    print!("{}", report.text());
     if let Some(path) = &arguments.json {
-        fs::write(path, report.json()?)
-            .with_context(|| format!("{} could not be written", path.display()))?;
+        write(path, &report.json()?)?;
     }
     if arguments.page {
-        let path = cargo::root().join("docs/performance.md");
-        fs::write(&path, report.page())
-            .with_context(|| format!("{} could not be written", path.display()))?;
+        write(&cargo::root().join("docs/performance.md"), &report.page())?;
     }
-    Ok(())
+    report.verdict()
 }
 
-fn collect(report: &mut Report, side: report::Side, boot: Boot) {
-    report.add(Row::BOOT, side, boot.to_init.as_nanos() as f64);
-    for (name, time) in boot.rows {
-        report.add(&name, side, time);
-    }
-    report.add(Row::MEMORY, side, boot.overhead_kib as f64);
+fn write(path: &Path, text: &str) -> anyhow::Result<()> {
+    fs::write(path, text).with_context(|| format!("{} could not be written", path.display()))
 }
 
-fn guest(cache: &Cache, workload: &PathBuf, arguments: &Arguments) -> anyhow::Result<Guest> {
-    let kernel = cache.ensure(Known::Cloud)?.path;
+/// All that a round needs.
+struct Bench {
+    plan: Plan,
+    workload: PathBuf,
+    monitors: Vec<Monitor>,
+    start: Option<Start>,
+    shell: Option<Shell>,
+    stages: Vec<(Stage, Guest)>,
+    packages: Option<Packages>,
+    milliseconds: u64,
+}
+
+impl Bench {
+    fn prepare(arguments: &Arguments, plan: Plan, workload: &Path) -> anyhow::Result<Self> {
+        let cache = Cache::open()?.with_notice(|line| eprintln!("{line}"));
+        let monitors = monitors(&plan, &arguments.suz_arg)?;
+        let packages = match plan.has(Stage::Packages) {
+            true => Some(Packages::ensure(&cache)?),
+            false => None,
+        };
+        let mut stages = Vec::new();
+        for stage in [Stage::One, Stage::Two, Stage::Packages] {
+            if plan.has(stage) && !monitors.is_empty() {
+                let guest = stage_guest(&cache, &plan, stage, workload, arguments, &packages)?;
+                stages.push((stage, guest));
+            }
+        }
+        let start = match plan.wants(own::START) || plan.wants(own::DEMONSTRATION) {
+            true => Some(Start::new(&cache)?),
+            false => None,
+        };
+        let shell = match plan.wants(own::SHELL) {
+            true => Some(Shell::new(&cache)?),
+            false => None,
+        };
+        Ok(Self {
+            plan,
+            workload: workload.to_owned(),
+            monitors,
+            start,
+            shell,
+            stages,
+            packages,
+            milliseconds: arguments.milliseconds,
+        })
+    }
+
+    fn round(&self, report: &mut Report) -> anyhow::Result<()> {
+        if let Some(start) = &self.start {
+            for monitor in self
+                .monitors
+                .iter()
+                .filter(|monitor| monitor.side == Side::Suz)
+            {
+                report.add(own::START, Side::Suz, start.smallest(monitor)?);
+                report.add(own::DEMONSTRATION, Side::Suz, start.demonstration(monitor)?);
+            }
+        }
+        if let Some(shell) = &self.shell {
+            for monitor in &self.monitors {
+                report.add(own::SHELL, monitor.side, shell.to_prompt(monitor)?);
+            }
+        }
+        for stage in [Stage::One, Stage::Two, Stage::Packages] {
+            if !self.plan.has(stage) {
+                continue;
+            }
+            if let Some((_, guest)) = self.stages.iter().find(|(of, _)| *of == stage) {
+                for monitor in &self.monitors {
+                    let boot = said(stage, monitor.side, || {
+                        Boot::run(&mut guest.command(monitor), guest.memory)
+                    })?;
+                    collect(report, stage, monitor.side, boot);
+                }
+            }
+            if self.plan.sides.contains(&Side::Native) {
+                let figures = said(stage, Side::Native, || match (stage, &self.packages) {
+                    (Stage::Packages, Some(packages)) => {
+                        packages.native(&self.workload, &self.plan, self.milliseconds)
+                    }
+                    _ => native::run(&self.workload, &self.plan, stage, self.milliseconds),
+                })?;
+                report.add_all(Side::Native, figures);
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Says what was done and how long it took.
+fn said<T>(
+    stage: Stage,
+    side: Side,
+    work: impl FnOnce() -> anyhow::Result<T>,
+) -> anyhow::Result<T> {
+    let start = Instant::now();
+    let result = work()?;
+    let (stage, seconds) = (stage.name(), start.elapsed().as_secs_f64());
+    println!("    {side:<8} {stage:<8} {seconds:6.1} s");
+    Ok(result)
+}
+
+fn collect(report: &mut Report, stage: Stage, side: Side, boot: Boot) {
+    let memory = match stage {
+        Stage::One => {
+            report.add(own::INIT, side, boot.to_init.as_nanos() as f64);
+            own::MEMORY
+        }
+        Stage::Two => own::MEMORY_TWO,
+        Stage::Packages => own::MEMORY_PACKAGES,
+    };
+    report.add(memory, side, boot.memory_kib as f64);
+    report.add_all(side, boot.figures);
+}
+
+/// The monitors that take part.
+fn monitors(plan: &Plan, suz_arguments: &[String]) -> anyhow::Result<Vec<Monitor>> {
+    let mut monitors = Vec::new();
+    if plan.sides.contains(&Side::Suz) {
+        monitors.push(Monitor::suz(cargo::suz()?, suz_arguments));
+    }
+    if plan.sides.contains(&Side::Qemu) {
+        if Monitor::has_qemu() {
+            monitors.push(Monitor::qemu());
+        } else {
+            println!(
+                "SKIPPED the comparison with QEMU: `apt-get install qemu-system-x86` brings it"
+            );
+        }
+    }
+    Ok(monitors)
+}
+
+fn stage_guest(
+    cache: &Cache,
+    plan: &Plan,
+    stage: Stage,
+    workload: &Path,
+    arguments: &Arguments,
+    packages: &Option<Packages>,
+) -> anyhow::Result<Guest> {
     let busybox = fs::read(cache.ensure(Known::Busybox)?.path)?;
     let script = format!(
-        "echo {}\nWORKLOAD_MS={} workload {}\necho {}\n",
-        machine::INIT,
+        "echo {}\nWORKLOAD_MS={} /bin/workload --stage {} {}\necho {}\n",
+        boot::INIT,
         arguments.milliseconds,
-        arguments.rows.join(" "),
-        machine::DONE
+        stage.name(),
+        plan.filters.join(" "),
+        boot::DONE
     );
-    let initramfs =
-        user_space::script(&busybox, &script).file("bin/workload", 0o755, &fs::read(workload)?);
-    let initrd = cache.initrd("bench", &initramfs)?;
-    Ok(Guest { kernel, initrd })
+    let initramfs = user_space::script(&busybox, &script);
+    let initramfs = initramfs.file("bin/workload", 0o755, &fs::read(workload)?);
+    let initrd = match (stage, packages) {
+        (Stage::Packages, Some(packages)) => packages.initrd(cache, &initramfs)?,
+        _ => cache.initrd("bench", &initramfs)?,
+    };
+    Ok(Guest {
+        kernel: cache.ensure(Known::Cloud)?.path,
+        initrd,
+        append: "console=ttyS0 quiet",
+        cpus: if stage == Stage::Two { 2 } else { 1 },
+        memory: if stage == Stage::Packages { 2048 } else { 512 },
+    })
 }

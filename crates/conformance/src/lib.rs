@@ -5,7 +5,6 @@
 
 mod board;
 mod clock;
-pub mod seam;
 mod session;
 
 use std::sync::Arc;

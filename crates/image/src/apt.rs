@@ -3,6 +3,7 @@
 //! Nothing outside of the folder is written, so no privilege is needed and the host's own lists stay as they are.
 //! Everything is verified by apt's signatures, from the release file down to the package.
 
+mod closure;
 mod config;
 mod package;
 mod source;
@@ -151,11 +152,7 @@ impl Apt {
         if !answer.success {
             return Err(failed(answer.complaint));
         }
-        let mut files = fs::read_dir(folder)
-            .map_err(Error::file("read", folder))?
-            .flatten()
-            .map(|entry| entry.path());
-        let deb = files.find(|path| path.extension().is_some_and(|end| end == "deb"));
+        let deb = debs(folder)?.into_iter().next();
         let deb = deb.ok_or_else(|| failed("apt-get left no file".to_owned()))?;
         if manifest::sha256(&deb)? != package.sha256 {
             return Err(Error::Checksum {
@@ -226,6 +223,15 @@ impl Apt {
         command.env("APT_CONFIG", self.configuration());
         command
     }
+}
+
+/// The packages' files in a folder.
+fn debs(folder: &Path) -> Result<Vec<PathBuf>, Error> {
+    let files = fs::read_dir(folder).map_err(Error::file("read", folder))?;
+    let paths = files.flatten().map(|entry| entry.path());
+    Ok(paths
+        .filter(|path| path.extension().is_some_and(|end| end == "deb"))
+        .collect())
 }
 
 fn megabytes(bytes: u64) -> String {

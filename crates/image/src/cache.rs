@@ -5,15 +5,17 @@
 //! apt/RELEASE-ARCHITECTURE/   apt's indexes
 //! guests/NAME/VERSION/        a guest's files and its manifest, complete from the moment that the folder exists
 //! guests/NAME/current         a symbolic link to the newest VERSION
+//! trees/NAME/HASH/            a root tree of packages and its manifest, complete like a guest's folder
+//! trees/NAME/current          a symbolic link to the newest HASH
 //! initrd/NAME-HASH.cpio       initramfs archives made here, each named by its content or by what it is made of
 //! tmp/                        work in progress; emptied by the next holder of the lock
 //! ```
 //! Readers take no lock: folders and links appear by rename alone, and a version's folder is never changed.
 
 mod demonstration;
-mod drivers;
 mod initrd;
 mod lock;
+mod tree;
 
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
@@ -24,9 +26,10 @@ use std::sync::{Mutex, PoisonError};
 
 pub use demonstration::Demonstration;
 use lock::Lock;
+pub use tree::{Packages, Tree};
 
 use crate::apt::Apt;
-use crate::guest::{Architecture, Recipe, Release};
+use crate::guest::{Architecture, Release};
 use crate::manifest::Manifest;
 use crate::{Error, Guest, Known, deb};
 
@@ -112,7 +115,9 @@ impl Cache {
     pub fn refresh(&self, known: Known) -> Result<Guest, Error> {
         let _lock = self.lock()?;
         let recipe = known.recipe();
-        let newest = self.with_apt(&recipe, |apt| apt.candidate(recipe.package, &*self.notice))?;
+        let newest = self.with_apt(recipe.release, recipe.architecture, |apt| {
+            apt.candidate(recipe.package, &*self.notice)
+        })?;
         if let Some(guest) = self.find(known) {
             let is_newest = guest.package == newest.name && guest.version == newest.version;
             if is_newest && self.damage(known)?.is_none() {
@@ -164,20 +169,16 @@ impl Cache {
 
     fn with_apt<T>(
         &self,
-        recipe: &Recipe,
+        release: Release,
+        architecture: Architecture,
         ask: impl FnOnce(&mut Apt) -> Result<T, Error>,
     ) -> Result<T, Error> {
         let mut indexes = self.indexes.lock().unwrap_or_else(PoisonError::into_inner);
-        let apt = match indexes.entry((recipe.release, recipe.architecture)) {
+        let apt = match indexes.entry((release, architecture)) {
             Entry::Occupied(known) => known.into_mut(),
             Entry::Vacant(free) => {
                 let parent = self.root.join("apt");
-                free.insert(Apt::open(
-                    &parent,
-                    recipe.release,
-                    recipe.architecture,
-                    &*self.notice,
-                )?)
+                free.insert(Apt::open(&parent, release, architecture, &*self.notice)?)
             }
         };
         ask(apt)
@@ -190,7 +191,7 @@ impl Cache {
         let (download, files) = (work.join("download"), work.join("files"));
         create(&download)?;
         create(&files)?;
-        let (package, archive) = self.with_apt(&recipe, |apt| {
+        let (package, archive) = self.with_apt(recipe.release, recipe.architecture, |apt| {
             apt.fetch(recipe.package, &download, &*self.notice)
         })?;
         let mut manifest = Manifest {
@@ -199,10 +200,9 @@ impl Cache {
             deb: package.sha256,
             files: Vec::new(),
         };
-        let members = recipe.members(&manifest.package);
-        let taken = deb::extract(&archive, &manifest.package, &members, &files)?;
-        for (member, mut file) in members.iter().zip(taken) {
-            if recipe.is_packed_kernel(member) {
+        for member in recipe.members(&manifest.package) {
+            let mut file = deb::extract(&archive, &manifest.package, &member, &files)?;
+            if recipe.is_packed_kernel(&member) {
                 file = deb::gunzip(&file)?;
             }
             manifest.add(&file)?;
@@ -213,22 +213,25 @@ impl Cache {
         Ok(guest(known, manifest, &folder))
     }
 
-    /// Moves a complete folder to its place and points `current` at it.
     fn publish(&self, known: Known, version: &str, files: &Path) -> Result<PathBuf, Error> {
-        let home = self.guest(known);
-        let folder = home.join(version);
-        create(&home)?;
-        if folder.exists() {
-            // Only a damaged guest is fetched again in the same version.
-            let old = files.with_file_name("damaged");
-            fs::rename(&folder, &old).map_err(Error::file("replace", &folder))?;
-        }
-        fs::rename(files, &folder).map_err(Error::file("create", &folder))?;
-        let (draft, current) = (files.with_file_name("current"), home.join("current"));
-        std::os::unix::fs::symlink(version, &draft).map_err(Error::file("create", &draft))?;
-        fs::rename(&draft, &current).map_err(Error::file("create", &current))?;
-        Ok(folder)
+        publish(&self.guest(known), version, files)
     }
+}
+
+/// Moves the complete folder `files` to its place in `home` and points `current` at it.
+fn publish(home: &Path, version: &str, files: &Path) -> Result<PathBuf, Error> {
+    let folder = home.join(version);
+    create(home)?;
+    if folder.exists() {
+        // Only what is damaged is fetched again in the same version.
+        let old = files.with_file_name("damaged");
+        fs::rename(&folder, &old).map_err(Error::file("replace", &folder))?;
+    }
+    fs::rename(files, &folder).map_err(Error::file("create", &folder))?;
+    let (draft, current) = (files.with_file_name("current"), home.join("current"));
+    std::os::unix::fs::symlink(version, &draft).map_err(Error::file("create", &draft))?;
+    fs::rename(&draft, &current).map_err(Error::file("create", &current))?;
+    Ok(folder)
 }
 
 impl std::fmt::Debug for Cache {
@@ -241,18 +244,16 @@ impl std::fmt::Debug for Cache {
 }
 
 fn guest(known: Known, manifest: Manifest, folder: &Path) -> Guest {
-    let files: Vec<PathBuf> = manifest
+    let mut paths = manifest
         .files
         .into_iter()
-        .map(|file| folder.join(file.name))
-        .collect();
+        .map(|file| folder.join(file.name));
     Guest {
         known,
         package: manifest.package,
         version: manifest.version,
-        path: files.first().cloned().unwrap_or_default(),
-        initrd: files.get(1).cloned(),
-        files,
+        path: paths.next().unwrap_or_default(),
+        initrd: paths.next(),
     }
 }
 

@@ -92,6 +92,15 @@ pub enum Error {
         field: &'static str,
     },
 
+    /// apt finds no way to have packages with all that they need.
+    #[error("cannot install {packages} ({detail}): check that the mirror is complete")]
+    Dependencies {
+        /// The packages.
+        packages: String,
+        /// apt's own words.
+        detail: String,
+    },
+
     /// A package could not be downloaded.
     #[error("cannot download {package} ({detail}): check the network, then try again")]
     Download {

@@ -84,10 +84,24 @@ impl Initramfs {
         })
     }
 
+    /// What `other` holds after what this one holds; the later one of equal paths wins.
+    #[must_use]
+    pub fn then(mut self, other: &Self) -> Self {
+        self.bytes.extend_from_slice(&other.bytes);
+        self.entries += other.entries;
+        self.folders.extend(other.folders.iter().cloned());
+        self
+    }
+
     /// The archive.
     #[must_use]
     pub fn build(&self) -> Vec<u8> {
-        let mut whole = self.clone();
+        let mut whole = Self {
+            bytes: Vec::with_capacity(self.bytes.len() + 2 * TRAILER.len() + 110),
+            ..Self::default()
+        };
+        whole.bytes.extend_from_slice(&self.bytes);
+        whole.entries = self.entries;
         whole.append(&Entry {
             path: TRAILER,
             mode: 0,

@@ -3,6 +3,8 @@
 //! ```text
 //! Known ──ensure──> Cache ──> apt (private folder, host's mirrors and keys) ──> deb ──> guests/NAME/VERSION/
 //!                     │
+//!                     ├──> Tree (a root folder of packages with all that they need)
+//!                     │
 //! user_space ──> Initramfs (cpio) ──> initrd/NAME-HASH.cpio
 //! bzimage ──> vmlinux
 //! ```
@@ -23,7 +25,7 @@ mod tool;
 pub mod user_space;
 
 pub use bzimage::vmlinux;
-pub use cache::{Cache, Demonstration};
+pub use cache::{Cache, Demonstration, Packages, Tree};
 pub use error::Error;
 pub use guest::{Architecture, Guest, Known, Release};
 pub use initramfs::Initramfs;

@@ -34,7 +34,6 @@ mod io;
 mod machine;
 mod mp_table;
 mod outcome;
-mod peripheral;
 mod processor;
 mod promise;
 mod timer;

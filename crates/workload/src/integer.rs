@@ -23,6 +23,15 @@ pub(crate) fn multiply(n: u64) {
     black_box(x);
 }
 
+/// 64-bit divisions, each by the last one's result.
+pub(crate) fn divide(n: u64) {
+    let mut x = 12_345_u64;
+    for _ in 0..n {
+        x = (u64::MAX / black_box(x | 1)) ^ 0x5555;
+    }
+    black_box(x);
+}
+
 /// Sorts of 4,096 numbers.
 pub(crate) fn sort(n: u64) {
     for round in 0..n {
@@ -34,30 +43,7 @@ pub(crate) fn sort(n: u64) {
             })
             .collect();
         numbers.sort_unstable();
+        assert!(numbers[0] <= numbers[4095]);
         black_box(numbers);
     }
-}
-
-fn fib(n: u64) -> u64 {
-    if black_box(n) < 2 {
-        n
-    } else {
-        fib(n - 1) + fib(n - 2)
-    }
-}
-
-/// The twentieth Fibonacci number by recursion.
-pub(crate) fn fibonacci(n: u64) {
-    for _ in 0..n {
-        black_box(fib(20));
-    }
-}
-
-/// Additions and multiplications of doubles, each of the last one's result.
-pub(crate) fn float(n: u64) {
-    let mut x = 1.0_f64;
-    for _ in 0..n {
-        x = black_box(x * 1.000_000_1 + 0.5);
-    }
-    black_box(x);
 }

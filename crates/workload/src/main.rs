@@ -1,49 +1,95 @@
-//! The program that benchmarks run in the guest and on the bare host: a row for each kind of work, each repeated
-//! until it took long enough, its time printed as `row NAME NANOSECONDS` for one unit of work.
+//! The program that benchmarks run in the guest and on the bare host.
+//!
+//! A *row* is a kind of work. Each is repeated until it took long enough; what it tells is one line:
+//!
+//! ```text
+//! row NAME VALUE     nanoseconds for one unit of work; for rows of the group `ratio`, the ratio
+//! check NAME HASH    of what a program from a package has put out: it must be the same everywhere
+//! skip NAME REASON   the processor or the root tree lacks something
+//! ```
+//! `workload --list` prints `NAME GROUP STAGE` for each row; other arguments choose rows by a part of their names,
+//! `--stage STAGE` by where they run. `WORKLOAD_MS` says how many milliseconds a row takes at least.
 
+mod atomic;
+mod call;
+mod code;
+mod crypto;
+mod float;
 mod integer;
 mod memory;
+mod package;
+mod parallel;
+mod rows;
+mod string;
 mod system;
+mod vector;
 
 use std::hint::black_box;
 use std::time::{Duration, Instant};
 
-/// A kind of work: its name, and what does `n` units of it.
-type Row = (&'static str, fn(u64));
+use rows::{ROWS, Row, Stage};
 
-const ROWS: &[Row] = &[
-    ("integer-loop", integer::add_shift_xor),
-    ("dependent-multiply", integer::multiply),
-    ("sort", integer::sort),
-    ("recursion", integer::fibonacci),
-    ("pointer-chase-32K", memory::chase::<{ 32 << 10 }>),
-    ("pointer-chase-4M", memory::chase::<{ 4 << 20 }>),
-    ("load-store", memory::mixed),
-    ("memcpy-1M", memory::copy),
-    ("float-scalar", integer::float),
-    ("system-call", system::getppid),
-    ("fork-exec", system::fork_exec),
-];
+/// What `units` repetitions of a row's work are.
+type Work = Box<dyn FnMut(u64)>;
 
-/// Runs each row whose name contains an argument, or all rows, for at least `WORKLOAD_MS` milliseconds.
+/// What a row does.
+enum Task {
+    /// Work whose time is measured.
+    Timed(Work),
+    /// Something that measures itself, given the time that it should take.
+    Ratio(fn(Duration) -> f64),
+    /// Why it can't be done here.
+    Missing(String),
+}
+
 fn main() {
-    let filters: Vec<String> = std::env::args().skip(1).collect();
+    let mut arguments: Vec<String> = std::env::args().skip(1).collect();
+    match arguments.first().map(String::as_str) {
+        // What the fork-and-exec row starts.
+        Some("--nothing") => return,
+        Some("--list") => return list(),
+        _ => {}
+    }
+    let mut stage = None;
+    if let Some(at) = arguments.iter().position(|word| word == "--stage") {
+        let words: Vec<String> = arguments.drain(at..(at + 2).min(arguments.len())).collect();
+        stage = words.last().and_then(|word| Stage::parse(word));
+        assert!(stage.is_some(), "--stage needs one, two or packages");
+    }
     let least = std::env::var("WORKLOAD_MS")
         .ok()
         .and_then(|text| text.parse().ok())
         .unwrap_or(200);
-    for (name, work) in ROWS {
-        if filters.is_empty() || filters.iter().any(|filter| name.contains(filter.as_str())) {
-            println!(
-                "row {name} {:.2}",
-                measure(*work, Duration::from_millis(least))
-            );
+    for row in ROWS {
+        let chosen = arguments.is_empty()
+            || arguments
+                .iter()
+                .any(|filter| row.name.contains(filter.as_str()));
+        if chosen && stage.is_none_or(|stage| stage == row.stage) {
+            run(row, Duration::from_millis(least));
         }
     }
 }
 
+fn list() {
+    for Row {
+        name, group, stage, ..
+    } in ROWS
+    {
+        println!("{name} {} {}", group.name(), stage.name());
+    }
+}
+
+fn run(row: &Row, least: Duration) {
+    match (row.prepare)() {
+        Task::Timed(mut work) => println!("row {} {:.3}", row.name, measure(&mut *work, least)),
+        Task::Ratio(ratio) => println!("row {} {:.3}", row.name, ratio(least)),
+        Task::Missing(reason) => println!("skip {} {reason}", row.name),
+    }
+}
+
 /// Nanoseconds for a unit of work.
-fn measure(work: fn(u64), least: Duration) -> f64 {
+fn measure(work: &mut dyn FnMut(u64), least: Duration) -> f64 {
     let mut units = 1;
     loop {
         let start = Instant::now();

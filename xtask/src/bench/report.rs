@@ -1,199 +1,191 @@
-//! Medians, ratios, and how they are shown.
+//! Medians, ratios and goals, and how they are shown.
+
+mod goal;
+mod machine;
+mod statistics;
+mod table;
 
 use std::collections::BTreeMap;
-use std::fmt::Write;
 
-use crate::cargo;
+use anyhow::bail;
 
-/// Where a figure was taken.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum Side {
-    Suz,
-    Qemu,
-    Native,
-}
-
-/// Rows that no program prints.
-pub(crate) struct Row;
-
-impl Row {
-    /// Nanoseconds from the monitor's start to a guest that has ended at its third instruction.
-    pub(crate) const FIRST_INSTRUCTION: &str = "start-to-first-instruction";
-    /// The same for the guest that `suz run` starts when it is told nothing.
-    pub(crate) const DEMONSTRATION: &str = "demonstration: start to first instruction";
-    /// Nanoseconds from the monitor's start to init.
-    pub(crate) const BOOT: &str = "kernel-to-init";
-    /// KiB of the monitor.
-    pub(crate) const MEMORY: &str = "monitor-memory-KiB";
-
-    fn is_time(name: &str) -> bool {
-        name != Self::MEMORY
-    }
-}
+use super::boot::Figure;
+use super::plan::{Group, Plan, Row, Side};
+use machine::Machine;
 
 /// All figures of a run.
 pub(crate) struct Report {
-    names: Vec<String>,
+    rows: Vec<Row>,
+    sides: Vec<Side>,
     figures: BTreeMap<(String, Side), Vec<f64>>,
+    /// What a program put out, by its first checksum, and where another was seen.
+    checks: BTreeMap<String, (String, Side)>,
+    /// What must not be: different results, rows that gave nothing.
+    problems: Vec<String>,
+    /// Rows that a side can't run, and why.
+    skipped: Vec<String>,
+    /// What the packages' programs are.
+    programs: Option<String>,
 }
 
 impl Report {
-    pub(crate) fn new() -> Self {
+    pub(crate) fn new(plan: &Plan, programs: Option<String>) -> Self {
         Self {
-            names: Vec::new(),
+            rows: plan.rows.clone(),
+            sides: plan.sides.clone(),
             figures: BTreeMap::new(),
+            checks: BTreeMap::new(),
+            problems: Vec::new(),
+            skipped: Vec::new(),
+            programs,
         }
     }
 
     pub(crate) fn add(&mut self, name: &str, side: Side, value: f64) {
-        if !self.names.iter().any(|known| known == name) {
-            self.names.push(name.to_owned());
-        }
-        self.figures
-            .entry((name.to_owned(), side))
-            .or_default()
-            .push(value);
+        let key = (name.to_owned(), side);
+        self.figures.entry(key).or_default().push(value);
     }
 
+    pub(crate) fn add_all(&mut self, side: Side, figures: Vec<Figure>) {
+        for figure in figures {
+            match figure {
+                Figure::Value(name, value) => self.add(&name, side, value),
+                Figure::Check(name, sum) => self.check(name, sum, side),
+                Figure::Skip(name, reason) => {
+                    note(&mut self.skipped, format!("{name} ({side}): {reason}"));
+                }
+            }
+        }
+    }
+
+    fn check(&mut self, name: String, sum: String, side: Side) {
+        let (first, of) = self
+            .checks
+            .entry(name.clone())
+            .or_insert((sum.clone(), side));
+        if *first != sum {
+            let text = format!("{name} puts out {sum} on {side} and {first} on {of}");
+            note(&mut self.problems, text);
+        }
+    }
+
+    /// The median; None where nothing was measured.
     fn median(&self, name: &str, side: Side) -> Option<f64> {
-        let mut values = self.figures.get(&(name.to_owned(), side))?.clone();
-        values.sort_by(f64::total_cmp);
-        let middle = values.len() / 2;
-        if values.len() % 2 == 1 {
-            Some(values[middle])
-        } else {
-            Some((values[middle - 1] + values[middle]) / 2.0)
+        statistics::median(self.figures.get(&(name.to_owned(), side))?)
+    }
+
+    /// How many times faster than QEMU `suz` is.
+    fn to_qemu(&self, name: &str) -> Option<f64> {
+        Some(self.median(name, Side::Qemu)? / self.median(name, Side::Suz)?)
+    }
+
+    /// How many times the host's time `suz` takes.
+    fn to_native(&self, name: &str) -> Option<f64> {
+        Some(self.median(name, Side::Suz)? / self.median(name, Side::Native)?)
+    }
+
+    /// Rows whose times are compared: those that run in the guest.
+    fn timed(&self) -> impl Iterator<Item = &Row> {
+        self.rows
+            .iter()
+            .filter(|row| row.stage.is_some() && row.group != Group::Ratio)
+    }
+
+    /// Rows that a side was asked for and gave nothing about, beside those that it said it can't run.
+    fn missing(&self) -> Vec<String> {
+        let mut missing = Vec::new();
+        for row in self.rows.iter().filter(|row| row.stage.is_some()) {
+            for side in &self.sides {
+                let skipped = format!("{} ({side}): ", row.name);
+                let any = self.figures.keys().any(|(_, of)| of == side);
+                if any
+                    && self.median(&row.name, *side).is_none()
+                    && !self.skipped.iter().any(|text| text.starts_with(&skipped))
+                {
+                    missing.push(format!("{} gave no figure on {side}", row.name));
+                }
+            }
         }
+        missing
     }
 
-    /// How many times a side needs less than `suz` (to QEMU: above one, we are faster; to the host: our slowdown).
-    fn ratio(&self, name: &str, side: Side) -> Option<f64> {
-        let (suz, other) = (self.median(name, Side::Suz)?, self.median(name, side)?);
-        Some(if side == Side::Qemu {
-            other / suz
-        } else {
-            suz / other
-        })
+    /// What must not be, as an error.
+    pub(crate) fn verdict(&self) -> anyhow::Result<()> {
+        let problems = [self.problems.clone(), self.missing()].concat();
+        if problems.is_empty() {
+            return Ok(());
+        }
+        bail!("{}", problems.join("; "))
     }
 
-    fn geometric_mean(&self, side: Side) -> Option<f64> {
-        let names = self.names.iter().filter(|name| Row::is_time(name));
-        let logs: Vec<f64> = names
-            .filter_map(|name| Some(self.ratio(name, side)?.ln()))
+    /// For the terminal.
+    pub(crate) fn text(&self) -> String {
+        let skipped: String = self
+            .skipped
+            .iter()
+            .map(|line| format!("skipped {line}\n"))
             .collect();
-        (!logs.is_empty()).then(|| (logs.iter().sum::<f64>() / logs.len() as f64).exp())
+        format!("{}\n{}{skipped}", self.table(), self.goals())
     }
 
-    /// As a Markdown table.
-    pub(crate) fn table(&self) -> String {
-        let mut text = String::from(
-            "| row | suz | QEMU TCG | bare host | times QEMU's speed | slowdown to the host |\n",
-        );
-        text.push_str("| --- | ---: | ---: | ---: | ---: | ---: |\n");
-        for name in &self.names {
-            let cell = |side| {
-                self.median(name, side)
-                    .map_or("–".to_owned(), |value| amount(name, value))
-            };
-            let ratio = |side| {
-                self.ratio(name, side)
-                    .map_or("–".to_owned(), |value| format!("{value:.2}"))
-            };
-            let _ = writeln!(
-                text,
-                "| {name} | {} | {} | {} | {} | {} |",
-                cell(Side::Suz),
-                cell(Side::Qemu),
-                cell(Side::Native),
-                ratio(Side::Qemu),
-                ratio(Side::Native)
-            );
-        }
-        let mean = |side| {
-            self.geometric_mean(side)
-                .map_or("–".to_owned(), |value| format!("{value:.2}"))
-        };
-        let _ = writeln!(
-            text,
-            "| *geometric mean* | | | | {} | {} |",
-            mean(Side::Qemu),
-            mean(Side::Native)
-        );
-        text
-    }
-
-    /// As JSON: medians in nanoseconds (or KiB), and every figure.
+    /// As JSON: every figure, medians in nanoseconds (or KiB, or a ratio), ratios, and what is aimed at.
     pub(crate) fn json(&self) -> anyhow::Result<String> {
         let rows: Vec<_> = self
-            .names
+            .rows
             .iter()
-            .map(|name| {
-                let side = |side| self.figures.get(&(name.clone(), side));
+            .map(|row| {
+                let all = |side| self.figures.get(&(row.name.clone(), side));
                 serde_json::json!({
-                    "row": name,
-                    "suz": side(Side::Suz), "qemu": side(Side::Qemu), "native": side(Side::Native),
+                    "row": row.name,
+                    "group": row.group.name(),
+                    "suz": all(Side::Suz), "qemu": all(Side::Qemu), "native": all(Side::Native),
                     "median": {
-                        "suz": self.median(name, Side::Suz),
-                        "qemu": self.median(name, Side::Qemu),
-                        "native": self.median(name, Side::Native),
+                        "suz": self.median(&row.name, Side::Suz),
+                        "qemu": self.median(&row.name, Side::Qemu),
+                        "native": self.median(&row.name, Side::Native),
                     },
+                    "times_qemu": self.to_qemu(&row.name),
+                    "times_native": self.to_native(&row.name),
+                    "missed": self.misses(row),
                 })
             })
             .collect();
-        Ok(serde_json::to_string_pretty(
-            &serde_json::json!({ "machine": machine(), "rows": rows }),
-        )?)
+        let machine = Machine::this();
+        let whole = serde_json::json!({
+            "machine": machine.text(),
+            "programs": self.programs,
+            "date": machine.date,
+            "rows": rows,
+            "times_qemu": self.mean_to_qemu(None),
+        });
+        Ok(serde_json::to_string_pretty(&whole)?)
     }
 
     /// The page docs/performance.md.
     pub(crate) fn page(&self) -> String {
+        let programs = self.programs.as_ref();
+        let programs = programs.map_or(String::new(), |text| {
+            format!("\nPrograms of Debian's packages: {text}.\n")
+        });
         format!(
-            "# Performance\n\nMedians of alternating rounds in one run of `cargo xtask bench --page`, on {}. Times are for \
-             one unit of a row's work; machines are shared and noisy, so ratios say more than times. *times QEMU's \
-             speed* above 1 means that Suzerain is faster. The monitor's memory is what is resident without shared memory: \
-             `suz` keeps guest RAM in shared memory, QEMU does not, so QEMU's figure includes its guest's.\n\n{}",
-            machine(),
-            self.table()
+            "# Performance\n\n\
+             Medians of alternating rounds in one run of `cargo xtask bench --packages --page`, on {}. Times are for one \
+             unit of a row's work; machines are shared and noisy, so ratios say more than times. *Times QEMU's speed* \
+             above 1 means that Suzerain is faster. The same program runs in both guests and on the bare host; guests \
+             have one vCPU, and two in the rows that need two. A monitor's memory is what is resident without the \
+             guest's RAM, at its highest where a row ends. A goal that is missed is marked so.\n\n{}\n{}{programs}",
+            Machine::this().text(),
+            self.table(),
+            self.goals()
         )
     }
 }
 
-fn amount(name: &str, value: f64) -> String {
-    if !Row::is_time(name) {
-        return format!("{:.1} MiB", value / 1024.0);
-    }
-    match value {
-        value if value < 1e3 => format!("{value:.2} ns"),
-        value if value < 1e6 => format!("{:.2} µs", value / 1e3),
-        value if value < 1e9 => format!("{:.2} ms", value / 1e6),
-        value => format!("{:.2} s", value / 1e9),
+fn note(notes: &mut Vec<String>, text: String) {
+    if !notes.contains(&text) {
+        notes.push(text);
     }
 }
 
-/// Processor, kernel, versions and date, in one line.
-fn machine() -> String {
-    let output = |program: &str, arguments: &[&str]| {
-        let output = std::process::Command::new(program)
-            .args(arguments)
-            .current_dir(cargo::root())
-            .output();
-        let text = output
-            .map(|output| String::from_utf8_lossy(&output.stdout).into_owned())
-            .unwrap_or_default();
-        text.lines().next().unwrap_or("unknown").trim().to_owned()
-    };
-    let cpuinfo = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
-    let model = cpuinfo
-        .lines()
-        .find_map(|line| line.strip_prefix("model name"))
-        .unwrap_or(": unknown");
-    format!(
-        "{} × {}, Linux {}, {}, {}, {}",
-        std::thread::available_parallelism().map_or(1, std::num::NonZero::get),
-        model.trim_start_matches([' ', '\t', ':']),
-        output("uname", &["-r"]),
-        output("qemu-system-x86_64", &["--version"]),
-        output("rustc", &["--version"]),
-        output("date", &["-u", "+%Y-%m-%d"])
-    )
-}
+#[cfg(test)]
+mod tests;

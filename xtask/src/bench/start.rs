@@ -4,13 +4,14 @@
 //! end: an upper bound for the time to the first instruction.
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use std::time::Instant;
 
 use anyhow::{Context, bail};
 use image::{Cache, Guest, Known};
 
+use super::guest::Monitor;
 use crate::cargo;
 
 /// `mov al, 0x10; out 0xf4, al; hlt; jmp $-1; nop`: the same in every mode.
@@ -39,16 +40,15 @@ impl Start {
     }
 
     /// Nanoseconds for the smallest guest: a few bytes of Multiboot kernel.
-    pub(crate) fn smallest(&self, suz: &Path) -> anyhow::Result<f64> {
-        let mut command = Command::new(suz);
-        command.args(["run", "--engine", "soft", "--memory", "128M", "--kernel"]);
+    pub(crate) fn smallest(&self, suz: &Monitor) -> anyhow::Result<f64> {
+        let mut command = suz.suz_run();
+        command.args(["--memory", "128M", "--kernel"]);
         time(command.arg(&self.smallest))
     }
 
     /// Nanoseconds for the demonstration guest, with all its memory, kernel and initramfs.
-    pub(crate) fn demonstration(&self, suz: &Path) -> anyhow::Result<f64> {
-        let mut command = Command::new(suz);
-        time(command.arg("run").env("SUZ_CACHE", &self.cache))
+    pub(crate) fn demonstration(&self, suz: &Monitor) -> anyhow::Result<f64> {
+        time(suz.suz_run().env("SUZ_CACHE", &self.cache))
     }
 
     /// A cache whose demonstration guest has a kernel that reports at its 64-bit entry.

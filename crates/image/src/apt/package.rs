@@ -18,17 +18,29 @@ pub(crate) struct Package {
 impl Package {
     /// Reads the first paragraph of `apt-cache show --no-all-versions NAME`; None where there is none.
     pub(crate) fn parse(name: &str, text: &str) -> Result<Option<Self>, Error> {
-        let Some(stanza) = paragraphs(text).into_iter().next() else {
-            return Ok(None);
-        };
+        let stanza = paragraphs(text).into_iter().next();
+        stanza.map(|stanza| Self::of(name, &stanza)).transpose()
+    }
+
+    /// Reads every paragraph of `apt-cache show --no-all-versions NAME…`.
+    pub(crate) fn parse_all(text: &str) -> Result<Vec<Self>, Error> {
+        let stanzas = paragraphs(text);
+        let name = |stanza| field(stanza, "Package").unwrap_or("?").to_owned();
+        stanzas
+            .iter()
+            .map(|stanza| Self::of(&name(stanza), stanza))
+            .collect()
+    }
+
+    fn of(name: &str, stanza: &[(String, String)]) -> Result<Self, Error> {
         let get = |wanted: &'static str| {
-            field(&stanza, wanted).ok_or_else(|| Error::BadIndex {
+            field(stanza, wanted).ok_or_else(|| Error::BadIndex {
                 package: name.to_owned(),
                 field: wanted,
             })
         };
         let size = get("Size")?;
-        Ok(Some(Self {
+        Ok(Self {
             name: get("Package")?.to_owned(),
             version: get("Version")?.to_owned(),
             size: size.parse().map_err(|_| Error::BadIndex {
@@ -36,8 +48,8 @@ impl Package {
                 field: "Size",
             })?,
             sha256: get("SHA256")?.to_owned(),
-            depends: field(&stanza, "Depends").unwrap_or("").to_owned(),
-        }))
+            depends: field(stanza, "Depends").unwrap_or("").to_owned(),
+        })
     }
 
     /// The kernel package that a kernel meta-package pulls in; None for a package that is no such meta-package.
@@ -105,6 +117,16 @@ SHA256: efe19f605b6f54a8352e68d85a629abb2d30b72a085faef603a9152590baa791
             parse(&text).kernel(),
             Some("linux-image-6.1.0-50-cloud-amd64")
         );
+    }
+
+    #[test]
+    fn several_packages_are_read() {
+        let packages = Package::parse_all(&format!("{META}\n{KERNEL}")).unwrap();
+        let names: Vec<_> = packages.iter().map(|package| &*package.name).collect();
+        assert_eq!(names[2], "linux-image-6.1.0-50-cloud-amd64");
+        assert_eq!(names.len(), 3);
+        assert!(Package::parse_all("").unwrap().is_empty());
+        assert!(Package::parse_all(&META.replace("Size", "Weight")).is_err());
     }
 
     #[test]

@@ -9,7 +9,7 @@ use x86::exception::page_fault;
 use x86::paging::{ACCESSED, ADDRESS, DIRTY, GLOBAL, LARGE, NO_EXECUTE, PRESENT, USER, WRITABLE};
 use x86::{Exception, Vector};
 
-use super::tlb::{Fill, Size};
+use super::tlb::Fill;
 use super::{Access, Privilege};
 use crate::cpu::Cpu;
 use crate::trap::{R, Trap};
@@ -24,7 +24,7 @@ struct Entry {
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Translation {
     pub(crate) gpa: Gpa,
-    pub(crate) size: Size,
+    pub(crate) large: bool,
     global: bool,
     user: bool,
     writable: bool,
@@ -39,27 +39,21 @@ impl Cpu {
         if self.cr0 & cr0::PG == 0 {
             let translation = Translation {
                 gpa: Gpa(linear & 0xffff_ffff),
-                size: Size::Small,
+                large: false,
                 global: false,
                 user: true,
                 writable: true,
                 no_execute: false,
                 dirty: true,
             };
-            self.fill(
-                linear,
-                access,
-                translation,
-                Privilege::SupervisorAll,
-                privilege,
-            );
+            self.fill(linear, translation, Privilege::SupervisorAll, privilege);
             return Ok(translation.gpa);
         }
         self.mmu.walks += 1;
         loop {
             // Again when another processor changed an entry between our look at it and our mark in it.
             if let Some(translation) = self.walk_once(linear, access, privilege)? {
-                self.fill(linear, access, translation, privilege, privilege);
+                self.fill(linear, translation, privilege, privilege);
                 return Ok(translation.gpa);
             }
         }
@@ -147,7 +141,7 @@ impl Cpu {
             let offset = (1 << shift) - 1;
             let translation = Translation {
                 gpa: Gpa(value & ADDRESS & !offset | linear & offset),
-                size: [Size::Small, Size::Large, Size::Giant][level.min(2) as usize],
+                large: level > 0,
                 global: value & GLOBAL != 0 && self.cr4 & cr4::PGE != 0,
                 user,
                 writable,
@@ -188,7 +182,7 @@ impl Cpu {
             let base = value & 0xffc0_0000 | (value >> 13 & 0xff) << 32;
             let translation = Translation {
                 gpa: Gpa(base | linear & 0x3f_ffff),
-                size: Size::Large,
+                large: true,
                 global: global(value),
                 user: value & USER != 0,
                 writable: value & WRITABLE != 0,
@@ -210,7 +204,7 @@ impl Cpu {
         }
         let translation = Translation {
             gpa: Gpa(leaf & 0xffff_f000 | linear & 0xfff),
-            size: Size::Small,
+            large: false,
             global: global(leaf),
             user: value & leaf & USER != 0,
             writable: value & leaf & WRITABLE != 0,
@@ -274,11 +268,9 @@ impl Cpu {
         Trap::fault(Exception::with_error(Vector::PF, error))
     }
 
-    /// Caches a translation: for fetches when it was walked for one, else for reads and writes.
     fn fill(
         &mut self,
         linear: u64,
-        access: Access,
         translation: Translation,
         rights: Privilege,
         privilege: Privilege,
@@ -292,16 +284,15 @@ impl Cpu {
         if self.is_apic(translation.gpa) {
             return;
         }
-        let fetched = access == Access::Fetch;
-        let data = !fetched && !self.is_watched(linear);
+        let watched = self.is_watched(linear);
         let allowed = |access| self.is_allowed(&translation, access, rights);
         let fill = Fill {
             page,
-            size: translation.size,
+            large: translation.large,
             global: translation.global,
-            read: data && allowed(Access::Read),
-            write: data && translation.dirty && allowed(Access::Write),
-            fetch: fetched,
+            read: !watched && allowed(Access::Read),
+            write: !watched && translation.dirty && allowed(Access::Write),
+            fetch: allowed(Access::Fetch),
         };
         self.mmu.fill(privilege, linear, fill);
     }

@@ -1,0 +1,98 @@
+use super::super::plan::{Stage, own};
+use super::*;
+
+fn row(name: &str, group: Group, stage: Option<Stage>) -> Row {
+    Row {
+        name: name.to_owned(),
+        group,
+        stage,
+    }
+}
+
+fn report() -> Report {
+    let plan = Plan {
+        rows: vec![
+            row("loop", Group::Integer, Some(Stage::One)),
+            row("x87", Group::Float, Some(Stage::One)),
+            row("2-to-1", Group::Ratio, Some(Stage::Two)),
+            row(own::INIT, Group::Boot, None),
+            row(own::MEMORY, Group::Size, None),
+        ],
+        filters: Vec::new(),
+        sides: vec![Side::Suz, Side::Qemu, Side::Native],
+    };
+    Report::new(&plan, None)
+}
+
+fn filled() -> Report {
+    let mut report = report();
+    for (name, suz, qemu, native) in [
+        ("loop", 20.0, 80.0, 10.0),
+        ("x87", 20.0, 20.0, 10.0),
+        ("2-to-1", 1.9, 1.5, 2.0),
+    ] {
+        report.add(name, Side::Suz, suz);
+        report.add(name, Side::Qemu, qemu);
+        report.add(name, Side::Native, native);
+    }
+    report.add(own::INIT, Side::Suz, 0.8e9);
+    report.add(own::INIT, Side::Qemu, 1.0e9);
+    report.add(own::MEMORY, Side::Suz, 2048.0);
+    report.add(own::MEMORY, Side::Qemu, 4096.0);
+    report
+}
+
+#[test]
+fn ratios_means_and_misses() {
+    let report = filled();
+    assert_eq!(report.to_qemu("loop"), Some(4.0));
+    assert_eq!(report.to_native("x87"), Some(2.0));
+    assert!((report.mean_to_qemu(None).unwrap() - 2.0).abs() < 1e-12);
+    let missed = |name: &str| {
+        let row = report.rows.iter().find(|row| row.name == name).unwrap();
+        report.misses(row)
+    };
+    assert!(missed("loop").is_empty());
+    assert_eq!(missed("x87"), ["≤ 1.3 × native"]);
+    assert!(missed("2-to-1").is_empty());
+    assert_eq!(missed(own::INIT), ["≥ 1.43 × QEMU's speed"]);
+    assert!(missed(own::MEMORY).is_empty());
+    let table = report.table();
+    assert!(
+        table.contains("| loop | 20.00 ns | 80.00 ns | 10.00 ns | 4.00 | 2.00 |  |"),
+        "{table}"
+    );
+    assert!(
+        table.contains("| monitor-memory | 2.0 MiB | 4.0 MiB | – | 2.00 | – |  |"),
+        "{table}"
+    );
+    let goals = report.goals();
+    assert!(
+        goals.contains("2.00 times QEMU's speed. Goal: 3, later 4: missed."),
+        "{goals}"
+    );
+    assert!(
+        goals.contains("- float: 0 of 1 rows meet their goals; missed: x87."),
+        "{goals}"
+    );
+    assert!(report.verdict().is_ok());
+}
+
+#[test]
+fn different_results_and_missing_rows_are_told() {
+    let mut report = filled();
+    let check = |sum: &str| vec![Figure::Check("gcc".into(), sum.into())];
+    report.add_all(Side::Suz, check("1"));
+    report.add_all(Side::Qemu, check("1"));
+    assert!(report.verdict().is_ok());
+    report.add_all(Side::Native, check("2"));
+    let error = report.verdict().unwrap_err().to_string();
+    assert_eq!(error, "gcc puts out 2 on the host and 1 on suz");
+
+    let mut report = filled();
+    report.figures.remove(&("loop".to_owned(), Side::Qemu));
+    let error = report.verdict().unwrap_err().to_string();
+    assert_eq!(error, "loop gave no figure on QEMU");
+    report.add_all(Side::Qemu, vec![Figure::Skip("loop".into(), "old".into())]);
+    assert!(report.verdict().is_ok());
+}
