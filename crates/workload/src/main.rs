@@ -1,11 +1,13 @@
 //! The program that benchmarks run in the guest and on the bare host.
 //!
-//! A *row* is a kind of work. Each is repeated until it took long enough; what it tells is one line:
+//! A *row* is a kind of work. Each is repeated until it took long enough; what it tells are lines:
 //!
 //! ```text
+//! clock begin
 //! row NAME VALUE     nanoseconds for one unit of work; for rows of the group `ratio`, the ratio
 //! check NAME HASH    of what a program from a package has put out: it must be the same everywhere
 //! skip NAME REASON   the processor or the root tree lacks something
+//! clock end SECONDS  since the beginning, by this clock: for comparison with another
 //! ```
 //! `workload --list` prints `NAME GROUP STAGE` for each row; other arguments choose rows by a part of their names,
 //! `--stage STAGE` by where they run. `WORKLOAD_MS` says how many milliseconds a row takes at least.
@@ -60,6 +62,8 @@ fn main() {
         .ok()
         .and_then(|text| text.parse().ok())
         .unwrap_or(200);
+    println!("clock begin");
+    let begin = Instant::now();
     for row in ROWS {
         let chosen = arguments.is_empty()
             || arguments
@@ -69,6 +73,7 @@ fn main() {
             run(row, Duration::from_millis(least));
         }
     }
+    println!("clock end {:.6}", begin.elapsed().as_secs_f64());
 }
 
 fn list() {

@@ -2,15 +2,17 @@
 
 use std::io::{BufRead, BufReader};
 use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use anyhow::{Context, bail};
 
 use super::memory;
 
-/// What init says first.
-pub(crate) const INIT: &str = "bench-init";
-/// What it says last.
+/// What the benchmark program says first.
+const BEGIN: &str = "clock begin";
+/// What it says at its end, before its own time in seconds.
+const END: &str = "clock end ";
+/// What init says last.
 pub(crate) const DONE: &str = "bench-done";
 
 /// What the benchmark program says of a row.
@@ -26,21 +28,27 @@ pub(crate) enum Figure {
 
 /// What one boot gave.
 pub(crate) struct Boot {
-    /// From the monitor's start to init's first line.
-    pub(crate) to_init: Duration,
+    /// How long the benchmark program ran, by the guest's clock and by the host's.
+    pub(crate) clock: Clock,
     pub(crate) figures: Vec<Figure>,
     /// The monitor's peak, as far as it is seen where a row ends.
     pub(crate) memory_kib: u64,
+}
+
+/// The same time by two clocks, in seconds.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) struct Clock {
+    pub(crate) guest: f64,
+    pub(crate) host: f64,
 }
 
 impl Boot {
     /// Boots a guest with `memory` MiB, waits for the power-off, and returns what was measured.
     pub(crate) fn run(command: &mut Command, memory: u64) -> anyhow::Result<Self> {
         let program = command.get_program().to_string_lossy().into_owned();
-        let start = Instant::now();
         let child = command.stdout(Stdio::piped()).spawn();
         let mut child = child.with_context(|| format!("{program} could not be started"))?;
-        let result = listen(&mut child, start, memory);
+        let result = listen(&mut child, memory);
         if result.is_err() {
             // It may have ended by itself.
             let _ = child.kill();
@@ -51,9 +59,10 @@ impl Boot {
 }
 
 /// Reads to the end of the output, so that the guest can power off in peace.
-fn listen(child: &mut Child, start: Instant, memory: u64) -> anyhow::Result<Boot> {
+fn listen(child: &mut Child, memory: u64) -> anyhow::Result<Boot> {
     let output = child.stdout.take().context("the output is piped")?;
-    let mut to_init = None;
+    let mut begin: Option<Instant> = None;
+    let mut clock = None;
     let mut done = false;
     let mut figures = Vec::new();
     let mut peak = 0;
@@ -62,13 +71,16 @@ fn listen(child: &mut Child, start: Instant, memory: u64) -> anyhow::Result<Boot
         let line = line?;
         let line = String::from_utf8_lossy(&line);
         let line = line.trim();
-        if line.contains(INIT) {
-            to_init = Some(start.elapsed());
+        if line.contains(BEGIN) {
+            begin = Some(Instant::now());
+        } else if let Some((_, seconds)) = line.split_once(END) {
+            let host = begin.map(|begin| begin.elapsed().as_secs_f64());
+            clock = host.zip(seconds.parse().ok());
         } else if line.contains(DONE) {
             done = true;
         } else if let Some(figure) = Figure::parse(line) {
             figures.push(figure);
-        } else if to_init.is_some() {
+        } else if begin.is_some() {
             told.push(line.to_owned());
             continue;
         } else {
@@ -77,14 +89,14 @@ fn listen(child: &mut Child, start: Instant, memory: u64) -> anyhow::Result<Boot
         // A guest that has just powered off leaves no monitor to look at.
         peak = peak.max(memory::of(child.id(), memory).unwrap_or(0));
     }
-    match (to_init, done) {
-        (Some(to_init), true) => {
+    match (clock, done) {
+        (Some((host, guest)), true) => {
             // What a guest says beside its figures is a complaint, until it powers off.
             for line in told.iter().filter(|line| is_complaint(line)) {
                 println!("    {line}");
             }
             Ok(Boot {
-                to_init,
+                clock: Clock { guest, host },
                 figures,
                 memory_kib: peak,
             })

@@ -95,7 +95,7 @@ pub(crate) mod own {
     pub(crate) const START: &str = "start-to-first-instruction";
     /// The same for the guest that `suz run` starts when it is told nothing.
     pub(crate) const DEMONSTRATION: &str = "demonstration: start to first instruction";
-    /// Nanoseconds from the monitor's start to init.
+    /// Nanoseconds from the monitor's start to the first words of the demonstration's init.
     pub(crate) const INIT: &str = "kernel-to-init";
     /// Nanoseconds from the monitor's start to the prompt of the demonstration's shell.
     pub(crate) const SHELL: &str = "boot-to-shell";
@@ -172,7 +172,7 @@ impl Plan {
     /// Whether a guest of this kind is needed.
     pub(crate) fn has(&self, stage: Stage) -> bool {
         self.rows.iter().any(|row| row.stage == Some(stage))
-            || stage == Stage::One && (self.wants(own::INIT) || self.wants(own::MEMORY))
+            || stage == Stage::One && self.wants(own::MEMORY)
     }
 
     pub(crate) fn list(&self) -> String {

@@ -9,9 +9,12 @@ use std::collections::BTreeMap;
 
 use anyhow::bail;
 
-use super::boot::Figure;
-use super::plan::{Group, Plan, Row, Side};
+use super::boot::{Clock, Figure};
+use super::plan::{Group, Plan, Row, Side, Stage};
 use machine::Machine;
+
+/// A guest's clock may differ from the host's by this part.
+const CLOCK_ERROR: f64 = 0.03;
 
 /// All figures of a run.
 pub(crate) struct Report {
@@ -66,6 +69,20 @@ impl Report {
         if *first != sum {
             let text = format!("{name} puts out {sum} on {side} and {first} on {of}");
             note(&mut self.problems, text);
+        }
+    }
+
+    /// A guest whose clock is wrong tells times that are wrong.
+    pub(crate) fn add_clock(&mut self, stage: Stage, side: Side, clock: Clock) {
+        // The console takes a while to say that a short run has begun.
+        let error = (clock.guest - clock.host).abs() - 0.02;
+        if error > CLOCK_ERROR * clock.host {
+            self.problems.push(format!(
+                "the clock of {side}'s guest ({}) told {:.2} s when {:.2} s had passed",
+                stage.name(),
+                clock.guest,
+                clock.host
+            ));
         }
     }
 

@@ -1,15 +1,17 @@
-//! A whole boot: from the monitor's start to the prompt of the demonstration's shell.
+//! A whole boot: from the monitor's start to init, and to the prompt of the demonstration's shell.
 
 use std::io::Read;
 use std::process::{Child, Stdio};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail};
 use image::Cache;
 
 use super::guest::{Guest, Monitor};
 
-/// How the demonstration's shell greets.
+/// What the demonstration's init says first.
+const INIT: &[u8] = b"This is Linux ";
+/// How its shell greets.
 const PROMPT: &[u8] = b"suz:~# ";
 
 /// The demonstration guest.
@@ -27,8 +29,8 @@ impl Shell {
         }))
     }
 
-    /// Nanoseconds to the prompt; the guest is ended there.
-    pub(crate) fn to_prompt(&self, monitor: &Monitor) -> anyhow::Result<f64> {
+    /// Times to init and to the prompt; the guest is ended there.
+    pub(crate) fn boot(&self, monitor: &Monitor) -> anyhow::Result<(Duration, Duration)> {
         let start = Instant::now();
         let mut command = self.0.command(monitor);
         let mut child = command
@@ -36,19 +38,18 @@ impl Shell {
             .stderr(Stdio::null())
             .spawn()
             .with_context(|| format!("{} could not be started", monitor.program.display()))?;
-        let found = wait(&mut child);
-        let time = start.elapsed();
+        let times = listen(&mut child, start);
         child.kill()?;
         child.wait()?;
-        found.with_context(|| format!("the guest of {}", monitor.program.display()))?;
-        Ok(time.as_nanos() as f64)
+        times.with_context(|| format!("the guest of {}", monitor.program.display()))
     }
 }
 
 /// Reads until the prompt is there.
-fn wait(child: &mut Child) -> anyhow::Result<()> {
+fn listen(child: &mut Child, start: Instant) -> anyhow::Result<(Duration, Duration)> {
     let mut output = child.stdout.take().context("the output is piped")?;
     let mut seen = Vec::new();
+    let mut to_init = None;
     let mut part = [0; 4096];
     loop {
         let count = output.read(&mut part)?;
@@ -56,8 +57,12 @@ fn wait(child: &mut Child) -> anyhow::Result<()> {
             bail!("ended before its shell: {}", String::from_utf8_lossy(&seen));
         }
         seen.extend_from_slice(&part[..count]);
-        if seen.windows(PROMPT.len()).any(|text| text == PROMPT) {
-            return Ok(());
+        let says = |what: &[u8]| seen.windows(what.len()).any(|text| text == what);
+        if to_init.is_none() && says(INIT) {
+            to_init = Some(start.elapsed());
+        }
+        if let (Some(to_init), true) = (to_init, says(PROMPT)) {
+            return Ok((to_init, start.elapsed()));
         }
     }
 }

@@ -1,4 +1,4 @@
-use super::super::plan::{Stage, own};
+use super::super::plan::own;
 use super::*;
 
 fn row(name: &str, group: Group, stage: Option<Stage>) -> Row {
@@ -95,4 +95,18 @@ fn different_results_and_missing_rows_are_told() {
     assert_eq!(error, "loop gave no figure on QEMU");
     report.add_all(Side::Qemu, vec![Figure::Skip("loop".into(), "old".into())]);
     assert!(report.verdict().is_ok());
+}
+
+#[test]
+fn a_wrong_clock_is_told() {
+    let mut report = filled();
+    let clock = |guest| Clock { guest, host: 10.0 };
+    report.add_clock(Stage::One, Side::Suz, clock(9.8));
+    assert!(report.verdict().is_ok());
+    report.add_clock(Stage::Two, Side::Qemu, clock(9.6));
+    let error = report.verdict().unwrap_err().to_string();
+    assert_eq!(
+        error,
+        "the clock of QEMU's guest (two) told 9.60 s when 10.00 s had passed"
+    );
 }
