@@ -24,9 +24,17 @@ mod verify;
 #[cfg(test)]
 mod tests;
 
+use std::sync::atomic::{Ordering, fence};
+
 use iced_x86::Instruction;
 
 use crate::block::{Op, Source};
+
+/// What every serializing instruction does beside its work: stores before it are seen by all before loads behind it are
+/// made (SDM vol. 3A, 9.3).
+pub(crate) fn serialize() {
+    fence(Ordering::SeqCst);
+}
 
 /// The op for an instruction of this part.
 pub(crate) fn select(instruction: &Instruction, source: Source) -> Option<Op> {

@@ -35,6 +35,8 @@ pub struct Difference {
     pub emulator: String,
     /// What it does instead.
     pub why: String,
+    /// Each time; otherwise only now and then.
+    pub always: bool,
 }
 
 #[derive(Debug)]
@@ -79,7 +81,10 @@ impl Header {
                     memory = parse_mebibytes(value)
                         .ok_or((number, "memory is written like 16M".to_owned()))?;
                 }
-                "differs" => differs.push(parse_difference(value).map_err(|what| (number, what))?),
+                "differs" | "varies" => {
+                    let difference = parse_difference(value, key == "differs");
+                    differs.push(difference.map_err(|what| (number, what))?);
+                }
                 "expect" => {
                     for item in value.split([' ', ',']).filter(|item| !item.is_empty()) {
                         match parse_item(item).map_err(|what| (number, what))? {
@@ -147,16 +152,17 @@ fn parse_item(item: &str) -> Result<Item, String> {
     Ok(Item::Word(parse_number(address).ok_or_else(bad)?, value))
 }
 
-fn parse_difference(value: &str) -> Result<Difference, String> {
+fn parse_difference(value: &str, always: bool) -> Result<Difference, String> {
     let (emulator, why) = value
         .split_once(": ")
-        .ok_or("differs is written like `differs: qemu: why`")?;
+        .ok_or("differs and varies are written like `differs: qemu: why`")?;
     if !["qemu", "kvm", "bochs"].contains(&emulator) {
         return Err(format!("unknown emulator `{emulator}`"));
     }
     Ok(Difference {
         emulator: emulator.to_owned(),
         why: why.trim().to_owned(),
+        always,
     })
 }
 

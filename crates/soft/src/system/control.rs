@@ -95,6 +95,7 @@ fn write(cpu: &mut Cpu, op: &Op) -> R {
     match number {
         0 => cpu.write_cr0(value)?,
         2 => {
+            super::serialize();
             cpu.cr2 = value;
             return Ok(());
         }
@@ -103,6 +104,7 @@ fn write(cpu: &mut Cpu, op: &Op) -> R {
         8 => cpu.set_cr8(value),
         _ => cpu.write_cr4(value)?,
     }
+    super::serialize();
     Err(Trap::NEXT)
 }
 

@@ -20,6 +20,7 @@ pub(crate) fn select(instruction: &Instruction, source: Source) -> Option<Op> {
 }
 
 fn cpuid(cpu: &mut Cpu, _: &Op) -> R {
+    super::serialize();
     let processor = Processor {
         apic_id: cpu.id,
         cpus: cpu.shared.inboxes.len() as u32,

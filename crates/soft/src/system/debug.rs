@@ -73,6 +73,7 @@ fn read(cpu: &mut Cpu, op: &Op) -> R {
 fn write(cpu: &mut Cpu, op: &Op) -> R {
     let slot = slot(cpu, op.reg[0])?;
     check_access(cpu)?;
+    super::serialize();
     let value = if cpu.mode.is_64bit() {
         cpu.reg::<u64>(op.reg[1])
     } else {

@@ -30,6 +30,7 @@ fn invlpg(cpu: &mut Cpu, op: &Op) -> R {
         0
     };
     let linear = cpu.wrap(base.wrapping_add(offset));
+    super::serialize();
     cpu.mmu.invalidate(linear);
     Ok(())
 }
@@ -56,6 +57,7 @@ fn invpcid(cpu: &mut Cpu, op: &Op) -> R {
     {
         return Err(GP0);
     }
+    super::serialize();
     match kind {
         // Takes the page out of every address space, which is more than asked for.
         0 => cpu.mmu.invalidate(address),
@@ -72,5 +74,6 @@ fn write_back(cpu: &mut Cpu, _: &Op) -> R {
     if cpu.mode.cpl != 0 {
         return Err(GP0);
     }
+    super::serialize();
     Ok(())
 }

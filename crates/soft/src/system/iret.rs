@@ -22,6 +22,7 @@ pub(super) fn select(instruction: &Instruction, source: Source) -> Option<Op> {
 }
 
 fn iret(cpu: &mut Cpu, op: &Op) -> R {
+    super::serialize();
     // Even when it faults.
     cpu.nmi_blocked = false;
     let bytes = u64::from(op.aux);

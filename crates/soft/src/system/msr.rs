@@ -36,6 +36,7 @@ fn wrmsr(cpu: &mut Cpu, _: &Op) -> R {
     }
     let register = cpu.ctx.gpr[gpr::RCX] as u32;
     let value = cpu.ctx.gpr[gpr::RAX] & 0xffff_ffff | cpu.ctx.gpr[gpr::RDX] << 32;
+    super::serialize();
     cpu.write_msr(register, value)?;
     if cpu.attend { Err(Trap::NEXT) } else { Ok(()) }
 }

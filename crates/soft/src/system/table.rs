@@ -62,6 +62,7 @@ fn load<const IDT: bool, const BYTES: usize>(cpu: &mut Cpu, op: &Op) -> R {
         return Err(GP0);
     }
     let limit = u16::from_le_bytes([data[0], data[1]]);
+    super::serialize();
     let table = Table { base, limit };
     if IDT {
         cpu.idtr = table;
@@ -110,6 +111,7 @@ impl Cpu {
 
 fn lldt(cpu: &mut Cpu, op: &Op) -> R {
     cpu.check_system()?;
+    super::serialize();
     let selector = selector_operand(cpu, op)?;
     if is_null(selector) {
         cpu.ldtr = null_segment(selector, 0);
@@ -121,6 +123,7 @@ fn lldt(cpu: &mut Cpu, op: &Op) -> R {
 
 fn ltr(cpu: &mut Cpu, op: &Op) -> R {
     cpu.check_system()?;
+    super::serialize();
     let selector = selector_operand(cpu, op)?;
     if is_null(selector) {
         return Err(GP0);

@@ -6,7 +6,7 @@ use super::{End, Header};
 fn reads_every_key() {
     let header = Header::parse(
         "# Two lines\n# of prose.\n#\n# cpus: 2\n# memory: 32M\n# differs: qemu: no such thing\n\
-         # expect: exit=0x10, rax=5\n# expect: mem[0x600]=0xffff_ffff_ffff_ffff\n\n.include\n# cpus: 3\n",
+         # varies: bochs: at times\n# expect: exit=0x10, rax=5\n# expect: mem[0x600]=0xffff_ffff_ffff_ffff\n\n.include\n# cpus: 3\n",
     )
     .unwrap();
     assert_eq!(header.summary, "Two lines of prose.");
@@ -16,6 +16,14 @@ fn reads_every_key() {
     assert_eq!(header.expect.memory[&0x600], u64::MAX);
     assert_eq!(header.differs[0].emulator, "qemu");
     assert_eq!(header.differs[0].why, "no such thing");
+    assert_eq!(
+        header
+            .differs
+            .iter()
+            .map(|known| known.always)
+            .collect::<Vec<_>>(),
+        [true, false]
+    );
 }
 
 #[test]
