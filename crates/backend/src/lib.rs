@@ -1,6 +1,7 @@
-//! What devices stand on: character streams, later disks and networks, over the host's resources.
+//! What devices stand on: character streams and disks, later networks, over the host's resources.
 
 pub mod console;
+pub mod disk;
 mod pipe;
 
 pub use console::{Console, ConsoleChar, Event};

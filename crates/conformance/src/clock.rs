@@ -29,4 +29,8 @@ impl Clock for BoardClock {
     fn wall(&self) -> u64 {
         host::clock::realtime()
     }
+
+    fn starts(&self) -> u64 {
+        u64::from(self.start.load(Ordering::Relaxed) != 0)
+    }
 }

@@ -5,6 +5,7 @@
 
 mod board;
 mod clock;
+pub mod seam;
 mod session;
 
 use std::sync::Arc;

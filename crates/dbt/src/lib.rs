@@ -9,6 +9,7 @@
 //!   emit     form -> bytes of a stub
 //!   code     memory for them
 //!   stub     the table of stubs, and calling them
+//!   tlb      the translations that generated code looks up
 //!   x87      the thread's x87 registers, which are the guest's
 //! ```
 
@@ -21,6 +22,7 @@ mod error;
 mod feature;
 mod form;
 pub mod stub;
+pub mod tlb;
 pub mod x87;
 
 pub use context::Context;

@@ -1,14 +1,17 @@
-//! The safe face of the host's kernel: memory mappings, barriers, clocks, signals, terminals.
+//! The safe face of the host's kernel: memory mappings, scattered I/O, events, barriers, clocks, signals, terminals.
 //!
 //! Everything here is a thin, safe wrapper over a system call or a host instruction. No policy, no guest.
 
 pub mod barrier;
 pub mod clock;
+pub mod event;
 pub mod fault;
 pub mod futex;
 pub mod mapping;
 pub mod signal;
 pub mod terminal;
 pub mod thread;
+pub mod vector;
 
+pub use event::Bell;
 pub use mapping::{Mapping, MemFile};

@@ -7,4 +7,10 @@ pub trait Clock: Send + Sync {
 
     /// Wall-clock time in nanoseconds since 1970-01-01 UTC.
     fn wall(&self) -> u64;
+
+    /// How often the clock has started to run after it stood still. Engines whose time comes from elsewhere bring
+    /// it into step when this has changed.
+    fn starts(&self) -> u64 {
+        0
+    }
 }

@@ -7,13 +7,17 @@
 mod char;
 mod clock;
 mod device;
+mod disk;
 mod engine;
 mod interrupt;
+mod lifecycle;
 mod snapshot;
 
 pub use char::Char;
 pub use clock::Clock;
 pub use device::{Action, Device};
+pub use disk::Disk;
 pub use engine::{Engine, EngineError, Exit, Io, Kicker, Shutdown, Space, Vcpu};
 pub use interrupt::{InterruptLine, Msi, MsiSink};
+pub use lifecycle::Lifecycle;
 pub use snapshot::{Misfit, Snapshot};

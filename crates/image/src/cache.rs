@@ -13,6 +13,7 @@
 //! Readers take no lock: folders and links appear by rename alone, and a version's folder is never changed.
 
 mod demonstration;
+mod drivers;
 mod initrd;
 mod lock;
 mod tree;
@@ -200,9 +201,10 @@ impl Cache {
             deb: package.sha256,
             files: Vec::new(),
         };
-        for member in recipe.members(&manifest.package) {
-            let mut file = deb::extract(&archive, &manifest.package, &member, &files)?;
-            if recipe.is_packed_kernel(&member) {
+        let members = recipe.members(&manifest.package);
+        let taken = deb::extract(&archive, &manifest.package, &members, &files)?;
+        for (member, mut file) in members.iter().zip(taken) {
+            if recipe.is_packed_kernel(member) {
                 file = deb::gunzip(&file)?;
             }
             manifest.add(&file)?;
@@ -244,16 +246,18 @@ impl std::fmt::Debug for Cache {
 }
 
 fn guest(known: Known, manifest: Manifest, folder: &Path) -> Guest {
-    let mut paths = manifest
+    let files: Vec<PathBuf> = manifest
         .files
         .into_iter()
-        .map(|file| folder.join(file.name));
+        .map(|file| folder.join(file.name))
+        .collect();
     Guest {
         known,
         package: manifest.package,
         version: manifest.version,
-        path: paths.next().unwrap_or_default(),
-        initrd: paths.next(),
+        path: files.first().cloned().unwrap_or_default(),
+        initrd: files.get(1).cloned(),
+        files,
     }
 }
 

@@ -5,18 +5,19 @@ use std::process::Stdio;
 
 use crate::{Error, tool};
 
-/// Takes `member` (a path without a leading `/`) out of the package into `folder`; returns its new path.
+/// Takes `members` (paths without a leading `/`) out of the package into `folder`; returns their new paths.
 ///
-/// Unpacking stops at the member, which for a kernel spares hundreds of megabytes of modules.
+/// Unpacking stops at the last member, which for a kernel spares hundreds of megabytes of modules.
 pub(crate) fn extract(
     deb: &Path,
     package: &str,
-    member: &str,
+    members: &[String],
     folder: &Path,
-) -> Result<PathBuf, Error> {
-    let failed = |detail: &str| Error::Unpack {
+) -> Result<Vec<PathBuf>, Error> {
+    let place = |member: &String| folder.join(member.rsplit('/').next().unwrap_or(member));
+    let failed = |member: Option<&String>, detail: &str| Error::Unpack {
         package: package.to_owned(),
-        file: member.to_owned(),
+        file: member.cloned().unwrap_or_default(),
         detail: detail.to_owned(),
     };
     let mut unpack = tool::command("dpkg-deb");
@@ -45,7 +46,7 @@ pub(crate) fn extract(
     let taken = take
         .arg("-C")
         .arg(folder)
-        .arg(format!("./{member}"))
+        .args(members.iter().map(|member| format!("./{member}")))
         .stdin(archive)
         .output();
     let taken = taken.map_err(|error| tool::failure(&take, error));
@@ -56,24 +57,26 @@ pub(crate) fn extract(
         .wait_with_output()
         .map_err(|error| tool::failure(&unpack, error))?;
     let taken = taken?;
-    let file = folder.join(member.rsplit('/').next().unwrap_or(member));
     if !taken.status.success() {
         let why = if broken.status.success() {
             taken.stderr
         } else {
             broken.stderr
         };
+        let missing = members.iter().find(|member| !place(member).is_file());
         return Err(failed(
+            missing.or(members.first()),
             String::from_utf8_lossy(&why)
                 .lines()
                 .next()
                 .unwrap_or("no reason given"),
         ));
     }
-    if !file.is_file() || file.is_symlink() {
-        return Err(failed("it is no regular file"));
+    let odd = |file: &PathBuf| !file.is_file() || file.is_symlink();
+    match members.iter().find(|member| odd(&place(member))) {
+        Some(member) => Err(failed(Some(member), "it is no regular file")),
+        None => Ok(members.iter().map(place).collect()),
     }
-    Ok(file)
 }
 
 /// Unpacks `NAME.gz` to `NAME` beside it, which replaces it, and returns the new path.
@@ -130,7 +133,10 @@ mod tests {
         }
         let (deb, out) = (folder.join("tiny.deb"), folder.join("out"));
         fs::create_dir(&out).unwrap();
-        let take = |member| extract(&deb, "tiny", member, &out);
+        let take = |member: &str| {
+            let taken = extract(&deb, "tiny", &[member.to_owned()], &out)?;
+            Ok::<_, Error>(taken.into_iter().next().unwrap_or_default())
+        };
         let kernel = take("boot/a+b").unwrap();
         assert_eq!(kernel, out.join("a+b"));
         assert_eq!(fs::read(&kernel).unwrap(), b"kernel");

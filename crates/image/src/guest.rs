@@ -67,6 +67,8 @@ pub enum Known {
     Memtest32,
     /// GNU Mach, a 32-bit Multiboot ELF (unpacked from its gzip file).
     GnuMach,
+    /// The drivers of virtio devices that [`Known::Cloud`] has as modules, in an order in which they can be loaded.
+    CloudModules,
     /// A statically linked busybox for 64-bit user spaces.
     Busybox,
     /// A statically linked busybox for 32-bit user spaces.
@@ -88,6 +90,23 @@ pub(crate) struct Recipe {
 }
 
 const KERNEL: &[&str] = &["boot/vmlinuz-{release}"];
+const MODULES: &[&str] = &[
+    "lib/modules/{release}/kernel/drivers/virtio/virtio_ring.ko",
+    "lib/modules/{release}/kernel/drivers/virtio/virtio.ko",
+    "lib/modules/{release}/kernel/drivers/virtio/virtio_pci_legacy_dev.ko",
+    "lib/modules/{release}/kernel/drivers/virtio/virtio_pci_modern_dev.ko",
+    "lib/modules/{release}/kernel/drivers/virtio/virtio_pci.ko",
+    "lib/modules/{release}/kernel/drivers/char/hw_random/virtio-rng.ko",
+    "lib/modules/{release}/kernel/drivers/char/virtio_console.ko",
+    "lib/modules/{release}/kernel/drivers/block/virtio_blk.ko",
+    "lib/modules/{release}/kernel/net/core/failover.ko",
+    "lib/modules/{release}/kernel/drivers/net/net_failover.ko",
+    "lib/modules/{release}/kernel/drivers/net/virtio_net.ko",
+    "lib/modules/{release}/kernel/drivers/virtio/virtio_balloon.ko",
+    "lib/modules/{release}/kernel/net/vmw_vsock/vsock.ko",
+    "lib/modules/{release}/kernel/net/vmw_vsock/vmw_vsock_virtio_transport_common.ko",
+    "lib/modules/{release}/kernel/net/vmw_vsock/vmw_vsock_virtio_transport.ko",
+];
 const INSTALLER: &[&str] = &[
     "usr/lib/debian-installer/images/12/amd64/text/debian-installer/amd64/linux",
     "usr/lib/debian-installer/images/12/amd64/text/debian-installer/amd64/initrd.gz",
@@ -95,9 +114,10 @@ const INSTALLER: &[&str] = &[
 
 impl Known {
     /// Every guest, the one for the demonstration first.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 13] = [
         Self::Cloud,
         Self::Busybox,
+        Self::CloudModules,
         Self::Generic,
         Self::I686,
         Self::I686Pae,
@@ -138,6 +158,9 @@ impl Known {
         };
         match self {
             Self::Cloud => debian12("cloud", Amd64, "linux-image-cloud-amd64", KERNEL),
+            Self::CloudModules => {
+                debian12("cloud-modules", Amd64, "linux-image-cloud-amd64", MODULES)
+            }
             Self::Generic => debian12("generic", Amd64, "linux-image-amd64", KERNEL),
             Self::I686 => debian12("686", I386, "linux-image-686", KERNEL),
             Self::I686Pae => debian12("686-pae", I386, "linux-image-686-pae", KERNEL),
@@ -216,6 +239,8 @@ pub struct Guest {
     pub path: PathBuf,
     /// The initrd that came with it.
     pub initrd: Option<PathBuf>,
+    /// All files, in their recipe's order.
+    pub files: Vec<PathBuf>,
 }
 
 #[cfg(test)]

@@ -51,6 +51,28 @@ pub fn demonstration(busybox: &[u8]) -> Initramfs {
     script(busybox, DEMONSTRATION).file("etc/profile", 0o644, PROFILE)
 }
 
+/// A driver: its file's name, and the module.
+pub type Driver = (String, Vec<u8>);
+
+/// Adds drivers, and a command `drivers` that loads them.
+#[must_use]
+pub fn with_drivers(initramfs: Initramfs, drivers: &[Driver]) -> Initramfs {
+    let mut load = String::from("#!/bin/busybox sh\n");
+    let mut initramfs = initramfs;
+    for (name, module) in drivers {
+        load += &format!("/bin/busybox insmod /lib/modules/{name}\n");
+        initramfs = initramfs.file(&format!("lib/modules/{name}"), 0o644, module);
+    }
+    initramfs.file("bin/drivers", 0o755, load.as_bytes())
+}
+
+/// [`demonstration`] with drivers that are loaded at its start.
+#[must_use]
+pub fn demonstration_with(busybox: &[u8], drivers: &[Driver]) -> Initramfs {
+    let script = script(busybox, &format!("drivers\n{DEMONSTRATION}"));
+    with_drivers(script, drivers).file("etc/profile", 0o644, PROFILE)
+}
+
 /// A user space that runs `commands` as its init and then powers off.
 ///
 /// They run in busybox's shell, as process 1, with every applet in `PATH`, `/proc`, `/sys`, `/dev` and `/tmp`

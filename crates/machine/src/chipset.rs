@@ -24,6 +24,7 @@ use wiring::Wiring;
 /// The bus with its devices, and those that the machine itself talks to.
 pub(crate) struct Chipset {
     pub(crate) bus: Bus,
+    pub(crate) pci: Arc<device::pci::Root>,
     pic: Arc<Mutex<Pic>>,
     ioapic: Arc<Mutex<IoApic>>,
     serial: Arc<Mutex<Uart>>,
@@ -68,9 +69,10 @@ impl Chipset {
             let port = shared(DebugExit);
             wiring.ports(reset::DEBUG_EXIT, reset::DEBUG_EXIT_LENGTH, 0, &port);
         }
-        pci::attach(&mut wiring, &pic, &ioapic);
+        let pci = pci::attach(&mut wiring, &pic, &ioapic);
         Self {
             bus: wiring.bus(),
+            pci,
             pic,
             ioapic,
             serial,
@@ -168,7 +170,7 @@ impl InterruptLine for Intr {
 }
 
 /// The engine's local APICs, for messages.
-struct Messages(Arc<dyn Engine>);
+pub(crate) struct Messages(pub(crate) Arc<dyn Engine>);
 
 impl MsiSink for Messages {
     fn send(&self, msi: Msi) {

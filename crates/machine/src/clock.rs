@@ -16,6 +16,8 @@ pub(crate) struct MachineClock {
     stopped_at: AtomicU64,
     /// Host time less machine time while it runs.
     offset: AtomicU64,
+    /// How often it was started.
+    starts: AtomicU64,
 }
 
 impl MachineClock {
@@ -24,6 +26,7 @@ impl MachineClock {
         if stopped_at != RUNNING {
             let offset = host::clock::monotonic() - stopped_at;
             self.offset.store(offset, Ordering::Relaxed);
+            self.starts.fetch_add(1, Ordering::Relaxed);
             self.stopped_at.store(RUNNING, Ordering::Release);
         }
     }
@@ -48,6 +51,10 @@ impl Clock for MachineClock {
 
     fn wall(&self) -> u64 {
         host::clock::realtime()
+    }
+
+    fn starts(&self) -> u64 {
+        self.starts.load(Ordering::Acquire)
     }
 }
 

@@ -2,9 +2,10 @@
 
 use std::sync::Arc;
 
-use iface::{Clock, Engine, EngineError};
+use iface::{Clock, Engine};
+use kvm::KvmEngine;
 use mem::GuestRam;
-use soft::{Config, SoftEngine};
+use soft::SoftEngine;
 
 use crate::spec::EngineKind;
 use crate::{Error, Spec};
@@ -20,17 +21,17 @@ pub(crate) fn make(
     clock: &Arc<dyn Clock>,
 ) -> Result<Arc<dyn Engine>, Error> {
     match spec.engine {
-        EngineKind::Auto | EngineKind::Soft => {
-            let engine = SoftEngine::new(Config {
-                ram: ram.clone(),
-                clock: clock.clone(),
-                cpus: spec.cpus,
-                tsc_khz: spec.tsc_khz.unwrap_or(Config::TSC_KHZ),
-            })?;
-            Ok(Arc::new(engine))
-        }
-        EngineKind::Kvm => Err(Error::Engine(EngineError::Unsupported(
-            "this build has no KVM engine yet: use soft or auto".into(),
-        ))),
+        EngineKind::Auto | EngineKind::Soft => Ok(Arc::new(SoftEngine::new(soft::Config {
+            ram: ram.clone(),
+            clock: clock.clone(),
+            cpus: spec.cpus,
+            tsc_khz: spec.tsc_khz.unwrap_or(soft::Config::TSC_KHZ),
+        })?)),
+        EngineKind::Kvm => Ok(Arc::new(KvmEngine::new(kvm::Config {
+            ram: ram.clone(),
+            clock: clock.clone(),
+            cpus: spec.cpus,
+            tsc_khz: spec.tsc_khz,
+        })?)),
     }
 }

@@ -73,6 +73,26 @@ pub enum Error {
     /// The engine can't be had, or refused.
     #[error("engine")]
     Engine(#[from] iface::EngineError),
+    /// A disk that can't be opened.
+    #[error(transparent)]
+    Disk(#[from] backend::disk::Error),
+    /// A device that can't be made.
+    #[error("{device}")]
+    Device {
+        /// Which.
+        device: String,
+        /// Why.
+        #[source]
+        source: std::io::Error,
+    },
+    /// More devices than there are slots.
+    #[error("{asked} devices: a machine has at most {max}")]
+    Slots {
+        /// Their number.
+        asked: usize,
+        /// The most.
+        max: usize,
+    },
     /// The host refused a thread.
     #[error("starting a thread")]
     Thread(#[source] std::io::Error),

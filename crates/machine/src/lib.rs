@@ -34,6 +34,7 @@ mod io;
 mod machine;
 mod mp_table;
 mod outcome;
+mod peripheral;
 mod processor;
 mod promise;
 mod timer;

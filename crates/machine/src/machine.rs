@@ -14,6 +14,7 @@ use crate::control::Control;
 use crate::engine::{self, MakeEngine};
 use crate::io::MachineIo;
 use crate::layout::Layout;
+use crate::peripheral::Peripherals;
 use crate::timer::{Deadlines, Timer};
 use crate::{Error, Outcome, Spec, acpi, bios, firmware, mp_table, processor, promise};
 
@@ -30,6 +31,7 @@ pub struct Machine {
 pub struct Handle {
     io: Arc<MachineIo>,
     clock: Arc<MachineClock>,
+    peripherals: Arc<Peripherals>,
 }
 
 impl Machine {
@@ -56,6 +58,7 @@ impl Machine {
             serial,
             debug_exit: spec.debug_exit,
         }));
+        let peripherals = Arc::new(Peripherals::attach(spec, &chipset.pci, &ram, &engine)?);
         let entry = load(spec, &kernel, &ram, layout)?;
         let vcpus = processors(spec, &*engine, &entry)?;
         let kickers = vcpus.iter().map(|vcpu| vcpu.kicker()).collect();
@@ -65,7 +68,11 @@ impl Machine {
             control: Arc::new(Control::new(kickers)),
         });
         let mut machine = Self {
-            handle: Handle { io, clock },
+            handle: Handle {
+                io,
+                clock,
+                peripherals,
+            },
             engine,
             ram,
             threads: Vec::new(),
@@ -90,7 +97,7 @@ impl Machine {
     }
 
     fn start_threads(&mut self, vcpus: Vec<Box<dyn Vcpu>>) -> Result<(), Error> {
-        let Handle { io, clock } = self.handle.clone();
+        let Handle { io, clock, .. } = self.handle.clone();
         let devices: Arc<dyn Deadlines> = io.chipset.clone();
         let timer = io.timer.clone();
         let thread = thread::Builder::new().name("timer".into());
@@ -114,6 +121,7 @@ impl Drop for Machine {
             // A thread that panicked has said so already.
             let _ = thread.join();
         }
+        self.handle.peripherals.pause();
     }
 }
 
@@ -122,12 +130,14 @@ impl Handle {
     pub fn resume(&self) {
         self.clock.start();
         self.io.timer.rearm();
+        self.peripherals.resume();
         self.io.control.resume();
     }
 
     /// Returns when no processor runs and time stands still.
     pub fn pause(&self) {
         self.io.control.pause();
+        self.peripherals.pause();
         self.clock.stop();
         self.io.timer.rearm();
     }

@@ -34,6 +34,36 @@ pub struct Boot {
     pub append: String,
 }
 
+/// A device that not every machine has.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "lowercase", deny_unknown_fields)]
+pub enum Device {
+    /// A source of random numbers.
+    Rng,
+    /// A disk.
+    Disk(Disk),
+}
+
+/// A disk and what it is kept in.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Disk {
+    /// An image or a block device.
+    pub path: PathBuf,
+    /// How the image is laid out; by its name when absent.
+    #[serde(default)]
+    pub format: Option<String>,
+    /// Whether the guest can't write to it.
+    #[serde(default)]
+    pub read_only: bool,
+    /// Whether what the guest writes goes to a layer that vanishes with the machine.
+    #[serde(default)]
+    pub ephemeral: bool,
+    /// What the guest is told as its serial number: 20 bytes.
+    #[serde(default)]
+    pub serial: String,
+}
+
 /// A machine.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -55,6 +85,9 @@ pub struct Spec {
     /// The frequency of the guest's TSC in kHz; the engine's own choice when absent.
     #[serde(default)]
     pub tsc_khz: Option<u32>,
+    /// Further devices, in the order of their PCI slots.
+    #[serde(default)]
+    pub devices: Vec<Device>,
 }
 
 /// Processors of a machine that doesn't say.
@@ -80,6 +113,7 @@ impl Spec {
             engine: EngineKind::default(),
             debug_exit: false,
             tsc_khz: None,
+            devices: Vec::new(),
         }
     }
 

@@ -11,11 +11,13 @@
 mod address;
 mod atomic;
 mod page_flags;
+mod pieces;
 mod ram;
 mod word;
 
 pub use address::{Gpa, Gva, Offset, PAGE_MASK, PAGE_SHIFT, PAGE_SIZE};
 pub use atomic::split_lock;
 pub use page_flags::PageFlags;
+pub use pieces::Pieces;
 pub use ram::{Error, GuestRam, Range};
 pub use word::Word;

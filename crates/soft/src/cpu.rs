@@ -132,7 +132,7 @@ impl Cpu {
             single_step: false,
             debug_traps: 0,
             x87: X87::default(),
-            mmu: Mmu::new(),
+            mmu: Mmu::new(shared.ram.clone()),
             limit: 0,
             attend: true,
             nmi_pending: false,

@@ -49,6 +49,7 @@ impl Privilege {
 impl Cpu {
     /// Derives the privilege of explicit accesses; part of [`Cpu::refresh_mode`].
     pub(crate) fn refresh_privilege(&mut self) {
+        self.mmu.set_long(self.mode.long);
         self.mmu.privilege = self.privilege_at(self.mode.cpl);
     }
 

@@ -4,7 +4,10 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use machine::Size;
-use machine::spec::EngineKind;
+use machine::spec::{Disk, EngineKind};
+
+mod disk;
+mod list;
 
 /// Runs unmodified operating systems as virtual machines, with and without hardware virtualization
 #[derive(Debug, Parser)]
@@ -80,6 +83,13 @@ pub struct Run {
     /// What executes the guest
     #[arg(long, value_name = "ENGINE", default_value = "auto")]
     pub engine: Engine,
+    /// A disk: an image or a block device; may be given several times
+    ///
+    /// Options after the path, each behind a comma: ro (the guest can't write), ephemeral (what it writes vanishes
+    /// with the machine), serial=TEXT, format=raw. A comma that belongs to the path is doubled. The guest sees
+    /// the disks as /dev/vda, /dev/vdb and so on.
+    #[arg(long, value_name = "PATH[,OPTION]...", value_parser = disk::parse)]
+    pub disk: Vec<Disk>,
     /// Put the debug-exit device at port 0xf4, by which kernels under test end with a status
     #[arg(long)]
     pub debug_exit: bool,
@@ -95,7 +105,7 @@ pub enum Engine {
     Auto,
     /// The software CPU: works everywhere
     Soft,
-    /// Hardware virtualization by /dev/kvm: not in this build yet
+    /// Hardware virtualization by /dev/kvm
     Kvm,
 }
 

@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use anyhow::Context;
 use host::signal::{self, Blocked, number};
-use machine::spec::Boot;
+use machine::spec::{Boot, Device};
 use machine::{Handle, Machine, Outcome, Spec};
 
 use crate::Status;
@@ -89,20 +89,27 @@ fn spec(arguments: &cli::Run) -> anyhow::Result<Spec> {
             initrd: arguments.initrd.clone(),
             append,
         },
-        None => demonstration(&append)?,
+        None => demonstration(&append, !arguments.disk.is_empty())?,
     };
     let mut spec = Spec::new(boot);
     spec.cpus = arguments.cpus;
     spec.memory = arguments.memory.0;
     spec.engine = arguments.engine.into();
     spec.debug_exit = arguments.debug_exit;
+    spec.devices = vec![Device::Rng];
+    let disks = arguments.disk.iter().cloned().map(Device::Disk);
+    spec.devices.extend(disks);
     Ok(spec)
 }
 
 /// The guest for those who just want to see one.
-fn demonstration(append: &str) -> anyhow::Result<Boot> {
+fn demonstration(append: &str, has_devices: bool) -> anyhow::Result<Boot> {
     let cache = image::Cache::open()?.with_notice(crate::say);
-    let guest = cache.demonstration()?;
+    let guest = if has_devices {
+        cache.demonstration_with_drivers()?
+    } else {
+        cache.demonstration()?
+    };
     let append = format!("{} {append}", guest.command_line)
         .trim_end()
         .to_owned();

@@ -44,4 +44,20 @@ impl Cache {
             command_line: "console=ttyS0 quiet",
         })
     }
+
+    /// The demonstration guest with the drivers of virtio devices.
+    ///
+    /// # Errors
+    /// Where a part has to be fetched and can't be.
+    pub fn demonstration_with_drivers(&self) -> Result<Demonstration, Error> {
+        let (kernel, drivers) = self.drivers()?;
+        let busybox = self.ensure(Known::Busybox)?.path;
+        let busybox = fs::read(&busybox).map_err(Error::file("read", &busybox))?;
+        let initramfs = user_space::demonstration_with(&busybox, &drivers);
+        Ok(Demonstration {
+            kernel: kernel.path,
+            initrd: self.initrd("demonstration-drivers", &initramfs)?,
+            command_line: "console=ttyS0 quiet",
+        })
+    }
 }

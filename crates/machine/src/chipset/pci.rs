@@ -20,7 +20,11 @@ use crate::layout::{
 const PORTS_END: u64 = 0x1_0000;
 
 /// Makes the bus and its host bridge.
-pub(super) fn attach(wiring: &mut Wiring, pic: &Arc<Mutex<Pic>>, ioapic: &Arc<Mutex<IoApic>>) {
+pub(super) fn attach(
+    wiring: &mut Wiring,
+    pic: &Arc<Mutex<Pic>>,
+    ioapic: &Arc<Mutex<IoApic>>,
+) -> Arc<Root> {
     // The pins of slot 0 are the four wires.
     let pins = [0, 1, 2, 3].map(|pin| IoApic::line(ioapic, ioapic_pin(0, pin)));
     let irqs = PIC_IRQS.map(|irq| Pic::line(pic, irq));
@@ -42,4 +46,5 @@ pub(super) fn attach(wiring: &mut Wiring, pic: &Arc<Mutex<Pic>>, ioapic: &Arc<Mu
         let window = Window::new(root.clone(), space, first, is_primary);
         wiring.claim(space, first, len, 0, Arc::new(window));
     }
+    root
 }

@@ -1,55 +1,58 @@
-//! The translation lookaside buffer.
+//! The translation lookaside buffer: what its tables hold, and which of them an access uses.
 //!
-//! Direct-mapped, one table per privilege. A tag is the page's linear address with an address-space number
-//! (ASN) in its low 12 bits. Every PCID that is in use has an ASN; forgetting a PCID's translations is giving
-//! it a new number, so loading CR3 clears nothing. The upper half of the linear space has an ASN of its own,
-//! which changes with CR3 only when a non-global translation of that half was cached: kernels that map
-//! themselves globally keep their translations across address spaces. When numbers run out, everything is
-//! cleared.
+//! The tables are those of [`dbt::tlb`], which generated code probes too. Supervisor code has two, with user pages
+//! (SMAP open) and without; their translations of one address space are dropped when CR3 selects another, while
+//! global ones stay. User code has a table for each of the last few address spaces, so that switching between them
+//! by PCID drops nothing. Whatever needs a look at each access (watchpoints, alignment checks, devices) has no entry
+//! and takes the slow path.
 //!
-//! Whoever caches what linear addresses of code lead to (the jump cache) keys it with [`Mmu::key`] and tells the
-//! pages by [`Mmu::note_code`], so that INVLPG of other pages, the usual ones, changes no key.
+//! Address spaces are told apart by numbers (ASN). Every PCID that is in use has one; forgetting a PCID's
+//! translations is giving it a new number. The linear space has two halves, and the upper one, where kernels are,
+//! has a number of its own, which changes with CR3 only when code there was found by a translation that is not
+//! global. When numbers run out, all but the global translations of the tables is forgotten.
+//!
+//! Translations for fetches are kept apart ([`side`]), tagged with those numbers. Whoever caches what linear
+//! addresses of code lead to (jump caches) keys it with [`Mmu::key`] and tells the pages by [`Mmu::note_code`], so that
+//! INVLPG of other pages, the usual ones, changes no key.
 
-use mem::{Offset, PAGE_MASK, PAGE_SHIFT};
-
-use super::{Access, Privilege};
+mod code;
+mod region;
+mod side;
+mod user;
 
 #[cfg(test)]
 mod tests;
 
-const ENTRIES: usize = 1024;
-const INVALID: u64 = u64::MAX;
-/// The last ASN; 0xfff would make a tag look invalid.
-const LAST_ASN: u16 = 0xffe;
+use std::sync::Arc;
 
-#[derive(Debug, Clone, Copy)]
-struct Entry {
-    read: u64,
-    write: u64,
-    fetch: u64,
-    /// What to add to a linear address for the RAM offset.
-    delta: u64,
-}
+use dbt::tlb::Tlb;
+use mem::{GuestRam, Offset};
 
-const EMPTY: Entry = Entry {
-    read: INVALID,
-    write: INVALID,
-    fetch: INVALID,
-    delta: 0,
-};
+use super::{Access, Privilege};
+use code::CodePages;
+use region::Regions;
+use side::Side;
+use user::Users;
 
-impl Entry {
-    fn tags(&self) -> impl Iterator<Item = u64> {
-        [self.read, self.write, self.fetch].into_iter()
-    }
-}
+/// The last ASN: they fit the low bits of a page's address.
+const LAST_ASN: u16 = 0xfff;
+/// Where the upper half begins in long mode, and otherwise (where 32-bit Linux has its kernel).
+const LONG_SPLIT: u64 = 1 << 63;
+const SHORT_SPLIT: u64 = 0xc000_0000;
+/// Sizes of large pages as shifts: those of 2 and 4 MiB are looked for together.
+const LARGE: u32 = 22;
+const GIANT: u32 = 30;
+/// Tables: that which is always empty, those of supervisors, and from [`USER`] on those of users.
+const EMPTY: usize = 0;
+const SUPERVISOR: [usize; 2] = [1, 2];
+const USER: usize = 3;
 
 /// A translation that may be cached.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Fill {
     /// Of the page, in RAM.
     pub(crate) page: Offset,
-    pub(crate) large: bool,
+    pub(crate) size: Size,
     pub(crate) global: bool,
     /// Accesses that it allows with no further work (a write only when the dirty bit is set already).
     pub(crate) read: bool,
@@ -57,76 +60,37 @@ pub(crate) struct Fill {
     pub(crate) fetch: bool,
 }
 
-/// Pages of which somebody caches what code in them leads to, hashed; the answer may be yes for others too.
-#[derive(Debug)]
-struct CodePages {
-    /// Moves when such a page's translation may have been forgotten other than by a change of ASN.
-    epoch: u32,
-    pages: Box<[u64; 64]>,
-    /// The GiBs that they lie in.
-    regions: u64,
-}
-
-impl Default for CodePages {
-    fn default() -> Self {
-        Self {
-            epoch: 0,
-            pages: Box::new([0; 64]),
-            regions: 0,
-        }
-    }
-}
-
-impl CodePages {
-    /// Word and bit of a page.
-    fn place(linear: u64) -> (usize, u64) {
-        let page = linear >> PAGE_SHIFT;
-        let hash = page ^ page >> 12 ^ page >> 24;
-        ((hash >> 6) as usize % 64, 1 << (hash % 64))
-    }
-
-    fn region(linear: u64) -> u64 {
-        1 << ((linear >> 30) % 64)
-    }
-
-    fn note(&mut self, linear: u64) {
-        let (word, bit) = Self::place(linear);
-        self.pages[word] |= bit;
-        self.regions |= Self::region(linear);
-    }
-
-    fn has_page(&self, linear: u64) -> bool {
-        let (word, bit) = Self::place(linear);
-        self.pages[word] & bit != 0
-    }
-
-    fn has_region(&self, linear: u64) -> bool {
-        self.regions & Self::region(linear) != 0
-    }
-
-    fn forget(&mut self) {
-        self.epoch = self.epoch.wrapping_add(1);
-        self.pages.fill(0);
-        self.regions = 0;
-    }
+/// How large a page is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Size {
+    /// 4 KiB.
+    Small,
+    /// 2 or 4 MiB.
+    Large,
+    /// 1 GiB.
+    Giant,
 }
 
 /// TLB and what selects within it.
 #[derive(Debug)]
 pub(crate) struct Mmu {
-    /// By privilege; the last one stays empty.
-    tables: Box<[[Entry; ENTRIES]; 4]>,
-    /// By privilege and slot: the page is part of a large one.
-    pieces: Box<[[bool; ENTRIES]; 4]>,
+    tables: Tlb,
+    users: Users,
+    side: Side,
     /// Of the lower and upper half.
     asn: [u64; 2],
     next_asn: u16,
     /// ASN by PCID; zero when it has none.
     pcids: Box<[u16; 4096]>,
-    /// A non-global translation of the upper half was cached under the present number.
+    /// The PCID that is loaded.
+    pcid: u16,
+    /// Where the upper half begins.
+    split: u64,
+    /// A non-global translation of the upper half led to code under the present number.
     upper_local: bool,
-    /// A large page was cached, per half, since the last clear.
-    large: [bool; 2],
+    /// Where large pages were cached since everything was forgotten, and those of 1 GiB among them.
+    large: Regions,
+    giant: Regions,
     /// By half.
     code: [CodePages; 2],
     /// Of explicit accesses.
@@ -138,21 +102,25 @@ pub(crate) struct Mmu {
 }
 
 impl Mmu {
-    pub(crate) fn new() -> Self {
+    pub(crate) fn new(ram: Arc<GuestRam>) -> Self {
+        let mut tables = Tlb::new(ram, USER + user::TABLES);
+        tables.select(Privilege::Supervisor as usize, SUPERVISOR[0]);
+        tables.select(Privilege::SupervisorAll as usize, SUPERVISOR[1]);
         let mut mmu = Self {
-            tables: vec![[EMPTY; ENTRIES]; 4]
-                .into_boxed_slice()
-                .try_into()
-                .expect("of four tables"),
-            pieces: Box::new([[false; ENTRIES]; 4]),
+            tables,
+            users: Users::default(),
+            side: Side::new(),
             asn: [1, 2],
             next_asn: 3,
             pcids: vec![0; 4096]
                 .into_boxed_slice()
                 .try_into()
                 .expect("of 4096 entries"),
+            pcid: 0,
+            split: SHORT_SPLIT,
             upper_local: false,
-            large: [false; 2],
+            large: Regions::default(),
+            giant: Regions::default(),
             code: [CodePages::default(), CodePages::default()],
             privilege: Privilege::SupervisorAll,
             keys: [0; 2],
@@ -164,23 +132,36 @@ impl Mmu {
 
     fn rekey(&mut self) {
         for half in 0..2 {
-            self.keys[half] = u64::from(self.code[half].epoch) << 32 | self.asn[half] << 8;
+            self.keys[half] = u64::from(self.code[half].epoch()) << 32 | self.asn[half] << 8;
         }
     }
 
+    /// Which half of the linear space an address is in: 1 for the upper one.
     #[inline(always)]
-    fn slot(linear: u64) -> usize {
-        (linear >> PAGE_SHIFT) as usize % ENTRIES
+    pub(crate) fn half(&self, linear: u64) -> usize {
+        usize::from(linear >= self.split)
     }
 
     /// What leads from a linear address to code depends on this, besides privilege and mode. Its low byte is
     /// clear.
     #[inline(always)]
     pub(crate) fn key(&self, linear: u64) -> u64 {
-        self.keys[(linear >> 63) as usize]
+        self.keys[self.half(linear)]
     }
 
-    /// The RAM offset for an access of `bytes` bytes within one page, when it is cached.
+    /// Address of the table that generated code probes at present; fills, loads of CR3 and changes of privilege move
+    /// it.
+    #[cfg_attr(not(test), expect(dead_code, reason = "for the translator"))]
+    pub(crate) fn base(&self) -> usize {
+        self.base_of(self.privilege)
+    }
+
+    /// Address of the table that generated code probes with a privilege; those of supervisors never move.
+    pub(crate) fn base_of(&self, privilege: Privilege) -> usize {
+        self.tables.base(privilege as usize)
+    }
+
+    /// The RAM offset for an access of `bytes` bytes (at least one) within one page, when it is cached.
     #[inline(always)]
     pub(crate) fn probe(
         &self,
@@ -189,43 +170,83 @@ impl Mmu {
         linear: u64,
         bytes: u64,
     ) -> Option<Offset> {
-        let entry = &self.tables[privilege as usize][Self::slot(linear)];
-        let tag = match access {
-            Access::Read => entry.read,
-            Access::Write => entry.write,
-            Access::Fetch => entry.fetch,
-        };
-        let last = linear.wrapping_add(bytes - 1);
-        if tag == last & PAGE_MASK | self.asn[(linear >> 63) as usize] {
-            Some(Offset(linear.wrapping_add(entry.delta)))
-        } else {
-            None
+        if access == Access::Fetch {
+            let asn = self.asn[self.half(linear)];
+            return self.side.probe(privilege, linear, asn);
         }
+        let write = access == Access::Write;
+        self.tables.probe(privilege as usize, write, linear, bytes)
     }
 
     /// Caches a translation.
     pub(crate) fn fill(&mut self, privilege: Privilege, linear: u64, fill: Fill) {
-        let half = (linear >> 63) as usize;
-        if privilege != Privilege::UserAligned {
-            self.large[half] |= fill.large;
+        if privilege == Privilege::UserAligned {
+            return;
+        }
+        let half = self.half(linear);
+        if fill.size != Size::Small {
+            self.large.note(linear);
+        }
+        if fill.size == Size::Giant {
+            self.giant.note(linear);
+        }
+        if fill.fetch {
             self.upper_local |= half == 1 && !fill.global;
-            let tag = linear & PAGE_MASK | self.asn[half];
-            let tag_if = |allowed| if allowed { tag } else { INVALID };
-            self.tables[privilege as usize][Self::slot(linear)] = Entry {
-                read: tag_if(fill.read),
-                write: tag_if(fill.write),
-                fetch: tag_if(fill.fetch),
-                delta: fill.page.0.wrapping_sub(linear & PAGE_MASK),
+            self.side.fill(privilege, linear, self.asn[half], fill.page);
+        }
+        if fill.read || fill.write {
+            let table = self.table(privilege);
+            let data = dbt::tlb::Fill {
+                page: fill.page,
+                read: fill.read,
+                write: fill.write,
+                global: fill.global,
+                large: fill.size != Size::Small,
             };
-            self.pieces[privilege as usize][Self::slot(linear)] = fill.large;
+            self.tables.fill(table, linear, data);
         }
     }
 
-    /// Sees to it that `count` numbers can be allocated; clears everything when there are not so many left.
-    fn reserve(&mut self, count: u16) {
-        if self.next_asn + count - 1 > LAST_ASN {
-            self.clear();
+    /// The table to fill for a privilege.
+    fn table(&mut self, privilege: Privilege) -> usize {
+        if !privilege.is_user() {
+            return SUPERVISOR[privilege as usize];
         }
+        let index = self.users.present().unwrap_or_else(|| {
+            let index = self.users.choose(self.asn[0]);
+            self.tables.drop_all(USER + index);
+            index
+        });
+        self.tables.select(Privilege::User as usize, USER + index);
+        USER + index
+    }
+
+    /// The lower half's number changed, and with it the address space.
+    fn enter_space(&mut self) {
+        for table in SUPERVISOR {
+            self.tables.drop_local(table);
+        }
+        let user = self.users.find(self.asn[0]);
+        let table = user.map_or(EMPTY, |index| USER + index);
+        self.tables.select(Privilege::User as usize, table);
+    }
+
+    /// Sees to it that `count` numbers can be allocated; starts again when there are not so many left.
+    fn reserve(&mut self, count: u16) {
+        if self.next_asn + count - 1 <= LAST_ASN {
+            return;
+        }
+        self.side.clear();
+        self.users.clear();
+        self.pcids.fill(0);
+        self.asn = [1, 2];
+        self.next_asn = 3;
+        self.upper_local = false;
+        for code in &mut self.code {
+            code.forget();
+        }
+        self.enter_space();
+        self.rekey();
     }
 
     fn allocate(&mut self) -> u64 {
@@ -235,24 +256,19 @@ impl Mmu {
         u64::from(asn)
     }
 
-    fn clear(&mut self) {
-        for table in self.tables.iter_mut() {
-            table.fill(EMPTY);
-        }
-        self.pcids.fill(0);
-        self.large = [false; 2];
-        self.asn = [1, 2];
-        self.next_asn = 3;
-        self.upper_local = false;
-        for code in &mut self.code {
-            code.forget();
-        }
-        self.rekey();
-    }
-
     /// Notes that somebody caches what code in the page of `linear` leads to.
     pub(crate) fn note_code(&mut self, linear: u64) {
-        self.code[(linear >> 63) as usize].note(linear);
+        self.code[self.half(linear)].note(linear);
+    }
+
+    /// Long mode or not; a change forgets everything.
+    #[inline]
+    pub(crate) fn set_long(&mut self, long: bool) {
+        let split = if long { LONG_SPLIT } else { SHORT_SPLIT };
+        if split != self.split {
+            self.split = split;
+            self.flush_all(self.pcid);
+        }
     }
 
     /// Forgets everything, global translations too.
@@ -260,15 +276,23 @@ impl Mmu {
         self.reserve(2);
         self.asn = [self.allocate(), self.allocate()];
         self.pcids.fill(0);
-        self.pcids[usize::from(pcid & 0xfff)] = self.asn[0] as u16;
+        self.pcid = pcid & 0xfff;
+        self.pcids[usize::from(self.pcid)] = self.asn[0] as u16;
         self.upper_local = false;
-        self.large = [false; 2];
+        for table in SUPERVISOR {
+            self.tables.drop_all(table);
+        }
+        self.users.clear();
+        self.enter_space();
+        self.large = Regions::default();
+        self.giant = Regions::default();
         self.rekey();
     }
 
     /// Forgets every translation that is not global.
     pub(crate) fn flush_local(&mut self, pcid: u16) {
         self.pcids.fill(0);
+        self.users.clear();
         self.load_space(pcid, false);
     }
 
@@ -276,47 +300,52 @@ impl Mmu {
     #[inline]
     pub(crate) fn load_space(&mut self, pcid: u16, keep: bool) {
         self.reserve(2);
-        let index = usize::from(pcid & 0xfff);
-        if !keep || self.pcids[index] == 0 {
+        self.pcid = pcid & 0xfff;
+        if !keep {
+            self.forget(pcid);
+        }
+        let index = usize::from(self.pcid);
+        if self.pcids[index] == 0 {
             self.pcids[index] = self.allocate() as u16;
         }
-        self.asn[0] = u64::from(self.pcids[index]);
+        let before = std::mem::replace(&mut self.asn[0], u64::from(self.pcids[index]));
         if self.upper_local {
             self.asn[1] = self.allocate();
             self.upper_local = false;
+        }
+        if self.asn[0] != before {
+            self.enter_space();
         }
         self.rekey();
     }
 
     /// INVPCID types 0 and 1 for a PCID that is not loaded: forgets its translations.
     pub(crate) fn forget(&mut self, pcid: u16) {
-        self.pcids[usize::from(pcid & 0xfff)] = 0;
+        let asn = std::mem::take(&mut self.pcids[usize::from(pcid & 0xfff)]);
+        self.users.forget(u64::from(asn));
     }
 
     /// INVLPG: forgets the translations of the page, of whatever size, that holds `linear`, in all address
     /// spaces.
     pub(crate) fn invalidate(&mut self, linear: u64) {
-        let half = (linear >> 63) as usize;
+        let half = self.half(linear);
         let mut code = self.code[half].has_page(linear);
-        for table in self.tables.iter_mut() {
-            let entry = &mut table[Self::slot(linear)];
-            if entry
-                .tags()
-                .any(|tag| tag & PAGE_MASK == linear & PAGE_MASK)
-            {
-                *entry = EMPTY;
+        let large = self.large.has(linear);
+        let shift = if self.giant.has(linear) { GIANT } else { LARGE };
+        let users = (0..user::TABLES).filter(|&index| self.users.is_used(index));
+        for table in SUPERVISOR
+            .into_iter()
+            .chain(users.map(|index| USER + index))
+        {
+            self.tables.drop_page(table, linear);
+            if large {
+                self.tables.drop_large(table, linear, shift);
             }
         }
-        if self.large[half] {
-            // Large pages are cached in pieces; the largest has 1 GiB.
-            let region = linear >> 30;
+        self.side.drop_page(linear);
+        if large {
+            self.side.drop_region(linear);
             code |= self.code[half].has_region(linear);
-            let entries = self.tables.iter_mut().flatten();
-            for (entry, &piece) in entries.zip(self.pieces.iter().flatten()) {
-                if piece && entry.tags().any(|tag| tag >> 30 == region) {
-                    *entry = EMPTY;
-                }
-            }
         }
         if code {
             self.code[half].forget();

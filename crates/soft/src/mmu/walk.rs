@@ -9,7 +9,7 @@ use x86::exception::page_fault;
 use x86::paging::{ACCESSED, ADDRESS, DIRTY, GLOBAL, LARGE, NO_EXECUTE, PRESENT, USER, WRITABLE};
 use x86::{Exception, Vector};
 
-use super::tlb::Fill;
+use super::tlb::{Fill, Size};
 use super::{Access, Privilege};
 use crate::cpu::Cpu;
 use crate::trap::{R, Trap};
@@ -24,7 +24,7 @@ struct Entry {
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Translation {
     pub(crate) gpa: Gpa,
-    pub(crate) large: bool,
+    pub(crate) size: Size,
     global: bool,
     user: bool,
     writable: bool,
@@ -39,21 +39,27 @@ impl Cpu {
         if self.cr0 & cr0::PG == 0 {
             let translation = Translation {
                 gpa: Gpa(linear & 0xffff_ffff),
-                large: false,
+                size: Size::Small,
                 global: false,
                 user: true,
                 writable: true,
                 no_execute: false,
                 dirty: true,
             };
-            self.fill(linear, translation, Privilege::SupervisorAll, privilege);
+            self.fill(
+                linear,
+                access,
+                translation,
+                Privilege::SupervisorAll,
+                privilege,
+            );
             return Ok(translation.gpa);
         }
         self.mmu.walks += 1;
         loop {
             // Again when another processor changed an entry between our look at it and our mark in it.
             if let Some(translation) = self.walk_once(linear, access, privilege)? {
-                self.fill(linear, translation, privilege, privilege);
+                self.fill(linear, access, translation, privilege, privilege);
                 return Ok(translation.gpa);
             }
         }
@@ -141,7 +147,7 @@ impl Cpu {
             let offset = (1 << shift) - 1;
             let translation = Translation {
                 gpa: Gpa(value & ADDRESS & !offset | linear & offset),
-                large: level > 0,
+                size: [Size::Small, Size::Large, Size::Giant][level.min(2) as usize],
                 global: value & GLOBAL != 0 && self.cr4 & cr4::PGE != 0,
                 user,
                 writable,
@@ -182,7 +188,7 @@ impl Cpu {
             let base = value & 0xffc0_0000 | (value >> 13 & 0xff) << 32;
             let translation = Translation {
                 gpa: Gpa(base | linear & 0x3f_ffff),
-                large: true,
+                size: Size::Large,
                 global: global(value),
                 user: value & USER != 0,
                 writable: value & WRITABLE != 0,
@@ -204,7 +210,7 @@ impl Cpu {
         }
         let translation = Translation {
             gpa: Gpa(leaf & 0xffff_f000 | linear & 0xfff),
-            large: false,
+            size: Size::Small,
             global: global(leaf),
             user: value & leaf & USER != 0,
             writable: value & leaf & WRITABLE != 0,
@@ -268,9 +274,11 @@ impl Cpu {
         Trap::fault(Exception::with_error(Vector::PF, error))
     }
 
+    /// Caches a translation: for fetches when it was walked for one, else for reads and writes.
     fn fill(
         &mut self,
         linear: u64,
+        access: Access,
         translation: Translation,
         rights: Privilege,
         privilege: Privilege,
@@ -284,15 +292,16 @@ impl Cpu {
         if self.is_apic(translation.gpa) {
             return;
         }
-        let watched = self.is_watched(linear);
+        let fetched = access == Access::Fetch;
+        let data = !fetched && !self.is_watched(linear);
         let allowed = |access| self.is_allowed(&translation, access, rights);
         let fill = Fill {
             page,
-            large: translation.large,
+            size: translation.size,
             global: translation.global,
-            read: !watched && allowed(Access::Read),
-            write: !watched && translation.dirty && allowed(Access::Write),
-            fetch: allowed(Access::Fetch),
+            read: data && allowed(Access::Read),
+            write: data && translation.dirty && allowed(Access::Write),
+            fetch: fetched,
         };
         self.mmu.fill(privilege, linear, fill);
     }

@@ -135,14 +135,6 @@ fn a_command_line_that_is_too_long() {
 }
 
 #[test]
-fn an_engine_that_is_not_there() {
-    let folder = Folder::new("engine");
-    let kernel = folder.file("k", &kernel(SPIN));
-    let line = refusal(&["--kernel", kernel.to_str().unwrap(), "--engine", "kvm"]);
-    assert!(line.contains("no KVM engine"), "{line}");
-}
-
-#[test]
 fn a_log_filter_that_is_none() {
     let done = finish(suz().args(["run", "--log", "a=b=c"]));
     assert_eq!(done.code(), Some(2));

@@ -1,6 +1,8 @@
-use mem::Offset;
+use std::sync::Arc;
 
-use super::{Fill, LAST_ASN, Mmu};
+use mem::{Gpa, GuestRam, Offset};
+
+use super::{Fill, LAST_ASN, Mmu, Size};
 use crate::mmu::{Access, Privilege};
 
 /// What was filled and not yet forgotten: the translations that a processor may use.
@@ -26,7 +28,11 @@ impl Model {
 
     fn invalidate(&mut self, linear: u64) {
         self.known.retain(|known| {
-            let shift = if known.fill.large { 21 } else { 12 };
+            let shift = match known.fill.size {
+                Size::Small => 12,
+                Size::Large => 21,
+                Size::Giant => 30,
+            };
             known.linear >> shift != linear >> shift
         });
     }
@@ -45,6 +51,10 @@ impl Model {
                 }
         })
     }
+}
+
+fn mmu() -> Mmu {
+    Mmu::new(Arc::new(GuestRam::new(&[(Gpa(0), 64 << 12)]).unwrap()))
 }
 
 /// A generator of numbers that only need to be various.
@@ -85,7 +95,7 @@ fn fill(mmu: &mut Mmu, model: &mut Model, numbers: &mut Numbers) {
     let (linear, privilege) = (numbers.page(), numbers.privilege());
     let fill = Fill {
         page: Offset(numbers.below(64) << 12),
-        large: numbers.flag(),
+        size: [Size::Small, Size::Large, Size::Giant][numbers.below(3) as usize],
         global: numbers.flag(),
         read: numbers.flag(),
         write: numbers.flag(),
@@ -106,13 +116,17 @@ fn fill(mmu: &mut Mmu, model: &mut Model, numbers: &mut Numbers) {
             Access::Fetch => fill.fetch,
         };
         let found = mmu.probe(privilege, access, linear + 8, 8);
-        assert_eq!(found, allowed.then(|| fill.page.add(8)));
+        if allowed {
+            assert_eq!(found, Some(fill.page.add(8)));
+        } else if let Some(at) = found {
+            assert!(model.allows(privilege, access, linear, Offset(at.0 - 8)));
+        }
     }
 }
 
 #[test]
 fn nothing_is_used_that_was_forgotten() {
-    let mut mmu = Mmu::new();
+    let mut mmu = mmu();
     let mut model = Model::default();
     let mut numbers = Numbers(0x9e37_79b9_7f4a_7c15);
     for _ in 0..200_000 {
@@ -155,16 +169,16 @@ fn nothing_is_used_that_was_forgotten() {
             }
         }
     }
-    assert!(mmu.code[1].epoch > 0, "the numbers never ran out");
+    assert!(mmu.code[1].epoch() > 0, "the numbers never ran out");
 }
 
 #[test]
 fn global_translations_of_the_upper_half_outlive_cr3() {
-    let mut mmu = Mmu::new();
+    let mut mmu = mmu();
     let linear = 0xffff_8000_0000_1000;
     let fill = Fill {
         page: Offset(0x5000),
-        large: false,
+        size: Size::Small,
         global: true,
         read: true,
         write: false,
@@ -178,10 +192,10 @@ fn global_translations_of_the_upper_half_outlive_cr3() {
 
 #[test]
 fn a_kept_pcid_keeps_its_translations() {
-    let mut mmu = Mmu::new();
+    let mut mmu = mmu();
     let fill = Fill {
         page: Offset(0x5000),
-        large: false,
+        size: Size::Small,
         global: false,
         read: true,
         write: true,
@@ -200,10 +214,10 @@ fn a_kept_pcid_keeps_its_translations() {
 
 #[test]
 fn accesses_across_pages_never_hit() {
-    let mut mmu = Mmu::new();
+    let mut mmu = mmu();
     let fill = Fill {
         page: Offset(0),
-        large: false,
+        size: Size::Small,
         global: false,
         read: true,
         write: true,
@@ -223,7 +237,7 @@ fn accesses_across_pages_never_hit() {
 
 #[test]
 fn invlpg_of_a_page_without_code_changes_no_key() {
-    let mut mmu = Mmu::new();
+    let mut mmu = mmu();
     mmu.note_code(0x40_0000);
     let keys = |mmu: &Mmu| (mmu.key(0), mmu.key(u64::MAX));
     let before = keys(&mmu);
@@ -237,7 +251,7 @@ fn invlpg_of_a_page_without_code_changes_no_key() {
 
 #[test]
 fn keys_of_the_upper_half_outlive_cr3_while_it_is_global() {
-    let mut mmu = Mmu::new();
+    let mut mmu = mmu();
     let upper = mmu.key(u64::MAX);
     let lower = mmu.key(0);
     mmu.load_space(0, false);
@@ -245,7 +259,7 @@ fn keys_of_the_upper_half_outlive_cr3_while_it_is_global() {
     assert_ne!(mmu.key(0), lower);
     let fill = Fill {
         page: Offset(0),
-        large: false,
+        size: Size::Small,
         global: false,
         read: true,
         write: true,
@@ -258,11 +272,74 @@ fn keys_of_the_upper_half_outlive_cr3_while_it_is_global() {
 
 #[test]
 fn no_key_comes_twice() {
-    let mut mmu = Mmu::new();
+    let mut mmu = mmu();
     let mut seen = std::collections::HashSet::new();
     for _ in 0..3 * u32::from(LAST_ASN) {
         mmu.load_space(7, false);
         assert!(seen.insert(mmu.key(0)));
         assert!(mmu.next_asn <= LAST_ASN + 1);
     }
+}
+
+#[test]
+fn many_spaces_take_turns_in_user_tables() {
+    let mut mmu = mmu();
+    let fill = |page| Fill {
+        page: Offset(page << 12),
+        size: Size::Small,
+        global: false,
+        read: true,
+        write: true,
+        fetch: true,
+    };
+    let probe = |mmu: &Mmu| mmu.probe(Privilege::User, Access::Read, 0x1000, 4);
+    for round in 0..3 {
+        for pcid in 0..12 {
+            mmu.load_space(pcid, true);
+            let found = probe(&mmu);
+            assert!(found.is_none() || round > 0 && found == Some(Offset(u64::from(pcid) << 12)));
+            mmu.fill(Privilege::User, 0x1000, fill(u64::from(pcid)));
+            mmu.privilege = Privilege::User;
+            let table = mmu.base();
+            mmu.privilege = Privilege::UserAligned;
+            assert_ne!(table, mmu.base());
+        }
+    }
+    for pcid in (5..12).rev() {
+        mmu.load_space(pcid, true);
+        assert_eq!(probe(&mmu), Some(Offset(u64::from(pcid) << 12)));
+    }
+    let table = mmu.base_of(Privilege::User);
+    mmu.load_space(5, false);
+    assert_eq!(
+        mmu.base_of(Privilege::User),
+        mmu.base_of(Privilege::UserAligned)
+    );
+    mmu.fill(Privilege::User, 0x1000, fill(9));
+    assert_eq!(mmu.base_of(Privilege::User), table, "the warm one");
+}
+
+#[test]
+fn kernels_of_32_bits_keep_their_global_pages() {
+    let mut mmu = mmu();
+    let fill = |global| Fill {
+        page: Offset(0x5000),
+        size: Size::Small,
+        global,
+        read: true,
+        write: true,
+        fetch: true,
+    };
+    let probe = |mmu: &Mmu, at| mmu.probe(Privilege::SupervisorAll, Access::Write, at, 4);
+    mmu.fill(Privilege::SupervisorAll, 0xc010_0000, fill(true));
+    mmu.fill(Privilege::SupervisorAll, 0x0804_8000, fill(false));
+    let key = mmu.key(0xc010_0000);
+    mmu.load_space(0, false);
+    assert_eq!(probe(&mmu, 0xc010_0000), Some(Offset(0x5000)));
+    assert_eq!(probe(&mmu, 0x0804_8000), None);
+    assert_eq!(mmu.key(0xc010_0000), key);
+    assert_ne!(mmu.key(0x0804_8000), key);
+    mmu.set_long(true);
+    assert_eq!(probe(&mmu, 0xc010_0000), None);
+    assert_eq!(mmu.key(0xc010_0000), mmu.key(0));
 }

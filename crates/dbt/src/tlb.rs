@@ -1,0 +1,271 @@
+//! The translation lookaside buffer in the layout that generated code probes.
+//!
+//! A [`Table`] is direct-mapped and serves one kind of rights, so that a hit needs no check of them. Its entries are
+//! tagged with the page's linear address alone: what else a translation depends on (the address space) selects the
+//! table, and entries that are no longer valid are dropped. For that each table marks the slots that it filled, so
+//! dropping costs what was filled and not what could be.
+//!
+//! An entry leads to a page of guest RAM, which lives as long as the [`Tlb`]: generated code may use what it finds.
+//! Code finds the present tables by [`Tlb::base`].
+#![allow(unsafe_code, reason = "tables that generated code reads")]
+
+mod marks;
+
+#[cfg(test)]
+mod tests;
+
+use std::alloc::{Layout, alloc_zeroed, dealloc, handle_alloc_error};
+use std::ptr::NonNull;
+use std::sync::Arc;
+
+use mem::{GuestRam, Offset, PAGE_MASK, PAGE_SHIFT, PAGE_SIZE};
+
+use marks::Marks;
+
+/// Entries of each kind in a table: enough for 64 MiB of pages that lie side by side.
+pub const ENTRIES: usize = 1 << 14;
+/// Where in a table the entries for writes begin, in bytes; those for reads begin at its start.
+pub const WRITE: usize = ENTRIES * size_of::<Entry>();
+/// How many tables can be selected at once.
+pub const VIEWS: usize = 4;
+
+/// A tag that no address of slot 0 has. In all others zero is such a tag, so that fresh memory is an empty table.
+const INVALID_IN_FIRST: u64 = (ENTRIES as u64 / 2) << PAGE_SHIFT;
+
+/// A translation for reads or for writes.
+#[derive(Debug, Clone, Copy)]
+#[repr(C)]
+pub struct Entry {
+    /// Linear address of the page: `linear ^ tag` is at most 4096 minus the operand's size on a hit, and only there.
+    pub tag: u64,
+    /// What to add to a linear address for the host address.
+    pub addend: u64,
+}
+
+const _: () = assert!(size_of::<Entry>() == 16 && align_of::<Entry>() <= 16);
+
+/// Entries by the low bits of the page number.
+#[derive(Debug)]
+#[repr(C)]
+pub struct Table {
+    read: [Entry; ENTRIES],
+    write: [Entry; ENTRIES],
+}
+
+/// A translation to be cached.
+#[derive(Debug, Clone, Copy)]
+pub struct Fill {
+    /// The page in RAM.
+    pub page: Offset,
+    /// Reads need no more work.
+    pub read: bool,
+    /// Writes need no more work, neither before nor after them.
+    pub write: bool,
+    /// It belongs to all address spaces.
+    pub global: bool,
+    /// The page is a part of a larger one.
+    pub large: bool,
+}
+
+/// The tables of one vCPU, some of them selected as *views*. Only the vCPU's own thread uses it.
+#[derive(Debug)]
+pub struct Tlb {
+    tables: NonNull<Table>,
+    marks: Box<[Marks]>,
+    views: [NonNull<Table>; VIEWS],
+    /// Host address of RAM.
+    start: u64,
+    ram: Arc<GuestRam>,
+}
+
+// SAFETY: the tables are owned, and reached through `self` alone.
+unsafe impl Send for Tlb {}
+// SAFETY: nothing is changed through a shared reference.
+unsafe impl Sync for Tlb {}
+
+fn slot(linear: u64) -> usize {
+    (linear >> PAGE_SHIFT) as usize % ENTRIES
+}
+
+fn layout(count: usize) -> Layout {
+    Layout::array::<Table>(count).expect("a few tables fit the address space")
+}
+
+impl Tlb {
+    /// Makes `count` empty tables over `ram`. All views select the first.
+    pub fn new(ram: Arc<GuestRam>, count: usize) -> Self {
+        assert!(count > 0, "views select something");
+        // SAFETY: the layout has a size. Zeroed memory is valid entries.
+        let memory = unsafe { alloc_zeroed(layout(count)) };
+        let Some(tables) = NonNull::new(memory.cast::<Table>()) else {
+            handle_alloc_error(layout(count));
+        };
+        let mut tlb = Self {
+            tables,
+            marks: vec![Marks::default(); count].into(),
+            views: [tables; VIEWS],
+            start: ram.pointer(Offset(0), 0).as_ptr() as u64,
+            ram,
+        };
+        for table in 0..count {
+            tlb.forget(table, 0);
+        }
+        tlb
+    }
+
+    /// How many tables there are.
+    pub fn count(&self) -> usize {
+        self.marks.len()
+    }
+
+    fn table(&self, table: usize) -> NonNull<Table> {
+        assert!(table < self.marks.len(), "table {table}");
+        // SAFETY: in bounds of the allocation.
+        unsafe { self.tables.add(table) }
+    }
+
+    fn table_mut(&mut self, table: usize) -> &mut Table {
+        // SAFETY: in bounds, initialized, and exclusive as `self` is.
+        unsafe { self.table(table).as_mut() }
+    }
+
+    /// Makes a view that of a table.
+    pub fn select(&mut self, view: usize, table: usize) {
+        self.views[view] = self.table(table);
+    }
+
+    /// The host address of a view's table.
+    #[inline(always)]
+    pub fn base(&self, view: usize) -> usize {
+        self.views[view % VIEWS].as_ptr() as usize
+    }
+
+    /// Where in RAM an access of `bytes` bytes (1 to 4096) goes, when a view has it in one page.
+    #[inline(always)]
+    pub fn probe(&self, view: usize, write: bool, linear: u64, bytes: u64) -> Option<Offset> {
+        let table = self.views[view % VIEWS].as_ptr();
+        let slot = slot(linear);
+        // SAFETY: views point at tables, and nobody writes to one while `self` is borrowed.
+        let entry = unsafe {
+            if write {
+                (*table).write[slot]
+            } else {
+                (*table).read[slot]
+            }
+        };
+        (linear ^ entry.tag <= PAGE_SIZE - bytes)
+            .then(|| Offset(linear.wrapping_add(entry.addend).wrapping_sub(self.start)))
+    }
+
+    /// Caches a translation in a table, in place of what its slot had.
+    pub fn fill(&mut self, table: usize, linear: u64, fill: Fill) {
+        let linear = linear & PAGE_MASK;
+        let slot = slot(linear);
+        self.forget(table, slot);
+        if !fill.read && !fill.write {
+            return;
+        }
+        assert!(fill.page.0.is_multiple_of(PAGE_SIZE), "{:?}", fill.page);
+        let host = self.ram.pointer(fill.page, PAGE_SIZE).as_ptr() as u64;
+        let entry = Entry {
+            tag: linear,
+            addend: host.wrapping_sub(linear),
+        };
+        let entries = self.table_mut(table);
+        if fill.read {
+            entries.read[slot] = entry;
+        }
+        if fill.write {
+            entries.write[slot] = entry;
+        }
+        let marks = &mut self.marks[table];
+        let filled = if fill.global {
+            &mut marks.global
+        } else {
+            &mut marks.local
+        };
+        filled.set(slot);
+        if fill.write {
+            marks.writable.set(slot);
+        }
+        if fill.large {
+            marks.large.set(slot);
+        }
+    }
+
+    /// Empties a slot.
+    fn forget(&mut self, table: usize, slot: usize) {
+        let tag = if slot == 0 { INVALID_IN_FIRST } else { 0 };
+        let entries = self.table_mut(table);
+        entries.read[slot].tag = tag;
+        entries.write[slot].tag = tag;
+        self.marks[table].clear(slot);
+    }
+
+    /// Drops what belongs to one address space.
+    pub fn drop_local(&mut self, table: usize) {
+        while let Some(slot) = self.marks[table].local.next(0) {
+            self.forget(table, slot);
+        }
+    }
+
+    /// Drops everything.
+    pub fn drop_all(&mut self, table: usize) {
+        self.drop_local(table);
+        while let Some(slot) = self.marks[table].global.next(0) {
+            self.forget(table, slot);
+        }
+    }
+
+    /// Drops the page that holds `linear`.
+    pub fn drop_page(&mut self, table: usize, linear: u64) {
+        let page = linear & PAGE_MASK;
+        let slot = slot(linear);
+        let entries = self.table_mut(table);
+        if entries.read[slot].tag == page || entries.write[slot].tag == page {
+            self.forget(table, slot);
+        }
+    }
+
+    /// Drops the parts of larger pages that lie in the same aligned `1 << shift` bytes as `linear`.
+    pub fn drop_large(&mut self, table: usize, linear: u64, shift: u32) {
+        let count = 1_usize << (shift - PAGE_SHIFT).min(ENTRIES.ilog2());
+        let first = slot(linear) & !(count - 1);
+        let mut at = first;
+        while let Some(slot) = self.marks[table].large.next(at) {
+            if slot >= first + count {
+                break;
+            }
+            let entries = self.table_mut(table);
+            let tags = [entries.read[slot].tag, entries.write[slot].tag];
+            if tags.iter().any(|tag| tag >> shift == linear >> shift) {
+                self.forget(table, slot);
+            }
+            at = slot + 1;
+        }
+    }
+
+    /// Drops, in all tables, entries for writes to pages of which `is_told` says that a write has to be told.
+    pub fn drop_writes(&mut self, mut is_told: impl FnMut(Offset) -> bool) {
+        let start = self.start;
+        for table in 0..self.count() {
+            let mut at = 0;
+            while let Some(slot) = self.marks[table].writable.next(at) {
+                let entry = &mut self.table_mut(table).write[slot];
+                let host = entry.tag.wrapping_add(entry.addend);
+                if is_told(Offset(host.wrapping_sub(start))) {
+                    entry.tag = if slot == 0 { INVALID_IN_FIRST } else { 0 };
+                    self.marks[table].writable.unset(slot);
+                }
+                at = slot + 1;
+            }
+        }
+    }
+}
+
+impl Drop for Tlb {
+    fn drop(&mut self) {
+        // SAFETY: allocated with this layout, and not used any more.
+        unsafe { dealloc(self.tables.as_ptr().cast(), layout(self.marks.len())) };
+    }
+}

@@ -1,0 +1,148 @@
+use std::sync::Arc;
+
+use mem::{Gpa, GuestRam, Offset};
+
+use super::*;
+
+fn tlb() -> Tlb {
+    let ram = Arc::new(GuestRam::new(&[(Gpa(0), 64 << 12)]).unwrap());
+    let mut tlb = Tlb::new(ram, 2);
+    tlb.select(1, 1);
+    tlb
+}
+
+fn fill(page: u64) -> Fill {
+    Fill {
+        page: Offset(page << PAGE_SHIFT),
+        read: true,
+        write: true,
+        global: false,
+        large: false,
+    }
+}
+
+/// What generated code finds.
+fn find(tlb: &Tlb, write: bool, linear: u64, bytes: u64) -> Option<u64> {
+    let at = tlb.base(1) + if write { WRITE } else { 0 };
+    let at = at + ((linear >> 8) as usize & (ENTRIES - 1) << 4);
+    // SAFETY: inside of the table.
+    let entry = unsafe { *(at as *const Entry) };
+    (linear ^ entry.tag <= 4096 - bytes).then(|| linear.wrapping_add(entry.addend))
+}
+
+#[test]
+fn fresh_tables_are_empty() {
+    let tlb = tlb();
+    for slot in 0..ENTRIES as u64 {
+        for high in [0, 1 << 26, 0xffff_8000 << 32] {
+            let linear = high | slot << PAGE_SHIFT;
+            assert_eq!(find(&tlb, false, linear, 1), None);
+            assert_eq!(find(&tlb, true, linear | 0xfff, 1), None);
+            assert_eq!(tlb.probe(1, true, linear, 1), None);
+        }
+    }
+}
+
+#[test]
+fn generated_code_and_probe_find_the_same() {
+    let mut tlb = tlb();
+    let start = tlb.ram.pointer(Offset(0), 1).as_ptr() as u64;
+    for linear in [0, 0x1000, 0xffff_ffff_ffff_f000, 0x7fff_1234_5000] {
+        tlb.fill(1, linear + 0x10, fill(7));
+        for (offset, bytes) in [
+            (0, 1),
+            (0xfff, 1),
+            (0xfff, 2),
+            (0xff8, 8),
+            (0xff9, 8),
+            (0, 4096),
+        ] {
+            let at = linear | offset;
+            let hit = (offset + bytes <= 4096).then_some(0x7000 + offset);
+            for write in [false, true] {
+                assert_eq!(tlb.probe(1, write, at, bytes), hit.map(Offset));
+                assert_eq!(find(&tlb, write, at, bytes), hit.map(|at| start + at));
+            }
+            assert_eq!(tlb.probe(0, false, at, bytes), None, "another table");
+            assert_eq!(
+                tlb.probe(1, false, at ^ 1 << 26, bytes),
+                None,
+                "another page"
+            );
+        }
+    }
+}
+
+#[test]
+fn slots_of_any_kind_are_dropped_and_filled_again() {
+    let mut tlb = tlb();
+    let has = |tlb: &Tlb, page: u64| tlb.probe(1, true, page << PAGE_SHIFT, 4).is_some();
+    for page in [0, 1, 63, 64, 4095, 4096, 16383] {
+        tlb.fill(1, page << PAGE_SHIFT, fill(1));
+    }
+    tlb.fill(
+        1,
+        5 << PAGE_SHIFT,
+        Fill {
+            global: true,
+            ..fill(2)
+        },
+    );
+    tlb.drop_page(1, 63 << PAGE_SHIFT);
+    assert!(!has(&tlb, 63));
+    assert!(has(&tlb, 64) && has(&tlb, 16383) && has(&tlb, 0));
+    tlb.drop_local(1);
+    assert!(
+        [0, 1, 64, 4095, 4096, 16383]
+            .iter()
+            .all(|&page| !has(&tlb, page))
+    );
+    assert!(has(&tlb, 5));
+    tlb.fill(1, 5 << PAGE_SHIFT, fill(1));
+    tlb.drop_local(1);
+    assert!(!has(&tlb, 5), "it was no longer global");
+    tlb.fill(
+        1,
+        0,
+        Fill {
+            global: true,
+            ..fill(2)
+        },
+    );
+    tlb.drop_all(1);
+    assert!(!has(&tlb, 0));
+}
+
+#[test]
+fn parts_of_large_pages_are_dropped_together() {
+    let mut tlb = tlb();
+    let large = Fill {
+        large: true,
+        ..fill(3)
+    };
+    let base = 0xffff_8880_0040_0000;
+    for at in [base, base + 0x1f_f000, base - 0x1000, base + (1 << 26)] {
+        tlb.fill(1, at, large);
+    }
+    tlb.fill(1, base + 0x2000, fill(4));
+    tlb.drop_large(1, base + 0x12_3456, 22);
+    let has = |tlb: &Tlb, at| tlb.probe(1, false, at, 1).is_some();
+    assert!(!has(&tlb, base + 0x1f_f000));
+    assert!(has(&tlb, base - 0x1000) && has(&tlb, base + 0x2000) && has(&tlb, base + (1 << 26)));
+    tlb.drop_large(1, base, 30);
+    assert!(!has(&tlb, base - 0x1000) && !has(&tlb, base + (1 << 26)));
+    assert!(has(&tlb, base + 0x2000), "not a part");
+}
+
+#[test]
+fn writes_that_must_be_told_are_dropped_by_page() {
+    let mut tlb = tlb();
+    tlb.fill(1, 0x5000, fill(1));
+    tlb.fill(0, 0x8000, fill(1));
+    tlb.fill(1, 0x6000, fill(2));
+    tlb.drop_writes(|page| page == Offset(0x1000));
+    assert_eq!(tlb.probe(1, true, 0x5000, 1), None);
+    assert_eq!(tlb.probe(0, true, 0x8000, 1), None);
+    assert_eq!(tlb.probe(1, false, 0x5000, 1), Some(Offset(0x1000)));
+    assert_eq!(tlb.probe(1, true, 0x6000, 1), Some(Offset(0x2000)));
+}

@@ -1,0 +1,32 @@
+//! The engine over `/dev/kvm`: hardware virtualization by the host's kernel.
+//!
+//! ```text
+//!   capability  the device, and what it must be able to do
+//!   engine      the VM: memory, messages, the PIC's line
+//!   route       which interrupts' ends KVM reports to us
+//!   vcpu        in and out of the guest: accesses, kicks, the PIC
+//!   bell, page  how other threads reach a vCPU; the page shared with the kernel
+//!   state       CpuState from and to KVM: registers, XSAVE, local APIC, events
+//!   cpuid, msr  the machine contract's tables, checked against what KVM supports
+//!   time        TSC and clock in step with the machine's
+//! ```
+//!
+//! Local APICs are KVM's, and so is their timer; I/O APIC, PIC and PIT are ours ("split irqchip"). A vCPU leaves
+//! [`iface::Vcpu::run`] only when every access that it began is complete, so its state can be saved.
+
+mod bell;
+mod capability;
+mod cpuid;
+mod engine;
+mod error;
+mod figure;
+mod ioctl;
+mod msr;
+mod page;
+mod route;
+mod state;
+mod time;
+mod vcpu;
+
+pub use capability::{DEVICE, Host};
+pub use engine::{Config, KvmEngine};

@@ -1,0 +1,31 @@
+//! The engine on this host's `/dev/kvm`. Where there is none every test passes, having said so.
+
+use std::sync::Arc;
+
+use conformance::Setup;
+use iface::{Engine, EngineError};
+use kvm::{Config, Host, KvmEngine};
+
+/// Makes the engine.
+fn engine(setup: &Setup) -> Result<Arc<dyn Engine>, EngineError> {
+    let engine = KvmEngine::new(Config {
+        ram: setup.ram.clone(),
+        clock: setup.clock.clone(),
+        cpus: setup.cpus,
+        tsc_khz: None,
+    })?;
+    Ok(Arc::new(engine))
+}
+
+/// Whether this host has what the tests need.
+fn is_there() -> bool {
+    match Host::open() {
+        Ok(_) => true,
+        Err(reason) => {
+            println!("SKIPPED: {reason}");
+            false
+        }
+    }
+}
+
+conformance::seam_tests!(engine, if is_there);

@@ -1,0 +1,142 @@
+//! The devices that the spec asks for, in PCI slots from 1 on.
+
+use std::fs::File;
+use std::sync::{Arc, Mutex};
+
+use backend::disk;
+use device::pci::{Address, Root, Windows};
+use iface::{Engine, Lifecycle, MsiSink};
+use mem::GuestRam;
+use virtio::pci::{Attachment, Keeper, Shared, VirtioPci};
+use virtio::{Block, Rng, VirtioDevice};
+
+use crate::chipset::Messages;
+use crate::layout::{PCI_PORTS, PCI_WINDOW, PCI_WINDOW_64, PCI_WINDOW_64_LEN, PCI_WINDOW_LEN};
+use crate::spec::{self, Device};
+use crate::{Error, Spec};
+
+/// Slots behind the host bridge's.
+const SLOTS: usize = 31;
+
+/// Most queues of a disk, each of which has a thread.
+const QUEUES_MAX: u32 = 4;
+
+/// Those that have work of their own in flight.
+#[derive(Default)]
+pub(crate) struct Peripherals {
+    lifecycles: Vec<Box<dyn Lifecycle>>,
+}
+
+impl Peripherals {
+    /// Makes the devices and gives them their addresses.
+    pub(crate) fn attach(
+        spec: &Spec,
+        root: &Root,
+        ram: &Arc<GuestRam>,
+        engine: &Arc<dyn Engine>,
+    ) -> Result<Self, Error> {
+        let mut slots = Slots {
+            root,
+            ram,
+            messages: Arc::new(Messages(engine.clone())),
+            free: 1..32,
+            asked: spec.devices.len(),
+            cpus: spec.cpus,
+            peripherals: Self::default(),
+        };
+        for device in &spec.devices {
+            slots.fill(device)?;
+        }
+        let ports = u64::from(PCI_PORTS);
+        let windows = Windows {
+            ports: ports..0x1_0000,
+            low: PCI_WINDOW.0..PCI_WINDOW.0 + PCI_WINDOW_LEN,
+            high: PCI_WINDOW_64.0..PCI_WINDOW_64.0 + PCI_WINDOW_64_LEN,
+        };
+        root.place(&windows).expect("31 devices fit the windows");
+        Ok(slots.peripherals)
+    }
+
+    /// Returns when none has anything in flight.
+    pub(crate) fn pause(&self) {
+        for device in &self.lifecycles {
+            device.pause();
+        }
+    }
+
+    /// Lets them go on.
+    pub(crate) fn resume(&self) {
+        for device in &self.lifecycles {
+            device.resume();
+        }
+    }
+}
+
+/// The bus while it is filled.
+struct Slots<'a> {
+    root: &'a Root,
+    ram: &'a Arc<GuestRam>,
+    messages: Arc<dyn MsiSink>,
+    free: std::ops::Range<u8>,
+    asked: usize,
+    cpus: u32,
+    peripherals: Peripherals,
+}
+
+impl Slots<'_> {
+    fn fill(&mut self, device: &Device) -> Result<(), Error> {
+        match device {
+            Device::Rng => self.virtio(Rng::new(file("/dev/urandom")?)).map(drop),
+            Device::Disk(disk) => self.virtio(block(disk, self.cpus)?).map(drop),
+        }
+    }
+
+    fn virtio<D: VirtioDevice + 'static>(&mut self, device: D) -> Result<Shared<D>, Error> {
+        let slot = self.free.next().ok_or(Error::Slots {
+            asked: self.asked,
+            max: SLOTS,
+        })?;
+        let address = Address::new(slot, 0).expect("a slot of the bus");
+        let function = VirtioPci::new(
+            device,
+            Attachment {
+                ram: self.ram.clone(),
+                messages: self.messages.clone(),
+                line: self.root.intx(address, 1),
+                packed: false,
+            },
+        );
+        let function = Arc::new(Mutex::new(function));
+        let attached = self.root.attach(address, function.clone());
+        attached.expect("the slot is free");
+        let keeper = Keeper(function.clone());
+        self.peripherals.lifecycles.push(Box::new(keeper));
+        Ok(function)
+    }
+}
+
+fn file(path: &str) -> Result<File, Error> {
+    File::open(path).map_err(|source| Error::Device {
+        device: path.to_owned(),
+        source,
+    })
+}
+
+/// A disk with a queue for each processor.
+fn block(disk: &spec::Disk, cpus: u32) -> Result<Block, Error> {
+    let format = disk.format.as_deref().map(str::parse).transpose();
+    let options = disk::Options {
+        format: format.map_err(|problem| disk::Error::Image {
+            path: disk.path.clone(),
+            problem,
+        })?,
+        read_only: disk.read_only,
+        ephemeral: disk.ephemeral,
+    };
+    let queues = cpus.clamp(1, QUEUES_MAX) as u16;
+    Ok(Block::new(
+        disk::open(&disk.path, options)?,
+        &disk.serial,
+        queues,
+    ))
+}

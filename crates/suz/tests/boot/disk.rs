@@ -1,0 +1,104 @@
+//! Disks as Debian's drivers see them, and what is left of them when the monitor is killed.
+
+use std::path::{Path, PathBuf};
+
+use image::{Cache, Known, user_space};
+
+use crate::guest::{Guest, Spec, initramfs};
+
+/// A file that is removed when dropped.
+struct Image(PathBuf);
+
+impl Image {
+    fn new(name: &str, len: u64) -> Self {
+        let path = std::env::temp_dir().join(format!("suz-boot-{name}-{}", std::process::id()));
+        let file = std::fs::File::create(&path).expect("the temporary folder is writable");
+        file.set_len(len).expect("a sparse file");
+        Self(path)
+    }
+
+    fn with(&self, options: &str) -> String {
+        format!("{}{options}", self.0.display())
+    }
+}
+
+impl Drop for Image {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_file(&self.0);
+    }
+}
+
+/// Debian's kernel, with its drivers loaded before `script` runs.
+pub(crate) fn start(name: &str, script: &str, options: &[(&str, &str)]) -> Guest {
+    let cache = Cache::open().expect("a folder for the cache");
+    let (kernel, drivers) = cache
+        .drivers()
+        .expect("the cloud kernel's modules can be had");
+    let script = format!("drivers\n{script}");
+    let initrd = initramfs(name, Known::Busybox, &script, |initramfs| {
+        user_space::with_drivers(initramfs, &drivers)
+    });
+    let path = |path: &Path| path.to_str().expect("a path in UTF-8").to_owned();
+    let spec = Spec::new(&kernel.path)
+        .with("--initrd", path(&initrd))
+        .with("--append", "console=ttyS0 quiet panic=-1");
+    let with = |spec: Spec, &(option, value): &(&str, &str)| spec.with(option, value);
+    options.iter().fold(spec, with).start()
+}
+
+const WRITE: &str = r"
+cat /sys/block/vda/serial; echo
+ls /sys/block/vda/mq | wc -l
+head -c 100 /dev/hwrng | wc -c
+mke2fs -q /dev/vda && mkdir /mnt && mount /dev/vda /mnt
+seq 1 100000 > /mnt/file
+md5sum /mnt/file
+sync
+echo synced
+sleep 1000
+";
+
+const READ: &str = r"
+mkdir /mnt && mount -o ro /dev/vda /mnt
+md5sum /mnt/file
+echo x > /dev/vda || echo refused
+echo checked
+";
+
+/// What `md5sum` says of the numbers up to 100000 in a file.
+const SUM: &str = "dea9193b768319cbb4ff1a137ac03113  /mnt/file";
+
+#[test]
+fn what_was_synced_survives_the_monitor() {
+    let image = Image::new("survive", 32 << 20);
+    let disk = image.with(",serial=abc");
+    let mut guest = start("disk-write", WRITE, &[("--disk", &disk), ("--cpus", "2")]);
+    guest.expect("abc\r\n2\r\n100\r\n");
+    guest.expect(SUM);
+    guest.expect("synced\r\n");
+    // Killed without a warning.
+    drop(guest);
+    let disk = image.with(",ro");
+    let mut guest = start("disk-read", READ, &[("--disk", &disk)]);
+    guest.expect(SUM);
+    guest.expect("refused");
+    guest.expect("checked");
+    assert_eq!(guest.finish(), 0);
+}
+
+#[test]
+fn an_image_has_one_writer_and_an_ephemeral_layer_leaves_it_alone() {
+    let image = Image::new("ephemeral", 8 << 20);
+    let script = "mke2fs -q /dev/vda && echo made; sync; cat";
+    let disk = image.with(",ephemeral");
+    let options = [("--disk", disk.as_str())];
+    let mut one = start("disk-ephemeral", script, &options);
+    let mut two = start("disk-ephemeral", script, &options);
+    one.expect("made");
+    two.expect("made");
+    let mut writer = start("disk-ephemeral", script, &[("--disk", &image.with(""))]);
+    writer.expect("is in use by another machine");
+    assert_eq!(writer.finish(), 2);
+    let bytes = std::fs::read(&image.0).expect("our own file");
+    assert!(bytes.iter().all(|&byte| byte == 0), "the image was written");
+}
