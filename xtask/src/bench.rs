@@ -121,7 +121,7 @@ impl Bench {
         let cache = Cache::open()?.with_notice(|line| eprintln!("{line}"));
         let monitors = monitors(&plan, &arguments.suz_arg)?;
         let packages = match plan.has(Stage::Packages) {
-            true => Some(Packages::ensure(&cache)?),
+            true => Some(Packages::ensure(&cache, workload)?),
             false => None,
         };
         let mut stages = Vec::new();

@@ -37,34 +37,3 @@ pub(crate) fn contended() -> Task {
         assert_eq!(word.load(Ordering::SeqCst), 2 * n);
     }))
 }
-
-/// Two threads that answer each other through one word; a unit is there and back 10,000 times.
-pub(crate) fn ping_pong() -> Task {
-    Task::Timed(Box::new(|n| {
-        let n = n * REPETITIONS;
-        let word = Arc::new(AtomicU64::new(0));
-        let other = word.clone();
-        let wait = |word: &AtomicU64, value: u64| {
-            let mut tries = 0_u32;
-            while word.load(Ordering::Acquire) != value {
-                tries += 1;
-                if tries.is_multiple_of(1000) {
-                    // The other thread may have no processor.
-                    thread::yield_now();
-                }
-                std::hint::spin_loop();
-            }
-        };
-        let thread = thread::spawn(move || {
-            for i in 0..n {
-                wait(&other, 2 * i + 1);
-                other.store(2 * i + 2, Ordering::Release);
-            }
-        });
-        for i in 0..n {
-            word.store(2 * i + 1, Ordering::Release);
-            wait(&word, 2 * i + 2);
-        }
-        thread.join().expect("an answer does not panic");
-    }))
-}

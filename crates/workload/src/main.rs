@@ -93,18 +93,30 @@ fn run(row: &Row, least: Duration) {
     }
 }
 
-/// Nanoseconds for a unit of work.
+/// Batches whose median is taken, so that what else the host does in one of them does not count.
+const BATCHES: usize = 5;
+
+/// Nanoseconds for a unit of work; one batch is enough where it takes as long as all should.
 fn measure(work: &mut dyn FnMut(u64), least: Duration) -> f64 {
+    let batch = least / BATCHES as u32;
     let mut units = 1;
-    loop {
-        let start = Instant::now();
-        work(black_box(units));
-        let time = start.elapsed();
-        if time >= least {
-            return time.as_nanos() as f64 / units as f64;
-        }
+    let mut time = timed(work, units);
+    while time < batch {
         // Aim a little past the goal, but trust a short measurement by a factor of ten at most.
-        let factor = least.as_secs_f64() * 1.2 / time.as_secs_f64().max(1e-9);
+        let factor = batch.as_secs_f64() * 1.2 / time.as_secs_f64().max(1e-9);
         units = (units as f64 * factor.clamp(1.5, 10.0)) as u64 + 1;
+        time = timed(work, units);
     }
+    let mut times = vec![time];
+    while times.len() < BATCHES && time < least {
+        times.push(timed(work, units));
+    }
+    times.sort();
+    times[times.len() / 2].as_nanos() as f64 / units as f64
+}
+
+fn timed(work: &mut dyn FnMut(u64), units: u64) -> Duration {
+    let start = Instant::now();
+    work(black_box(units));
+    start.elapsed()
 }

@@ -139,7 +139,6 @@ pub(crate) const ROWS: &[Row] = &[
     ready!("thread-creation", System, One, system::thread()),
     ready!("file-creation", System, One, system::file::prepare()),
     ready!("atomic-contended", Memory, Two, atomic::contended()),
-    ready!("line-ping-pong", Memory, Two, atomic::ping_pong()),
     ready!(
         "pipe-ping-pong-2",
         System,

@@ -67,10 +67,13 @@ const RECIPE: image::Packages = image::Packages {
     ],
 };
 
-/// Arguments: the root, the program, its arguments. Runs the program in the root, with a tmpfs as a guest has it.
+/// Arguments: the root, the program, its arguments. Runs the program in the root, which it can't change, with a
+/// tmpfs as a guest has it.
 const ENTER: &str = r#"
 root=$1 program=$2
 shift 2
+mount --bind "$root" "$root"
+mount -o remount,bind,ro "$root"
 mount --rbind /dev "$root/dev"
 mount --rbind /proc "$root/proc"
 mount -t tmpfs tmp "$root/tmp"
@@ -89,15 +92,17 @@ pub(crate) struct Packages {
 }
 
 impl Packages {
-    pub(crate) fn ensure(cache: &Cache) -> anyhow::Result<Self> {
+    pub(crate) fn ensure(cache: &Cache, workload: &Path) -> anyhow::Result<Self> {
         let tree = cache.tree(&RECIPE)?;
-        let works = |way: &&&[&str]| {
-            let mut command = Command::new("unshare");
-            command.args(**way).args(["mount", "-t", "tmpfs", "tmp"]);
-            command.arg(tree.root.join("tmp")).stderr(Stdio::null());
+        let works = |way: &&'static [&'static str]| {
+            let mut command = enter(way, &tree.root, workload);
+            command
+                .arg("--list")
+                .stdout(Stdio::null())
+                .stderr(Stdio::null());
             command.status().is_ok_and(|status| status.success())
         };
-        let way = WAYS.iter().find(works).copied();
+        let way = WAYS.into_iter().find(works);
         if way.is_none() {
             println!(
                 "SKIPPED the packages' programs on the bare host: `unshare --mount` is not allowed here"
@@ -121,13 +126,7 @@ impl Packages {
         let Some(way) = self.way else {
             return Ok(Vec::new());
         };
-        let mut command = Command::new("unshare");
-        command
-            .args(way)
-            .args(["sh", "-ec", ENTER, "sh"])
-            .arg(&self.tree.root)
-            .arg(workload)
-            .env("TMPDIR", "/tmp");
+        let command = enter(way, &self.tree.root, workload);
         native::figures(command, plan, Stage::Packages, milliseconds)
     }
 
@@ -140,4 +139,16 @@ impl Packages {
             .collect();
         named.join(", ")
     }
+}
+
+/// The program with the tree as its root; its arguments are still to be added.
+fn enter(way: &[&str], root: &Path, program: &Path) -> Command {
+    let mut command = Command::new("unshare");
+    command
+        .args(way)
+        .args(["sh", "-ec", ENTER, "sh"])
+        .arg(root)
+        .arg(program)
+        .env("TMPDIR", "/tmp");
+    command
 }
