@@ -3,12 +3,13 @@
 //! ```text
 //! plan    which rows, and so which guests          (rows are those of the program `workload`, and the monitor's own)
 //! guest   a kernel, an initramfs, a command line for either monitor
-//! boot    starts a monitor, listens to its console
+//! boot    starts a monitor, listens to its console     (shell: the same to the demonstration's prompt)
 //! native  the same program on the bare host
 //! report  medians, ratios, goals; as a table, as JSON, as docs/performance.md
 //! ```
 
 mod boot;
+mod console;
 mod guest;
 mod memory;
 mod native;
@@ -152,44 +153,48 @@ impl Bench {
     }
 
     fn round(&self, report: &mut Report) -> anyhow::Result<()> {
-        if let Some(start) = &self.start {
-            for monitor in self
-                .monitors
-                .iter()
-                .filter(|monitor| monitor.side == Side::Suz)
-            {
-                report.add(own::START, Side::Suz, start.smallest(monitor)?);
-                report.add(own::DEMONSTRATION, Side::Suz, start.demonstration(monitor)?);
-            }
+        let is_suz = |monitor: &&Monitor| monitor.side == Side::Suz;
+        if let (Some(start), Some(suz)) = (&self.start, self.monitors.iter().find(is_suz)) {
+            report.add(own::START, Side::Suz, start.smallest(suz)?);
+            report.add(own::DEMONSTRATION, Side::Suz, start.demonstration(suz)?);
         }
         if let Some(shell) = &self.shell {
             for monitor in &self.monitors {
-                let (to_init, to_shell) = shell.boot(monitor)?;
-                report.add(own::INIT, monitor.side, to_init.as_nanos() as f64);
-                report.add(own::SHELL, monitor.side, to_shell.as_nanos() as f64);
+                match shell.boot(monitor) {
+                    Ok((to_init, to_shell)) => {
+                        report.add(own::INIT, monitor.side, to_init.as_nanos() as f64);
+                        report.add(own::SHELL, monitor.side, to_shell.as_nanos() as f64);
+                    }
+                    Err(error) => report.problem(format!("{}'s guest {error:#}", monitor.side)),
+                }
             }
         }
         for stage in [Stage::One, Stage::Two, Stage::Packages] {
-            if !self.plan.has(stage) {
-                continue;
+            if self.plan.has(stage) {
+                self.stage(stage, report)?;
             }
-            if let Some((_, guest)) = self.stages.iter().find(|(of, _)| *of == stage) {
-                for monitor in &self.monitors {
-                    let boot = said(stage, monitor.side, || {
-                        Boot::run(&mut guest.command(monitor), guest.memory)
-                    })?;
-                    collect(report, stage, monitor.side, boot);
-                }
-            }
-            if self.plan.sides.contains(&Side::Native) {
-                let figures = said(stage, Side::Native, || match (stage, &self.packages) {
-                    (Stage::Packages, Some(packages)) => {
-                        packages.native(&self.workload, &self.plan, self.milliseconds)
-                    }
-                    _ => native::run(&self.workload, &self.plan, stage, self.milliseconds),
+        }
+        Ok(())
+    }
+
+    /// The rows of one kind of guest, on every side.
+    fn stage(&self, stage: Stage, report: &mut Report) -> anyhow::Result<()> {
+        if let Some((_, guest)) = self.stages.iter().find(|(of, _)| *of == stage) {
+            for monitor in &self.monitors {
+                let boot = said(stage, monitor.side, || {
+                    Boot::run(&mut guest.command(monitor), guest.memory)
                 })?;
-                report.add_all(Side::Native, figures);
+                collect(report, stage, monitor.side, boot);
             }
+        }
+        if self.plan.sides.contains(&Side::Native) {
+            let figures = said(stage, Side::Native, || match (stage, &self.packages) {
+                (Stage::Packages, Some(packages)) => {
+                    packages.native(&self.workload, &self.plan, self.milliseconds)
+                }
+                _ => native::run(&self.workload, &self.plan, stage, self.milliseconds),
+            })?;
+            report.add_all(Side::Native, figures);
         }
         Ok(())
     }
@@ -209,6 +214,13 @@ fn said<T>(
 }
 
 fn collect(report: &mut Report, stage: Stage, side: Side, boot: Boot) {
+    for line in &boot.talk {
+        println!("        {line}");
+    }
+    if let Some(problem) = boot.problem {
+        let stage = stage.name();
+        report.problem(format!("{side}'s guest ({stage}) {problem}"));
+    }
     let memory = match stage {
         Stage::One => own::MEMORY,
         Stage::Two => own::MEMORY_TWO,
@@ -216,7 +228,9 @@ fn collect(report: &mut Report, stage: Stage, side: Side, boot: Boot) {
     };
     report.add(memory, side, boot.memory_kib as f64);
     report.add_all(side, boot.figures);
-    report.add_clock(stage, side, boot.clock);
+    if let Some(clock) = boot.clock {
+        report.add_clock(stage, side, clock);
+    }
 }
 
 /// The monitors that take part.

@@ -1,11 +1,9 @@
 //! Boots a guest and listens to what it says.
 
-use std::io::{BufRead, BufReader};
-use std::process::{Child, Command, Stdio};
+use std::process::Command;
 use std::time::Instant;
 
-use anyhow::{Context, bail};
-
+use super::console::Console;
 use super::memory;
 
 /// What the benchmark program says first.
@@ -27,12 +25,19 @@ pub(crate) enum Figure {
 }
 
 /// What one boot gave.
+#[derive(Default)]
 pub(crate) struct Boot {
-    /// How long the benchmark program ran, by the guest's clock and by the host's.
-    pub(crate) clock: Clock,
+    /// How long the benchmark program ran, by the guest's clock and by the host's; None if it did not end well.
+    pub(crate) clock: Option<Clock>,
     pub(crate) figures: Vec<Figure>,
     /// The monitor's peak, as far as it is seen where a row ends.
     pub(crate) memory_kib: u64,
+    /// What the guest said beside its figures: a complaint of its kernel, or the program's last words.
+    pub(crate) talk: Vec<String>,
+    /// Why it did not come to its end.
+    pub(crate) problem: Option<String>,
+    begin: Option<Instant>,
+    done: bool,
 }
 
 /// The same time by two clocks, in seconds.
@@ -44,69 +49,58 @@ pub(crate) struct Clock {
 
 impl Boot {
     /// Boots a guest with `memory` MiB, waits for the power-off, and returns what was measured.
+    ///
+    /// A guest that fails on its way is no error: what it said so far counts.
     pub(crate) fn run(command: &mut Command, memory: u64) -> anyhow::Result<Self> {
-        let program = command.get_program().to_string_lossy().into_owned();
-        let child = command.stdout(Stdio::piped()).spawn();
-        let mut child = child.with_context(|| format!("{program} could not be started"))?;
-        let result = listen(&mut child, memory);
-        if result.is_err() {
-            // It may have ended by itself.
-            let _ = child.kill();
-        }
-        child.wait()?;
-        result.with_context(|| format!("the guest of {program}"))
-    }
-}
-
-/// Reads to the end of the output, so that the guest can power off in peace.
-fn listen(child: &mut Child, memory: u64) -> anyhow::Result<Boot> {
-    let output = child.stdout.take().context("the output is piped")?;
-    let mut begin: Option<Instant> = None;
-    let mut clock = None;
-    let mut done = false;
-    let mut figures = Vec::new();
-    let mut peak = 0;
-    let mut told = Vec::new();
-    for line in BufReader::new(output).split(b'\n') {
-        let line = line?;
-        let line = String::from_utf8_lossy(&line);
-        let line = line.trim();
-        if line.contains(BEGIN) {
-            begin = Some(Instant::now());
-        } else if let Some((_, seconds)) = line.split_once(END) {
-            let host = begin.map(|begin| begin.elapsed().as_secs_f64());
-            clock = host.zip(seconds.parse().ok());
-        } else if line.contains(DONE) {
-            done = true;
-        } else if let Some(figure) = Figure::parse(line) {
-            figures.push(figure);
-        } else if begin.is_some() {
-            told.push(line.to_owned());
-            continue;
-        } else {
-            continue;
-        }
-        // A guest that has just powered off leaves no monitor to look at.
-        peak = peak.max(memory::of(child.id(), memory).unwrap_or(0));
-    }
-    match (clock, done) {
-        (Some((host, guest)), true) => {
-            // What a guest says beside its figures is a complaint, until it powers off.
-            for line in told.iter().filter(|line| is_complaint(line)) {
-                println!("    {line}");
+        let console = Console::start(command)?;
+        let mut boot = Self::default();
+        let mut text = Vec::new();
+        loop {
+            match console.read() {
+                Ok(Some(bytes)) => text.extend_from_slice(&bytes),
+                // Read to the end, so that the guest powers off in peace.
+                Ok(None) => break,
+                Err(error) => {
+                    boot.problem = Some(error.to_string());
+                    break;
+                }
             }
-            Ok(Boot {
-                clock: Clock { guest, host },
-                figures,
-                memory_kib: peak,
-            })
+            while let Some(end) = text.iter().position(|&byte| byte == b'\n') {
+                let line: Vec<u8> = text.drain(..=end).collect();
+                if boot.hear(String::from_utf8_lossy(&line).trim()) {
+                    // A guest that has just powered off leaves no monitor to look at.
+                    let now = memory::of(console.pid(), memory).unwrap_or(0);
+                    boot.memory_kib = boot.memory_kib.max(now);
+                }
+            }
         }
-        _ => bail!("ended before its work was done: {}", told.join(" | ")),
+        if boot.problem.is_none() && (!boot.done || boot.clock.is_none()) {
+            boot.problem = Some("ended before its work was done".to_owned());
+        }
+        Ok(boot)
     }
-}
 
-fn is_complaint(line: &str) -> bool {
-    !line.is_empty() && !line.contains("reboot: ")
+    /// Takes a line; says whether it is one of ours.
+    fn hear(&mut self, line: &str) -> bool {
+        if line.contains(BEGIN) {
+            self.begin = Some(Instant::now());
+        } else if let Some((_, seconds)) = line.split_once(END) {
+            let host = self.begin.map(|begin| begin.elapsed().as_secs_f64());
+            let both = host.zip(seconds.parse().ok());
+            self.clock = both.map(|(host, guest)| Clock { guest, host });
+        } else if line.contains(DONE) {
+            self.done = true;
+        } else if let Some(figure) = Figure::parse(line) {
+            self.figures.push(figure);
+        } else {
+            // What the kernel says of its start and its end is of no interest.
+            if self.begin.is_some() && !line.is_empty() && !line.contains("reboot: ") {
+                self.talk.push(line.to_owned());
+            }
+            return false;
+        }
+        true
+    }
 }
 
 impl Figure {
@@ -120,6 +114,45 @@ impl Figure {
             "check" => Some(Self::Check(name, rest)),
             "skip" => Some(Self::Skip(name, rest)),
             _ => None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A guest that says `text`.
+    fn boot(text: &str) -> Boot {
+        Boot::run(Command::new("printf").arg(text), 1 << 20).unwrap()
+    }
+
+    #[test]
+    fn a_guest_is_heard_to_its_end() {
+        let boot = boot(
+            "[ 0.0] Linux\nclock begin\r\nrow sort 12.5\r\n[ 1.0] odd\ncheck gcc ab\nskip x no y\n\
+             clock end 0.001\nbench-done\nreboot: Power down\n",
+        );
+        let expected = [
+            Figure::Value("sort".into(), 12.5),
+            Figure::Check("gcc".into(), "ab".into()),
+            Figure::Skip("x".into(), "no y".into()),
+        ];
+        assert_eq!(boot.figures, expected);
+        assert_eq!(boot.talk, ["[ 1.0] odd"]);
+        assert_eq!(boot.problem, None);
+        assert_eq!(boot.clock.unwrap().guest, 0.001);
+    }
+
+    #[test]
+    fn what_a_failing_guest_said_before_counts() {
+        for end in ["", "panicked\nbench-done\n", "clock end 1.0\n"] {
+            let boot = boot(&format!("clock begin\nrow sort 1\n{end}"));
+            assert_eq!(boot.figures.len(), 1);
+            assert_eq!(
+                boot.problem.as_deref(),
+                Some("ended before its work was done")
+            );
         }
     }
 }

@@ -62,14 +62,18 @@ impl Report {
     }
 
     fn check(&mut self, name: String, sum: String, side: Side) {
-        let (first, of) = self
-            .checks
-            .entry(name.clone())
-            .or_insert((sum.clone(), side));
+        let first = self.checks.entry(name.clone());
+        let (first, of) = first.or_insert((sum.clone(), side));
         if *first != sum {
             let text = format!("{name} puts out {sum} on {side} and {first} on {of}");
-            note(&mut self.problems, text);
+            self.problem(text);
         }
+    }
+
+    /// Something that must not be.
+    pub(crate) fn problem(&mut self, text: String) {
+        println!("    {text}");
+        note(&mut self.problems, text);
     }
 
     /// A guest whose clock is wrong tells times that are wrong.
@@ -77,7 +81,7 @@ impl Report {
         // The console takes a while to say that a short run has begun.
         let error = (clock.guest - clock.host).abs() - 0.02;
         if error > CLOCK_ERROR * clock.host {
-            self.problems.push(format!(
+            self.problem(format!(
                 "the clock of {side}'s guest ({}) told {:.2} s when {:.2} s had passed",
                 stage.name(),
                 clock.guest,
