@@ -1,8 +1,8 @@
 //! Disk images.
 //!
 //! ```text
-//! open ──▶ Lock on the file ──▶ Raw ──┬──────────────▶ dyn Disk
-//!                                     └─▶ Overlay ──▶ dyn Disk     throw-away copy on write
+//! open ──▶ lock on the file ──▶ Raw ────┬──────────────▶ dyn Disk
+//!                               Qcow2 ──┴─▶ Overlay ──▶ dyn Disk     throw-away copy on write
 //! ```
 //!
 //! The format is told, or follows from the file's name; what the file says of itself is only believed when it agrees.
@@ -18,12 +18,16 @@ use std::sync::Arc;
 
 use iface::Disk;
 
+mod command;
 mod overlay;
+mod qcow2;
 mod raw;
 #[cfg(test)]
 mod tests;
 
+pub use command::{Info, compact, create, info, resize};
 pub use overlay::Overlay;
+pub use qcow2::{Header, Qcow2};
 pub use raw::Raw;
 
 /// Bytes of a sector.
@@ -34,6 +38,8 @@ pub const SECTOR: u64 = 512;
 pub enum Format {
     /// Byte by byte.
     Raw,
+    /// QEMU's own, version 2 and 3.
+    Qcow2,
 }
 
 impl Format {
@@ -42,6 +48,7 @@ impl Format {
     pub fn name(self) -> &'static str {
         match self {
             Self::Raw => "raw",
+            Self::Qcow2 => "qcow2",
         }
     }
 }
@@ -52,7 +59,10 @@ impl FromStr for Format {
     fn from_str(name: &str) -> Result<Self, String> {
         match name {
             "raw" => Ok(Self::Raw),
-            _ => Err(format!("no disk format is called {name}; there is raw")),
+            "qcow2" => Ok(Self::Qcow2),
+            _ => Err(format!(
+                "no disk format is called {name}; there are raw and qcow2"
+            )),
         }
     }
 }
@@ -125,6 +135,7 @@ pub fn open(path: &Path, options: Options) -> Result<Arc<dyn Disk>, Error> {
     let file = lock(path, writing)?;
     let disk: Arc<dyn Disk> = match format(path, &file, options.format)? {
         Format::Raw => Arc::new(Raw::new(path, file, !writing)?),
+        Format::Qcow2 => Arc::new(Qcow2::new(path, file, !writing)?),
     };
     if options.ephemeral && !options.read_only {
         return Ok(Arc::new(Overlay::new(disk).map_err(Error::host(path))?));
@@ -162,9 +173,16 @@ fn format(path: &Path, file: &File, told: Option<Format>) -> Result<Format, Erro
     let mut magic = Vec::new();
     let read = file.take(8).read_to_end(&mut magic);
     read.map_err(Error::host(path))?;
+    if by_name(path) == Format::Qcow2 {
+        return Ok(Format::Qcow2);
+    }
+    if magic.starts_with(qcow2::Header::MAGIC) {
+        let problem =
+            "has the content of a qcow2 image and not the name: say format=qcow2, or format=raw";
+        return Err(Error::image(path, problem));
+    }
     let foreign = [
-        (&b"QFI\xfb"[..], "qcow2"),
-        (b"KDMV", "VMDK"),
+        (&b"KDMV"[..], "VMDK"),
         (b"# Disk D", "VMDK"),
         (b"<<< ", "VDI"),
         (b"vhdxfile", "VHDX"),
@@ -174,10 +192,18 @@ fn format(path: &Path, file: &File, told: Option<Format>) -> Result<Format, Erro
         Some((_, name)) => Err(Error::image(
             path,
             format!(
-                "looks like {name}, which is not supported: convert it by qemu-img convert -O raw, \
+                "looks like {name}, which is not supported: convert it by qemu-img convert -O qcow2, \
                  or say format=raw if it is a raw disk"
             ),
         )),
         None => Ok(Format::Raw),
+    }
+}
+
+/// The format that a file's name says.
+fn by_name(path: &Path) -> Format {
+    match path.extension() {
+        Some(extension) if extension == "qcow2" => Format::Qcow2,
+        _ => Format::Raw,
     }
 }

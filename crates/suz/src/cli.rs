@@ -7,6 +7,7 @@ use machine::Size;
 use machine::spec::{Disk, EngineKind};
 
 mod disk;
+pub mod image;
 mod list;
 
 /// Runs unmodified operating systems as virtual machines, with and without hardware virtualization
@@ -45,6 +46,9 @@ pub enum Command {
     /// standard input is a pipe or a file, its bytes are the guest's input, and the guest runs on when it ends.
     #[command(after_long_help = RUN_AFTER)]
     Run(Run),
+    /// Make, resize, compact disk images, and tell what they are
+    #[command(subcommand)]
+    Disk(image::Disk),
 }
 
 const RUN_AFTER: &str = "\
@@ -86,8 +90,8 @@ pub struct Run {
     /// A disk: an image or a block device; may be given several times
     ///
     /// Options after the path, each behind a comma: ro (the guest can't write), ephemeral (what it writes vanishes
-    /// with the machine), serial=TEXT, format=raw. A comma that belongs to the path is doubled. The guest sees
-    /// the disks as /dev/vda, /dev/vdb and so on.
+    /// with the machine), serial=TEXT, format=raw or qcow2 (else the name tells). A comma that belongs to the path
+    /// is doubled. The guest sees the disks as /dev/vda, /dev/vdb and so on.
     #[arg(long, value_name = "PATH[,OPTION]...", value_parser = disk::parse)]
     pub disk: Vec<Disk>,
     /// Put the debug-exit device at port 0xf4, by which kernels under test end with a status

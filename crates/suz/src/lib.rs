@@ -3,6 +3,7 @@
 //! A library beside the program, so that the manual pages are made from the same definitions.
 
 pub mod cli;
+mod disk;
 mod log;
 mod run;
 mod status;
@@ -20,6 +21,7 @@ pub fn main() -> ExitCode {
     let cli = Cli::parse();
     let done = log::start(cli.log.as_deref()).and_then(|()| match cli.command {
         Command::Run(arguments) => run::run(&arguments),
+        Command::Disk(command) => disk::run(&command),
     });
     // Whatever happened, nobody is left with a raw terminal.
     host::terminal::restore();

@@ -29,6 +29,9 @@ impl Drop for Folder {
     }
 }
 
+/// Bytes of a disk: some clusters and a part of one.
+const SIZE: u64 = 1001 * 512;
+
 const WRITING: Options = Options {
     format: None,
     read_only: false,
@@ -89,7 +92,7 @@ fn what_is_no_disk_is_refused() {
 
 /// The same operations on a disk and on bytes; every read agrees.
 fn exercise(disk: &dyn Disk, mut model: Vec<u8>) -> Vec<u8> {
-    let ram = GuestRam::new(&[(Gpa(0), 0x1_0000)]).unwrap();
+    let ram = GuestRam::new(&[(Gpa(0), 0x4_0000)]).unwrap();
     let mut seed = 7_u64;
     let mut random = move |limit: u64| {
         seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
@@ -97,7 +100,12 @@ fn exercise(disk: &dyn Disk, mut model: Vec<u8>) -> Vec<u8> {
     };
     for round in 0..400_u64 {
         let at = random(model.len() as u64 / 512) * 512;
-        let len = (random(20) + 1) * 512;
+        let len = if round % 3 == 0 {
+            random(300)
+        } else {
+            random(20)
+        };
+        let len = (len + 1) * 512;
         let len = len.min(model.len() as u64 - at);
         let range = at as usize..(at + len) as usize;
         let pieces = || {
@@ -140,7 +148,7 @@ fn exercise(disk: &dyn Disk, mut model: Vec<u8>) -> Vec<u8> {
 }
 
 fn pattern() -> Vec<u8> {
-    (0..50 * 512_u32).map(|index| (index / 7) as u8).collect()
+    (0..SIZE as u32).map(|index| (index / 7) as u8).collect()
 }
 
 #[test]
@@ -181,4 +189,171 @@ fn discarded_blocks_go_back_to_the_host() {
     disk.discard(64 << 10, 512 << 10).unwrap();
     let after = fs::metadata(&path).unwrap().blocks();
     assert!(before - after >= 1000, "{before} blocks, then {after}");
+}
+
+/// Runs qemu-img; `None`, said aloud, where there is none.
+fn qemu_img(arguments: &[&str]) -> Option<bool> {
+    match std::process::Command::new("qemu-img")
+        .args(arguments)
+        .output()
+    {
+        Ok(output) => Some(output.status.success()),
+        Err(_) => {
+            println!("SKIPPED: no qemu-img to compare with");
+            None
+        }
+    }
+}
+
+fn text(path: &Path) -> &str {
+    path.to_str().unwrap()
+}
+
+#[test]
+fn a_qcow2_disk_keeps_what_is_written() {
+    let folder = Folder::new("qcow2");
+    let path = folder.0.join("disk.qcow2");
+    super::create(&path, None, Some(SIZE), None).unwrap();
+    assert!(
+        super::create(&path, None, Some(512), None).is_err(),
+        "it is there already"
+    );
+    let disk = open(&path, WRITING).unwrap();
+    assert!(matches!(open(&path, READING), Err(Error::Busy { .. })));
+    let model = exercise(&*disk, vec![0; SIZE as usize]);
+    drop(disk);
+    let mut bytes = vec![0; model.len()];
+    open(&path, READING).unwrap().read(0, &mut bytes).unwrap();
+    assert!(bytes == model);
+    assert_ne!(qemu_img(&["check", "-q", text(&path)]), Some(false));
+    let raw = folder.image("compare.raw", &model);
+    assert_ne!(
+        qemu_img(&["compare", "-q", text(&path), text(&raw)]),
+        Some(false)
+    );
+}
+
+#[test]
+fn images_lie_over_each_other() {
+    let folder = Folder::new("chain");
+    let base = folder.image("base.raw", &pattern());
+    let (middle, top) = (folder.0.join("middle.qcow2"), folder.0.join("top.qcow2"));
+    super::create(&middle, None, None, Some((&base, None))).unwrap();
+    super::create(&top, None, None, Some((&middle, None))).unwrap();
+    let info = super::info(&top, None).unwrap();
+    assert_eq!(
+        (info.size, info.below.as_deref()),
+        (SIZE, Some("middle.qcow2"))
+    );
+    let disk = open(&top, WRITING).unwrap();
+    // Those below are in use by a reader.
+    assert!(matches!(open(&base, WRITING), Err(Error::Busy { .. })));
+    let model = exercise(&*disk, pattern());
+    drop(disk);
+    assert!(fs::read(&base).unwrap() == pattern());
+    for path in [&middle, &top] {
+        assert_ne!(qemu_img(&["check", "-q", text(path)]), Some(false));
+    }
+    let raw = folder.image("compare.raw", &model);
+    assert_ne!(
+        qemu_img(&["compare", "-q", text(&top), text(&raw)]),
+        Some(false)
+    );
+    // A chain that bites its tail.
+    if qemu_img(&[
+        "rebase",
+        "-u",
+        "-F",
+        "qcow2",
+        "-b",
+        "top.qcow2",
+        text(&middle),
+    ]) == Some(true)
+    {
+        assert!(problem(&top, READING).contains("without end"));
+    }
+    // A base that is gone.
+    fs::remove_file(&middle).unwrap();
+    assert!(matches!(open(&top, WRITING), Err(Error::Host { .. })));
+}
+
+#[test]
+fn disks_grow_and_shrink_and_are_compacted() {
+    let folder = Folder::new("resize");
+    for name in ["disk.raw", "disk.qcow2"] {
+        let path = folder.0.join(name);
+        super::create(&path, None, Some(4 << 20), None).unwrap();
+        open(&path, WRITING)
+            .unwrap()
+            .write(1 << 20, &[7; 4096])
+            .unwrap();
+        super::resize(&path, None, 8 << 20, false).unwrap();
+        let disk = open(&path, WRITING).unwrap();
+        let mut bytes = [1; 4096];
+        disk.read((8 << 20) - 4096, &mut bytes).unwrap();
+        assert_eq!((disk.len(), bytes), (8 << 20, [0; 4096]));
+        assert!(matches!(
+            super::resize(&path, None, 2 << 20, true),
+            Err(Error::Busy { .. })
+        ));
+        drop(disk);
+        assert!(
+            super::resize(&path, None, 2 << 20, false)
+                .unwrap_err()
+                .to_string()
+                .contains("--shrink")
+        );
+        super::resize(&path, None, 2 << 20, true).unwrap();
+        open(&path, READING)
+            .unwrap()
+            .read(1 << 20, &mut bytes)
+            .unwrap();
+        assert_eq!(bytes, [7; 4096]);
+    }
+    let path = folder.0.join("disk.qcow2");
+    let disk = open(&path, WRITING).unwrap();
+    disk.write(0, &vec![1; 1 << 20]).unwrap();
+    disk.write(0, &vec![0; 1 << 20]).unwrap();
+    drop(disk);
+    let before = super::info(&path, None).unwrap().taken;
+    super::compact(&path, None).unwrap();
+    let after = super::info(&path, None).unwrap().taken;
+    assert!(after + (900 << 10) < before, "{before} bytes, then {after}");
+    let mut bytes = [1; 4096];
+    open(&path, READING)
+        .unwrap()
+        .read(1 << 20, &mut bytes)
+        .unwrap();
+    assert_eq!(bytes, [7; 4096]);
+    assert_ne!(qemu_img(&["check", "-q", text(&path)]), Some(false));
+}
+
+#[test]
+fn qemus_images_are_read_and_written() {
+    let folder = Folder::new("foreign");
+    let raw = folder.image("in.raw", &pattern());
+    let path = folder.0.join("disk.qcow2");
+    let convert = ["convert", "-c", "-O", "qcow2", text(&raw), text(&path)];
+    if qemu_img(&convert) != Some(true) {
+        return;
+    }
+    let disk = open(&path, WRITING).unwrap();
+    let model = exercise(&*disk, pattern());
+    drop(disk);
+    assert_eq!(qemu_img(&["check", "-q", text(&path)]), Some(true));
+    let raw = folder.image("out.raw", &model);
+    assert_eq!(
+        qemu_img(&["compare", "-q", text(&path), text(&raw)]),
+        Some(true)
+    );
+    // Snapshots inside are for readers.
+    assert_eq!(
+        qemu_img(&["snapshot", "-c", "one", text(&path)]),
+        Some(true)
+    );
+    assert!(problem(&path, WRITING).contains("snapshots inside"));
+    open(&path, EPHEMERAL).unwrap().write(0, &[1; 512]).unwrap();
+    let odd = folder.0.join("odd.img");
+    fs::copy(&path, &odd).unwrap();
+    assert!(problem(&odd, WRITING).contains("say format=qcow2"));
 }

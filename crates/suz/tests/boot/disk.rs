@@ -1,6 +1,7 @@
 //! Disks as Debian's drivers see them, and what is left of them when the monitor is killed.
 
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use image::{Cache, Known, user_space};
 
@@ -14,6 +15,19 @@ impl Image {
         let path = std::env::temp_dir().join(format!("suz-boot-{name}-{}", std::process::id()));
         let file = std::fs::File::create(&path).expect("the temporary folder is writable");
         file.set_len(len).expect("a sparse file");
+        Self(path)
+    }
+
+    /// An empty qcow2 image.
+    fn qcow2(name: &str, size: &str) -> Self {
+        let file = format!("suz-boot-{name}-{}.qcow2", std::process::id());
+        let path = std::env::temp_dir().join(file);
+        let made = Command::new(env!("CARGO_BIN_EXE_suz"))
+            .args(["disk", "create"])
+            .arg(&path)
+            .arg(size)
+            .status();
+        assert!(made.expect("suz starts").success());
         Self(path)
     }
 
@@ -68,9 +82,8 @@ echo checked
 /// What `md5sum` says of the numbers up to 100000 in a file.
 const SUM: &str = "dea9193b768319cbb4ff1a137ac03113  /mnt/file";
 
-#[test]
-fn what_was_synced_survives_the_monitor() {
-    let image = Image::new("survive", 32 << 20);
+/// Writes in one machine, which is killed, and reads in another.
+fn survives(image: &Image) {
     let disk = image.with(",serial=abc");
     let mut guest = start("disk-write", WRITE, &[("--disk", &disk), ("--cpus", "2")]);
     guest.expect("abc\r\n2\r\n100\r\n");
@@ -84,6 +97,24 @@ fn what_was_synced_survives_the_monitor() {
     guest.expect("refused");
     guest.expect("checked");
     assert_eq!(guest.finish(), 0);
+}
+
+#[test]
+fn what_was_synced_survives_the_monitor() {
+    survives(&Image::new("survive", 32 << 20));
+}
+
+#[test]
+fn what_was_synced_to_qcow2_survives_the_monitor() {
+    let image = Image::qcow2("survive", "32M");
+    survives(&image);
+    match Command::new("qemu-img").arg("check").arg(&image.0).output() {
+        Ok(output) => {
+            let said = String::from_utf8_lossy(&output.stdout);
+            assert!(said.contains("No errors were found"), "{said}");
+        }
+        Err(_) => println!("SKIPPED: no qemu-img to check with"),
+    }
 }
 
 #[test]
