@@ -10,6 +10,7 @@
 #![allow(unsafe_code, reason = "tables that generated code reads")]
 
 mod marks;
+mod writers;
 
 #[cfg(test)]
 mod tests;
@@ -21,6 +22,7 @@ use std::sync::Arc;
 use mem::{GuestRam, Offset, PAGE_MASK, PAGE_SHIFT, PAGE_SIZE};
 
 use marks::Marks;
+use writers::{Found, Writers};
 
 /// Entries of each kind in a table: enough for 64 MiB of pages that lie side by side.
 pub const ENTRIES: usize = 1 << 14;
@@ -72,6 +74,7 @@ pub struct Fill {
 pub struct Tlb {
     tables: NonNull<Table>,
     marks: Box<[Marks]>,
+    writers: Writers,
     views: [NonNull<Table>; VIEWS],
     /// Host address of RAM.
     start: u64,
@@ -85,6 +88,10 @@ unsafe impl Sync for Tlb {}
 
 fn slot(linear: u64) -> usize {
     (linear >> PAGE_SHIFT) as usize % ENTRIES
+}
+
+fn invalid(slot: usize) -> u64 {
+    if slot == 0 { INVALID_IN_FIRST } else { 0 }
 }
 
 fn layout(count: usize) -> Layout {
@@ -103,6 +110,7 @@ impl Tlb {
         let mut tlb = Self {
             tables,
             marks: vec![Marks::default(); count].into(),
+            writers: Writers::new(),
             views: [tables; VIEWS],
             start: ram.pointer(Offset(0), 0).as_ptr() as u64,
             ram,
@@ -187,6 +195,7 @@ impl Tlb {
         filled.set(slot);
         if fill.write {
             marks.writable.set(slot);
+            self.writers.add(fill.page, table, slot);
         }
         if fill.large {
             marks.large.set(slot);
@@ -195,11 +204,29 @@ impl Tlb {
 
     /// Empties a slot.
     fn forget(&mut self, table: usize, slot: usize) {
-        let tag = if slot == 0 { INVALID_IN_FIRST } else { 0 };
+        self.forget_write(table, slot);
+        let tag = invalid(slot);
         let entries = self.table_mut(table);
         entries.read[slot].tag = tag;
         entries.write[slot].tag = tag;
         self.marks[table].clear(slot);
+    }
+
+    /// Empties a slot for writes.
+    fn forget_write(&mut self, table: usize, slot: usize) {
+        if self.marks[table].writable.has(slot) {
+            self.marks[table].writable.unset(slot);
+            let page = self.written_page(table, slot);
+            self.writers.remove(page, table, slot);
+            self.table_mut(table).write[slot].tag = invalid(slot);
+        }
+    }
+
+    /// The page in RAM that a slot in use leads writes to.
+    fn written_page(&mut self, table: usize, slot: usize) -> Offset {
+        let start = self.start;
+        let entry = &self.table_mut(table).write[slot];
+        Offset(entry.tag.wrapping_add(entry.addend).wrapping_sub(start))
     }
 
     /// Drops what belongs to one address space.
@@ -247,18 +274,28 @@ impl Tlb {
 
     /// Drops, in all tables, entries for writes to pages of which `is_told` says that a write has to be told.
     pub fn drop_writes(&mut self, mut is_told: impl FnMut(Offset) -> bool) {
-        let start = self.start;
         for table in 0..self.count() {
             let mut at = 0;
             while let Some(slot) = self.marks[table].writable.next(at) {
-                let entry = &mut self.table_mut(table).write[slot];
-                let host = entry.tag.wrapping_add(entry.addend);
-                if is_told(Offset(host.wrapping_sub(start))) {
-                    entry.tag = if slot == 0 { INVALID_IN_FIRST } else { 0 };
-                    self.marks[table].writable.unset(slot);
+                let page = self.written_page(table, slot);
+                if is_told(page) {
+                    self.forget_write(table, slot);
                 }
                 at = slot + 1;
             }
+        }
+    }
+
+    /// Drops, in all tables, entries for writes to a page.
+    pub fn drop_writes_to(&mut self, page: Offset) {
+        match self.writers.find(page) {
+            Found::Nothing => {}
+            Found::One(table, slot) => {
+                if self.written_page(table, slot) == page {
+                    self.forget_write(table, slot);
+                }
+            }
+            Found::Some => self.drop_writes(|written| written == page),
         }
     }
 }

@@ -151,6 +151,7 @@ mod tests {
         ram.flags().watch_code(1);
         assert!(!ram.exchange(Offset(0x800), 5_u32).1);
         assert!(ram.exchange(Offset(0x1800), 5_u32).1);
+        ram.flags().watch_code(1);
         assert!(ram.fill(Offset(0xffc), 7_u32, 2));
         assert_eq!(ram.load::<u64>(Offset(0xffc)), 7 << 32 | 7);
         assert!(!ram.fill(Offset(0xffc), 7_u32, 1));

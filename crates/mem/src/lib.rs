@@ -13,6 +13,7 @@ mod atomic;
 mod page_flags;
 mod pieces;
 mod ram;
+mod runner;
 mod word;
 
 pub use address::{Gpa, Gva, Offset, PAGE_MASK, PAGE_SHIFT, PAGE_SIZE};
@@ -20,4 +21,5 @@ pub use atomic::split_lock;
 pub use page_flags::PageFlags;
 pub use pieces::Pieces;
 pub use ram::{Error, GuestRam, Range};
+pub use runner::{Requests, Runner};
 pub use word::Word;

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use dbt::{Context, cc};
 use iface::Io;
-use mem::GuestRam;
+use mem::{GuestRam, Runner};
 use x86::Vector;
 use x86::descriptor::{Segment, SegmentRegister, Table};
 use x86::flags;
@@ -14,7 +14,7 @@ use x86::state::{Activity, CpuState};
 use crate::engine::Shared;
 use crate::exec::x87::X87;
 use crate::figure::Figures;
-use crate::inbox::Inbox;
+use crate::inbox::{Inbox, attention};
 use crate::lapic::Lapic;
 use crate::mmu::Mmu;
 use crate::mode::Mode;
@@ -95,12 +95,18 @@ pub(crate) struct Cpu {
     pub(crate) shared: Arc<Shared>,
     /// Its own among the shared ones.
     pub(crate) inbox: Arc<Inbox>,
+    /// What others know of it as one that runs generated code.
+    pub(crate) runner: Arc<Runner>,
 }
 
 impl Cpu {
     /// A processor in its state after RESET.
     pub(crate) fn new(shared: Arc<Shared>, id: u32, io: Arc<dyn Io>) -> Self {
         let reset = CpuState::reset(id);
+        let inbox = shared.inboxes[id as usize].clone();
+        let expelled = inbox.clone();
+        let expel = move || expelled.post(attention::CODE);
+        let runner = shared.ram.flags().register(id, Box::new(expel));
         let mut ctx = Context::default();
         ctx.gpr[..16].copy_from_slice(&reset.gpr);
         let mut cpu = Self {
@@ -149,7 +155,8 @@ impl Cpu {
             id,
             ram: shared.ram.clone(),
             io,
-            inbox: shared.inboxes[id as usize].clone(),
+            inbox,
+            runner,
             shared,
         };
         cpu.refresh_mode();

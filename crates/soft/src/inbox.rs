@@ -30,6 +30,8 @@ pub(crate) mod attention {
     pub(crate) const CLOCK: u32 = 1 << 8;
     /// An ExtINT message from the I/O APIC.
     pub(crate) const EXTINT: u32 = 1 << 9;
+    /// Generated code is to be left, since others wait for that.
+    pub(crate) const CODE: u32 = 1 << 10;
     /// The owner sleeps.
     pub(super) const SLEEPING: u32 = 1 << 31;
 }

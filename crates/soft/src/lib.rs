@@ -8,6 +8,7 @@
 //!   exec      one file per family of instructions: `select` picks the handler when a block is decoded
 //!   system    what only kernels do: descriptors, gates, control registers, MSRs, exceptions
 //!   mmu       linear -> physical: TLB, page walk, loads and stores
+//!   coherence requests of others before generated code is entered
 //!   attend    between blocks: inbox, pending interrupts, sleep
 //!   lapic     the local APIC, its timer, and messages between APICs
 //!   paravirt  KVM's clock, steal time and end of interrupt
@@ -20,6 +21,7 @@ mod alarm;
 mod attend;
 mod block;
 mod clock;
+mod coherence;
 mod cpu;
 mod engine;
 mod exec;

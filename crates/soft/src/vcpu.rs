@@ -114,6 +114,7 @@ impl SoftVcpu {
 impl Vcpu for SoftVcpu {
     fn run(&mut self, io: &Arc<dyn Io>) -> Result<Exit, EngineError> {
         host::thread::wake_exactly();
+        self.processor.cpu.runner.adopt();
         self.processor.cpu.io = io.clone();
         self.processor.cpu.forget_steal();
         let result = self.run_until_kicked();

@@ -36,6 +36,10 @@ impl Set {
         }
     }
 
+    pub(super) fn has(&self, slot: usize) -> bool {
+        self.words[slot / 64] >> (slot % 64) & 1 != 0
+    }
+
     /// The first member that is not below `from`.
     pub(super) fn next(&self, from: usize) -> Option<usize> {
         let word = from / 64;

@@ -140,9 +140,40 @@ fn writes_that_must_be_told_are_dropped_by_page() {
     tlb.fill(1, 0x5000, fill(1));
     tlb.fill(0, 0x8000, fill(1));
     tlb.fill(1, 0x6000, fill(2));
-    tlb.drop_writes(|page| page == Offset(0x1000));
+    tlb.drop_writes_to(Offset(0x1000));
     assert_eq!(tlb.probe(1, true, 0x5000, 1), None);
     assert_eq!(tlb.probe(0, true, 0x8000, 1), None);
     assert_eq!(tlb.probe(1, false, 0x5000, 1), Some(Offset(0x1000)));
     assert_eq!(tlb.probe(1, true, 0x6000, 1), Some(Offset(0x2000)));
+}
+
+#[test]
+fn writes_to_a_page_are_found_whatever_was_filled_before() {
+    let mut tlb = tlb();
+    let page = |n: u64| Offset((n % 64) << PAGE_SHIFT);
+    for n in 0..4000_u64 {
+        let linear = (n * 37 % 128) << PAGE_SHIFT;
+        tlb.fill(
+            (n % 2) as usize,
+            linear,
+            Fill {
+                write: n % 5 != 0,
+                ..fill(n % 64)
+            },
+        );
+        match n % 11 {
+            3 => tlb.drop_page(1, linear),
+            5 => tlb.drop_writes_to(page(n * 7)),
+            7 if n % 13 == 0 => tlb.drop_local(0),
+            _ => {}
+        }
+    }
+    for n in 0..64 {
+        tlb.drop_writes_to(page(n));
+        for linear in (0..128).map(|number| number << PAGE_SHIFT) {
+            assert_ne!(tlb.probe(1, true, linear, 1), Some(page(n)));
+            assert_ne!(tlb.probe(0, true, linear, 1), Some(page(n)));
+        }
+        assert_eq!(tlb.writers.find(page(n)), super::writers::Found::Nothing);
+    }
 }

@@ -170,6 +170,12 @@ impl Cpu {
         if let Some(at) = self.mmu.probe(privilege, access, linear, bytes) {
             return Ok(Place::Ram(at));
         }
+        if access == Access::Write
+            && let Some(at) = self.mmu.probe_told(privilege, linear)
+            && self.ram.flags().is_told(at.page())
+        {
+            return Ok(Place::Ram(at));
+        }
         let gpa = self.walk(linear, access, privilege)?;
         if self.is_apic(gpa) {
             return Ok(Place::Device(gpa));

@@ -11,7 +11,8 @@
 //! has a number of its own, which changes with CR3 only when code there was found by a translation that is not
 //! global. When numbers run out, all but the global translations of the tables is forgotten.
 //!
-//! Translations for fetches are kept apart ([`side`]), tagged with those numbers. Whoever caches what linear
+//! Translations for fetches, and for writes that have to be told to the page's flags, which generated code can't do,
+//! are kept apart ([`side`]), tagged with those numbers. Whoever caches what linear
 //! addresses of code lead to (jump caches) keys it with [`Mmu::key`] and tells the pages by [`Mmu::note_code`], so that
 //! INVLPG of other pages, the usual ones, changes no key.
 
@@ -57,6 +58,8 @@ pub(crate) struct Fill {
     /// Accesses that it allows with no further work (a write only when the dirty bit is set already).
     pub(crate) read: bool,
     pub(crate) write: bool,
+    /// Writes need not be told to the page's flags.
+    pub(crate) bare: bool,
     pub(crate) fetch: bool,
 }
 
@@ -76,7 +79,9 @@ pub(crate) enum Size {
 pub(crate) struct Mmu {
     tables: Tlb,
     users: Users,
-    side: Side,
+    fetches: Side,
+    /// Writes that have to be told when they were filled.
+    told: Side,
     /// Of the lower and upper half.
     asn: [u64; 2],
     next_asn: u16,
@@ -86,7 +91,7 @@ pub(crate) struct Mmu {
     pcid: u16,
     /// Where the upper half begins.
     split: u64,
-    /// A non-global translation of the upper half led to code under the present number.
+    /// A non-global translation of the upper half was kept under the present number.
     upper_local: bool,
     /// Where large pages were cached since everything was forgotten, and those of 1 GiB among them.
     large: Regions,
@@ -109,7 +114,8 @@ impl Mmu {
         let mut mmu = Self {
             tables,
             users: Users::default(),
-            side: Side::new(),
+            fetches: Side::new(),
+            told: Side::new(),
             asn: [1, 2],
             next_asn: 3,
             pcids: vec![0; 4096]
@@ -172,10 +178,26 @@ impl Mmu {
     ) -> Option<Offset> {
         if access == Access::Fetch {
             let asn = self.asn[self.half(linear)];
-            return self.side.probe(privilege, linear, asn);
+            return self.fetches.probe(privilege, linear, asn);
         }
         let write = access == Access::Write;
         self.tables.probe(privilege as usize, write, linear, bytes)
+    }
+
+    /// The RAM offset for a write, when that is cached and writes had to be told.
+    pub(crate) fn probe_told(&self, privilege: Privilege, linear: u64) -> Option<Offset> {
+        let asn = self.asn[self.half(linear)];
+        self.told.probe(privilege, linear, asn)
+    }
+
+    /// Forgets translations for writes to a page of RAM.
+    pub(crate) fn drop_writes_to(&mut self, page: Offset) {
+        self.tables.drop_writes_to(page);
+    }
+
+    /// Forgets translations for writes to pages of RAM that have to be told of them.
+    pub(crate) fn drop_writes(&mut self, is_told: impl FnMut(Offset) -> bool) {
+        self.tables.drop_writes(is_told);
     }
 
     /// Caches a translation.
@@ -190,16 +212,21 @@ impl Mmu {
         if fill.size == Size::Giant {
             self.giant.note(linear);
         }
+        let told = fill.write && !fill.bare;
+        self.upper_local |= half == 1 && !fill.global && (fill.fetch || told);
         if fill.fetch {
-            self.upper_local |= half == 1 && !fill.global;
-            self.side.fill(privilege, linear, self.asn[half], fill.page);
+            self.fetches
+                .fill(privilege, linear, self.asn[half], fill.page);
+        }
+        if told {
+            self.told.fill(privilege, linear, self.asn[half], fill.page);
         }
         if fill.read || fill.write {
             let table = self.table(privilege);
             let data = dbt::tlb::Fill {
                 page: fill.page,
                 read: fill.read,
-                write: fill.write,
+                write: fill.write && fill.bare,
                 global: fill.global,
                 large: fill.size != Size::Small,
             };
@@ -236,7 +263,8 @@ impl Mmu {
         if self.next_asn + count - 1 <= LAST_ASN {
             return;
         }
-        self.side.clear();
+        self.fetches.clear();
+        self.told.clear();
         self.users.clear();
         self.pcids.fill(0);
         self.asn = [1, 2];
@@ -342,9 +370,13 @@ impl Mmu {
                 self.tables.drop_large(table, linear, shift);
             }
         }
-        self.side.drop_page(linear);
+        for side in [&mut self.fetches, &mut self.told] {
+            side.drop_page(linear);
+            if large {
+                side.drop_region(linear);
+            }
+        }
         if large {
-            self.side.drop_region(linear);
             code |= self.code[half].has_region(linear);
         }
         if code {

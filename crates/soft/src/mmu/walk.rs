@@ -295,12 +295,14 @@ impl Cpu {
         let fetched = access == Access::Fetch;
         let data = !fetched && !self.is_watched(linear);
         let allowed = |access| self.is_allowed(&translation, access, rights);
+        let write = data && translation.dirty && allowed(Access::Write);
         let fill = Fill {
             page,
             size: translation.size,
             global: translation.global,
             read: data && allowed(Access::Read),
-            write: data && translation.dirty && allowed(Access::Write),
+            write,
+            bare: write && self.ram.flags().claim_writes(page.page(), self.id),
             fetch: fetched,
         };
         self.mmu.fill(privilege, linear, fill);

@@ -1,4 +1,4 @@
-//! Translations that generated code does not look up: those for fetches.
+//! Translations that generated code does not look up.
 
 use mem::{Offset, PAGE_MASK, PAGE_SHIFT};
 

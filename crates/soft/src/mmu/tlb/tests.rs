@@ -99,6 +99,7 @@ fn fill(mmu: &mut Mmu, model: &mut Model, numbers: &mut Numbers) {
         global: numbers.flag(),
         read: numbers.flag(),
         write: numbers.flag(),
+        bare: true,
         fetch: numbers.flag(),
     };
     mmu.fill(privilege, linear, fill);
@@ -182,6 +183,7 @@ fn global_translations_of_the_upper_half_outlive_cr3() {
         global: true,
         read: true,
         write: false,
+        bare: false,
         fetch: false,
     };
     mmu.fill(Privilege::SupervisorAll, linear, fill);
@@ -199,6 +201,7 @@ fn a_kept_pcid_keeps_its_translations() {
         global: false,
         read: true,
         write: true,
+        bare: true,
         fetch: true,
     };
     let probe = |mmu: &Mmu| mmu.probe(Privilege::User, Access::Read, 0x1000, 4);
@@ -221,6 +224,7 @@ fn accesses_across_pages_never_hit() {
         global: false,
         read: true,
         write: true,
+        bare: true,
         fetch: true,
     };
     mmu.fill(Privilege::User, 0x1000, fill);
@@ -263,6 +267,7 @@ fn keys_of_the_upper_half_outlive_cr3_while_it_is_global() {
         global: false,
         read: true,
         write: true,
+        bare: true,
         fetch: true,
     };
     mmu.fill(Privilege::SupervisorAll, 1 << 63, fill);
@@ -290,6 +295,7 @@ fn many_spaces_take_turns_in_user_tables() {
         global: false,
         read: true,
         write: true,
+        bare: true,
         fetch: true,
     };
     let probe = |mmu: &Mmu| mmu.probe(Privilege::User, Access::Read, 0x1000, 4);
@@ -328,6 +334,7 @@ fn kernels_of_32_bits_keep_their_global_pages() {
         global,
         read: true,
         write: true,
+        bare: true,
         fetch: true,
     };
     let probe = |mmu: &Mmu, at| mmu.probe(Privilege::SupervisorAll, Access::Write, at, 4);
