@@ -1,10 +1,15 @@
-//! One instruction with the state it starts from, and the state it ends in.
+//! One instruction, or a program of some, with the state it starts from, and the state it ends in.
 
 mod draw;
+
+pub(crate) use draw::registers;
 
 use x86::state::XSAVE_SIZE;
 
 use crate::layout::DATA_LEN;
+
+/// Most bytes of code in a case.
+pub const MOST_CODE: usize = 1024;
 
 /// Which kind of code segment the instruction runs in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -45,11 +50,11 @@ pub struct Registers {
 pub struct Case {
     /// Mode.
     pub bits: Bits,
-    /// The instruction; the first `len` bytes.
-    pub code: [u8; 16],
+    /// The code; the first `len` bytes.
+    pub code: [u8; MOST_CODE],
     /// Its length.
-    pub len: u8,
-    /// State before; `registers.rip` says where the instruction lies.
+    pub len: u16,
+    /// State before; `registers.rip` says where the code lies and starts.
     pub registers: Registers,
     /// Seed of the data pages; see [`crate::bytes`].
     pub data_seed: u64,
@@ -74,10 +79,12 @@ pub struct Outcome {
 impl Outcome {
     /// The instruction completed.
     pub const COMPLETED: u64 = 256;
+    /// Nothing ended it.
+    pub const ENDLESS: u64 = 257;
 }
 
 impl Case {
-    /// The instruction's bytes.
+    /// The code's bytes.
     pub fn bytes(&self) -> &[u8] {
         &self.code[..usize::from(self.len)]
     }

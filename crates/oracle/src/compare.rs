@@ -5,10 +5,11 @@ use std::fmt::Write;
 use iced_x86::{FastFormatter, Instruction, Mnemonic, RflagsBits};
 use x86::flags;
 
-use crate::case::{Case, Outcome};
+use crate::case::{Bits, Case, Outcome};
+use crate::program::{Flow, Program};
 use crate::tolerance::Tolerance;
 
-const NAMES: [&str; 16] = [
+pub(crate) const NAMES: [&str; 16] = [
     "rax", "rcx", "rdx", "rbx", "rsp", "rbp", "rsi", "rdi", "r8", "r9", "r10", "r11", "r12", "r13",
     "r14", "r15",
 ];
@@ -17,6 +18,47 @@ const NAMES: [&str; 16] = [
 pub fn differences(case: &Case, native: &Outcome, soft: &Outcome) -> Vec<String> {
     let instruction = case.instruction();
     let tolerance = Tolerance::of(case, &instruction, native, soft);
+    compare(
+        case.bits,
+        &tolerance,
+        flags_mask(case, &instruction),
+        native,
+        soft,
+    )
+}
+
+/// The same for a program, by the instruction where it ended.
+pub(crate) fn program(
+    program: &Program,
+    flow: &Flow,
+    native: &Outcome,
+    soft: &Outcome,
+) -> Vec<String> {
+    let case = &program.case;
+    let tolerance = match program.instruction_at(native.registers.rip) {
+        Some(instruction) if native.vector != Outcome::COMPLETED => {
+            Tolerance::of(case, &instruction, native, soft)
+        }
+        _ => Tolerance::none(case.bits),
+    };
+    let mask = flow.defined(native.registers.rip);
+    compare(case.bits, &tolerance, mask, native, soft)
+}
+
+/// The same for two ways of the software processor, which have to agree in everything that is defined.
+pub(crate) fn ways(program: &Program, flow: &Flow, one: &Outcome, other: &Outcome) -> Vec<String> {
+    let bits = program.case.bits;
+    let mask = flow.defined(one.registers.rip);
+    compare(bits, &Tolerance::none(bits), mask, one, other)
+}
+
+fn compare(
+    bits: Bits,
+    tolerance: &Tolerance,
+    flags: u64,
+    native: &Outcome,
+    soft: &Outcome,
+) -> Vec<String> {
     if tolerance.everything {
         return Vec::new();
     }
@@ -31,7 +73,7 @@ pub fn differences(case: &Case, native: &Outcome, soft: &Outcome) -> Vec<String>
         // The host's kernel calls every fault at an address of its own half a protection fault.
         let hidden = u64::from(native.cr2 >> 63 != 0) | tolerance.error;
         differ("error code", native.error | hidden, soft.error | hidden);
-        let unused = 64 - case.bits.number();
+        let unused = 64 - bits.number();
         let distance = native.cr2.wrapping_sub(soft.cr2) << unused >> unused;
         if distance.min(distance.wrapping_neg() << unused >> unused) > tolerance.cr2 {
             differ("CR2", native.cr2, soft.cr2);
@@ -43,8 +85,7 @@ pub fn differences(case: &Case, native: &Outcome, soft: &Outcome) -> Vec<String>
         differ(name, left.gpr[index] & mask, right.gpr[index] & mask);
     }
     differ("rip", left.rip, right.rip);
-    let mask = flags_mask(case, &instruction);
-    differ("rflags", left.rflags & mask, right.rflags & mask);
+    differ("rflags", left.rflags & flags, right.rflags & flags);
     let mut tolerant = |what: &str, native: u64, soft: u64| {
         let x87 = what.starts_with("st") || what.starts_with('f');
         let part = what.starts_with("ymm")
@@ -185,7 +226,7 @@ pub fn describe(case: &Case, differences: &[String]) -> String {
     report
 }
 
-fn hex(bytes: &[u8]) -> String {
+pub(crate) fn hex(bytes: &[u8]) -> String {
     let mut text = String::new();
     for byte in bytes {
         let _ = write!(text, "{byte:02x}");

@@ -11,7 +11,7 @@ use crate::software::Software;
 use crate::{case::Outcome, compare};
 
 /// Makes a case plainer.
-type Simplification = Box<dyn Fn(&mut Case)>;
+pub(crate) type Simplification = Box<dyn Fn(&mut Case)>;
 
 /// A run of the comparison.
 pub struct Fuzz {
@@ -146,25 +146,7 @@ impl Fuzz {
         mut case: Case,
         mut differences: Vec<String>,
     ) -> Result<(Case, Vec<String>), Error> {
-        let mut attempts: Vec<Simplification> = Vec::new();
-        for register in 0..16 {
-            attempts.push(Box::new(move |case| case.registers.gpr[register] = 0));
-            attempts.push(Box::new(move |case| {
-                case.registers.xsave[160 + register * 16..][..16].fill(0);
-                case.registers.xsave[576 + register * 16..][..16].fill(0);
-            }));
-        }
-        attempts.push(Box::new(|case| case.registers.rflags = 0x202));
-        attempts.push(Box::new(|case| {
-            case.registers.xsave[24..28].copy_from_slice(&0x1f80_u32.to_le_bytes())
-        }));
-        attempts.push(Box::new(|case| {
-            case.registers.xsave[..24].fill(0);
-            case.registers.xsave[..2].copy_from_slice(&0x37f_u16.to_le_bytes());
-            case.registers.xsave[32..160].fill(0);
-        }));
-        attempts.push(Box::new(|case| case.data_seed = 0));
-        for attempt in attempts {
+        for attempt in simplifications() {
             let mut smaller = case.clone();
             attempt(&mut smaller);
             let native = match self.native.run(std::slice::from_ref(&smaller)) {
@@ -184,4 +166,27 @@ impl Fuzz {
         }
         Ok((case, differences))
     }
+}
+
+/// Registers at their plainest values, one after the other.
+pub(crate) fn simplifications() -> Vec<Simplification> {
+    let mut attempts: Vec<Simplification> = Vec::new();
+    for register in 0..16 {
+        attempts.push(Box::new(move |case| case.registers.gpr[register] = 0));
+        attempts.push(Box::new(move |case| {
+            case.registers.xsave[160 + register * 16..][..16].fill(0);
+            case.registers.xsave[576 + register * 16..][..16].fill(0);
+        }));
+    }
+    attempts.push(Box::new(|case| case.registers.rflags = 0x202));
+    attempts.push(Box::new(|case| {
+        case.registers.xsave[24..28].copy_from_slice(&0x1f80_u32.to_le_bytes())
+    }));
+    attempts.push(Box::new(|case| {
+        case.registers.xsave[..24].fill(0);
+        case.registers.xsave[..2].copy_from_slice(&0x37f_u16.to_le_bytes());
+        case.registers.xsave[32..160].fill(0);
+    }));
+    attempts.push(Box::new(|case| case.data_seed = 0));
+    attempts
 }

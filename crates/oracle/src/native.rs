@@ -9,6 +9,7 @@ use std::io;
 use std::os::fd::AsRawFd;
 use std::ptr;
 use std::sync::atomic::{AtomicPtr, AtomicU32, Ordering};
+use std::time::{Duration, Instant};
 
 use host::mapping::Protection;
 use host::{Mapping, MemFile};
@@ -20,6 +21,9 @@ use crate::layout::{CODE, CODE_LEN, DATA, DATA_LEN, PAGE, READ_ONLY, STOP};
 
 /// Most cases in one batch.
 pub const BATCH: usize = 128;
+
+/// How long a batch may take.
+const PATIENCE: Duration = Duration::from_secs(5);
 
 const IDLE: u32 = 0;
 const GO: u32 = 1;
@@ -109,6 +113,7 @@ impl Native {
             (*view).running = 0;
             let state = &(*view).state;
             state.store(GO, Ordering::Release);
+            let start = Instant::now();
             futex(state, libc::FUTEX_WAKE, i32::MAX as u32, ptr::null());
             while state.load(Ordering::Acquire) == GO {
                 let patience = libc::timespec {
@@ -116,6 +121,9 @@ impl Native {
                     tv_nsec: 200_000_000,
                 };
                 futex(state, libc::FUTEX_WAIT, GO, &raw const patience);
+                if start.elapsed() > PATIENCE {
+                    libc::kill(self.pid, libc::SIGKILL);
+                }
                 let mut status = 0;
                 if libc::waitpid(self.pid, &raw mut status, libc::WNOHANG) == self.pid {
                     self.pid = -1;
@@ -329,7 +337,7 @@ unsafe fn collect(context: &mut libc::ucontext_t, case: &Case, outcome: &mut Out
 }
 
 /// Tells the end of the case (the INT3 behind it, or a branch to where nothing is mapped) from its own faults.
-fn settle(case: &Case, outcome: &mut Outcome) {
+pub(crate) fn settle(case: &Case, outcome: &mut Outcome) {
     let registers = &mut outcome.registers;
     let fetched_nothing =
         outcome.vector == 14 && registers.rip != case.registers.rip && outcome.error & 16 != 0;

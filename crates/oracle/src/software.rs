@@ -1,50 +1,87 @@
 //! Executes cases on the software processor, alone in user mode with the same address space.
 
+pub mod way;
+
 use std::sync::Arc;
 
 use mem::{Gpa, GuestRam};
 use soft::Stepper;
-use x86::CpuState;
 use x86::cr::{cr0, cr4, efer, xcr0};
 use x86::descriptor::{Attributes, Segment};
 use x86::paging::{ACCESSED, DIRTY, NO_EXECUTE, PRESENT, USER, WRITABLE};
 use x86::state::XSAVE_SIZE;
+use x86::{CpuState, Exception};
 
 use crate::bytes;
-use crate::case::{Bits, Case, Outcome, Registers};
+use crate::case::{Bits, Case, MOST_CODE, Outcome, Registers};
 use crate::layout::{CODE, CODE_LEN, DATA, DATA_LEN, PAGE, STOP};
+use crate::native::settle;
+use crate::program::Program;
+use way::Way;
 
 /// Guest-physical places: page tables, then the code, data and read-only pages.
 const TABLES: u64 = 0x1000;
 const CODE_AT: u64 = 0x10000;
 const DATA_AT: u64 = 0x20000;
 
+/// Instructions after which a program counts as endless.
+const MOST: u64 = 200_000;
+
 /// The software processor, ready for cases.
 pub struct Software {
     ram: Arc<GuestRam>,
     stepper: Stepper,
+    run: way::Run,
     base: CpuState,
     patterns: Vec<Box<[u8; DATA_LEN]>>,
 }
 
 impl Software {
-    /// Builds page tables and a processor.
+    /// Builds page tables and a processor that executes one instruction at a time.
     pub fn new() -> Result<Self, mem::Error> {
+        Self::with(&way::STEP)
+    }
+
+    /// The same with a processor that executes programs in some way.
+    pub fn with(way: &Way) -> Result<Self, mem::Error> {
         let ram = Arc::new(GuestRam::new(&[(Gpa(0), 1 << 20)])?);
         map(&ram)?;
         ram.write(Gpa(CODE_AT), &[STOP; CODE_LEN])?;
-        let stepper = Stepper::new(ram.clone());
+        let stepper = (way.make)(ram.clone());
         let patterns = (0..bytes::PATTERNS).map(bytes::data).collect();
         Ok(Self {
             ram,
+            run: way.run,
             stepper,
             base: base(),
             patterns,
         })
     }
 
-    /// Executes one case.
+    /// Executes one case: a single instruction.
     pub fn run(&mut self, case: &Case) -> Outcome {
+        self.execute(case, Stepper::step)
+    }
+
+    /// Executes a program until its end, an exception, or for ever.
+    pub fn run_program(&mut self, program: &Program) -> Outcome {
+        let (run, end) = (self.run, program.end());
+        let mut outcome = self.execute(&program.case, |stepper| run(stepper, end, MOST));
+        settle(&program.case, &mut outcome);
+        if outcome.vector == Outcome::COMPLETED
+            && outcome.registers.rip != end
+            && program.instruction_at(outcome.registers.rip).is_some()
+        {
+            outcome.vector = Outcome::ENDLESS;
+        }
+        outcome
+    }
+
+    fn execute(
+        &mut self,
+        case: &Case,
+        run: impl FnOnce(&mut Stepper) -> Option<(Exception, u64)>,
+    ) -> Outcome {
         let code_at = Gpa(CODE_AT + (case.registers.rip - CODE));
         let pattern = &self.patterns[(case.data_seed % bytes::PATTERNS) as usize];
         self.ram
@@ -57,10 +94,10 @@ impl Software {
         self.stepper
             .load(&state)
             .expect("the state is one that the processor can have");
-        let exception = self.stepper.step();
+        let exception = run(&mut self.stepper);
         let state = self.stepper.save();
         self.ram
-            .write(code_at, &[STOP; 16][..case.bytes().len()])
+            .write(code_at, &[STOP; MOST_CODE][..case.bytes().len()])
             .expect("the code pages are RAM");
         let mut data = [0; DATA_LEN];
         self.ram

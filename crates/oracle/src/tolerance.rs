@@ -29,6 +29,25 @@ pub(crate) struct Tolerance {
 }
 
 impl Tolerance {
+    /// None but for what does not exist in a mode.
+    pub(crate) fn none(bits: Bits) -> Self {
+        Self {
+            everything: false,
+            // The upper halves are undefined outside 64-bit mode.
+            registers: if bits == Bits::B32 {
+                0xffff_ffff << 32
+            } else {
+                0
+            },
+            error: 0,
+            cr2: 0,
+            data: false,
+            pointers: 0,
+            x87: false,
+            vectors: 4,
+        }
+    }
+
     /// For two outcomes of a case.
     pub(crate) fn of(
         case: &Case,
@@ -36,20 +55,7 @@ impl Tolerance {
         native: &Outcome,
         soft: &Outcome,
     ) -> Self {
-        let mut tolerance = Self {
-            everything: false,
-            registers: 0,
-            error: 0,
-            cr2: 0,
-            data: false,
-            pointers: 0,
-            x87: false,
-            vectors: 4,
-        };
-        if case.bits == Bits::B32 {
-            // The upper halves are undefined outside 64-bit mode.
-            tolerance.registers = 0xffff_ffff << 32;
-        }
+        let mut tolerance = Self::none(case.bits);
         match instruction.mnemonic() {
             // With a mask that selects nothing the operand may be looked at, or not; else at any byte of it.
             Mnemonic::Maskmovq | Mnemonic::Maskmovdqu | Mnemonic::Vmaskmovdqu => {

@@ -1,6 +1,6 @@
 //! The host's side alone: that the child process tells what happened.
 
-use oracle::case::Registers;
+use oracle::case::{MOST_CODE, Registers};
 use oracle::layout::{CODE, DATA};
 use oracle::native::Native;
 use oracle::{Bits, Case, Outcome};
@@ -14,12 +14,12 @@ fn case(bits: Bits, code: &[u8], change: impl FnOnce(&mut Registers)) -> Case {
     registers.xsave[..2].copy_from_slice(&0x37f_u16.to_le_bytes());
     registers.xsave[24..28].copy_from_slice(&0x1f80_u32.to_le_bytes());
     change(&mut registers);
-    let mut bytes = [0; 16];
+    let mut bytes = [0; MOST_CODE];
     bytes[..code.len()].copy_from_slice(code);
     Case {
         bits,
         code: bytes,
-        len: code.len() as u8,
+        len: code.len() as u16,
         registers,
         data_seed: 0,
     }

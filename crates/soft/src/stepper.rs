@@ -57,6 +57,11 @@ impl Stepper {
         self.0.cpu.save_state()
     }
 
+    /// Where it is.
+    pub fn rip(&self) -> u64 {
+        self.0.cpu.rip
+    }
+
     /// Executes one instruction. An exception is not delivered but returned, with the linear address of a page
     /// fault; the state is then that of the faulting instruction.
     pub fn step(&mut self) -> Option<(Exception, u64)> {

@@ -2,7 +2,7 @@
 
 use iced_x86::{Code, Decoder, DecoderOptions, Instruction, Mnemonic, OpKind, Register};
 
-use super::{Bits, Case, Registers};
+use super::{Bits, Case, MOST_CODE, Registers};
 use crate::form::{Form, Opcode};
 use crate::layout::{CODE, CODE_LEN, DATA, DATA_LEN, PAGE};
 use crate::random::Random;
@@ -13,8 +13,8 @@ impl Case {
         let (code, instruction) = encode(form, random)?;
         let mut case = Self {
             bits: form.bits,
-            code: [0; 16],
-            len: code.len() as u8,
+            code: [0; MOST_CODE],
+            len: code.len() as u16,
             registers: registers(random),
             data_seed: random.bits(),
         };
@@ -30,7 +30,7 @@ impl Case {
         case.branches_outside_itself().then_some(case)
     }
 
-    /// The decoded instruction.
+    /// The decoded instruction; the first one of a program.
     pub fn instruction(&self) -> Instruction {
         let mut decoder = Decoder::with_ip(
             self.bits.number(),
@@ -268,7 +268,8 @@ fn modrm(form: &Form, attempt: usize, random: &mut Random, bytes: &mut Vec<u8>) 
     }
 }
 
-fn registers(random: &mut Random) -> Registers {
+/// Registers at random.
+pub(crate) fn registers(random: &mut Random) -> Registers {
     let mut registers = Registers::new();
     for register in &mut registers.gpr {
         *register = random.integer();

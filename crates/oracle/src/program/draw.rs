@@ -1,0 +1,261 @@
+//! Draws programs.
+
+use super::Program;
+use super::build::{Builder, Label};
+use super::plain::{Pools, Roles};
+use crate::case::{Bits, Case, MOST_CODE, Registers, registers};
+use crate::layout::{CODE, CODE_LEN, DATA, DATA_LEN, PAGE, STOP};
+use crate::random::Random;
+
+/// From here on a program gets nothing more but its functions.
+const LONG: usize = 600;
+
+impl Program {
+    /// A random program; nothing when the dice gave one that does not fit.
+    pub(crate) fn draw(pools: &Pools, random: &mut Random) -> Option<Self> {
+        let bits = if random.one_in(4) {
+            Bits::B32
+        } else {
+            Bits::B64
+        };
+        let roles = Roles::draw(bits, random);
+        let offset = match random.below(4) {
+            0 => PAGE - random.below(LONG / 2),
+            _ => random.below(CODE_LEN - MOST_CODE),
+        };
+        let base = CODE + offset as u64;
+        let calls = random.one_in(2);
+        let mut registers = state(bits, &roles, calls, random);
+        registers.rip = base;
+        let data_seed = random.bits();
+        let (code, labels, end) = code(Builder::new(pools, random, bits, roles, base), calls)?;
+        let mut case = Case {
+            bits,
+            code: [0; MOST_CODE],
+            len: code.len() as u16,
+            registers,
+            data_seed,
+        };
+        case.code.get_mut(..code.len())?.copy_from_slice(&code);
+        Some(Self { case, labels, end })
+    }
+}
+
+fn code(mut builder: Builder<'_>, calls: bool) -> Option<(Vec<u8>, Vec<u16>, u16)> {
+    let functions: Vec<Label> = if calls {
+        (0..1 + builder.random.below(3))
+            .map(|_| builder.label())
+            .collect()
+    } else {
+        Vec::new()
+    };
+    let end = builder.label();
+    for _ in 0..1 + builder.random.below(5) {
+        builder.segment(&functions, end, false);
+    }
+    builder.here(end);
+    let at = builder.code.len() as u16;
+    builder.code.push(STOP);
+    for (number, &function) in functions.iter().enumerate() {
+        builder.here(function);
+        let count = builder.random.below(8);
+        builder.run(count, false);
+        if let Some(&next) = functions.get(number + 1)
+            && builder.random.one_in(3)
+        {
+            builder.call(next);
+            builder.run(2, false);
+        }
+        builder.define();
+        builder.code.push(0xc3);
+    }
+    let (code, labels) = builder.finish()?;
+    Some((code, labels, at))
+}
+
+impl Builder<'_> {
+    /// A part of a program: straight, or with a branch, a loop or a call.
+    fn segment(&mut self, functions: &[Label], end: Label, in_loop: bool) {
+        if self.code.len() > LONG {
+            return;
+        }
+        match self.random.below(9) {
+            0 | 1 => self.straight(20),
+            2 | 3 => {
+                let behind = self.label();
+                if self.random.one_in(5) {
+                    self.jump_if_zero(behind);
+                } else {
+                    let condition = self.random.below(16) as u8;
+                    self.jump_if(condition, behind);
+                }
+                self.straight(5);
+                self.here(behind);
+                self.straight(3);
+            }
+            4 => {
+                let (other, behind) = (self.label(), self.label());
+                let condition = self.random.below(16) as u8;
+                self.jump_if(condition, other);
+                self.straight(5);
+                self.jump(behind);
+                self.here(other);
+                self.straight(5);
+                self.here(behind);
+            }
+            5 if self.random.one_in(4) => {
+                let condition = self.random.below(16) as u8;
+                self.jump_if(condition, end);
+            }
+            6 if !functions.is_empty() => {
+                let function = self.random.pick(functions);
+                self.call(function);
+                self.straight(3);
+            }
+            _ if !in_loop => self.repeat(functions, end),
+            _ => self.straight(8),
+        }
+    }
+
+    fn repeat(&mut self, functions: &[Label], end: Label) {
+        let rounds = match self.random.below(8) {
+            0 => 1 + self.random.below(200),
+            _ => 1 + self.random.below(10),
+        };
+        let counter = self.roles.counter;
+        self.set(counter, rounds as u32);
+        let again = self.label();
+        self.here(again);
+        self.straight(4);
+        for _ in 0..self.random.below(3) {
+            self.segment(functions, end, true);
+        }
+        // Now, not between counting and jumping
+        self.define();
+        let condition = match self.random.below(3) {
+            // DEC leaves CF as it was
+            0 => {
+                let mut bytes = self.rex(true, counter);
+                bytes.extend([0xff, 0xc8 | counter & 7]);
+                self.push(&bytes);
+                self.random.pick(&[5, 15]) // NZ, G
+            }
+            1 => {
+                self.arithmetic(5, counter, 1);
+                self.random.pick(&[5, 7, 15]) // NZ, A, G
+            }
+            _ => {
+                self.arithmetic(0, counter, 0xff);
+                self.random.pick(&[5, 15])
+            }
+        };
+        self.jump_if(condition, again);
+    }
+
+    /// Plain instructions, with steps of the pointers and block operations among them.
+    fn straight(&mut self, most: usize) {
+        for _ in 0..1 + self.random.below(most) {
+            match self.random.below(24) {
+                0 => {
+                    let pointer = self.random.pick(&self.roles.pointers);
+                    let step = 1 + self.random.below(16) as u8;
+                    self.arithmetic(0, pointer, step);
+                }
+                1 => {
+                    let value = self.random.below(48) as u32;
+                    self.set(self.roles.small, value);
+                }
+                2 if !self.roles.keeps(1) => self.block(),
+                _ => self.run(1, true),
+            }
+        }
+    }
+
+    /// REP MOVS and the like, of a few elements.
+    fn block(&mut self) {
+        let count = self.random.below(9) as u32;
+        self.set(1, count);
+        let mut bytes = vec![self.random.pick(&[0xf3, 0xf3, 0xf2])];
+        match self.random.below(4) {
+            0 => bytes.insert(0, 0x66),
+            1 if self.bits == Bits::B64 => bytes.push(0x48),
+            _ => {}
+        }
+        let byte = self.random.below(2) as u8;
+        // MOVS, CMPS, STOS, LODS, SCAS
+        bytes.push(
+            self.random
+                .pick(&[0xa4, 0xa4, 0xa6, 0xaa, 0xaa, 0xac, 0xae])
+                | byte,
+        );
+        // Without a count CMPS and SCAS leave the flags, so that these must be defined.
+        self.define();
+        self.push(&bytes);
+    }
+}
+
+impl Roles {
+    fn draw(bits: Bits, random: &mut Random) -> Self {
+        let mut others: Vec<u8> = match bits {
+            Bits::B64 => (0..16).collect(),
+            Bits::B32 => (0..8).collect(),
+        };
+        others.retain(|register| !matches!(register, 4 | 6 | 7));
+        let mut next = || others.swap_remove(random.below(others.len()));
+        Self {
+            pointers: [6, 7, next()],
+            counter: next(),
+            small: next(),
+        }
+    }
+
+    /// Whether a register has a role.
+    pub(super) fn keeps(&self, register: u8) -> bool {
+        self.counter == register || self.small == register || self.pointers.contains(&register)
+    }
+}
+
+fn state(bits: Bits, roles: &Roles, calls: bool, random: &mut Random) -> Registers {
+    let mut state = registers(random);
+    state.rflags &= !x86::flags::DF;
+    if bits == Bits::B32 {
+        for register in &mut state.gpr {
+            *register &= 0xffff_ffff;
+        }
+        state.gpr[8..].fill(0);
+    }
+    for pointer in roles.pointers {
+        state.gpr[usize::from(pointer)] = target(random);
+    }
+    state.gpr[usize::from(roles.counter)] = random.below(300) as u64;
+    state.gpr[usize::from(roles.small)] = random.below(48) as u64;
+    state.gpr[4] = if calls {
+        DATA + 0x1c00
+    } else {
+        target(random) & !7
+    };
+    if !random.one_in(4) {
+        // Every floating-point exception masked, none pending
+        let area = &mut state.xsave;
+        area[0] |= 0x3f;
+        area[2] &= 0x40;
+        area[3] &= 0x7f;
+        let mxcsr = u32::from_le_bytes([area[24], area[25], area[26], area[27]]) | 0x1f80;
+        area[24..28].copy_from_slice(&mxcsr.to_le_bytes());
+    }
+    state
+}
+
+/// Where a pointer points: mostly amid the first page, now and then at a border or at the read-only page.
+fn target(random: &mut Random) -> u64 {
+    let offset = match random.below(24) {
+        0 => PAGE - random.below(64),
+        1 => DATA_LEN - random.below(64),
+        2 => DATA_LEN + random.below(PAGE),
+        3 => DATA_LEN + PAGE - random.below(96),
+        4 => random.below(96),
+        5..=8 => 256 + random.below(PAGE / 2),
+        _ => 256 + random.below(32) * 64,
+    };
+    DATA + offset as u64
+}
