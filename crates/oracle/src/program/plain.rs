@@ -111,7 +111,7 @@ impl Pools {
         let fits = instruction.code() == form.code
             && is_memory(&instruction) == form.memory
             && is_allowed(&instruction, roles, stack)
-            && !(is_division(&instruction) && !random.one_in(16));
+            && (!is_division(&instruction) || random.one_in(16));
         bytes.truncate(instruction.len());
         fits.then_some((bytes, instruction))
     }
