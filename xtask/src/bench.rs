@@ -73,6 +73,9 @@ pub(crate) struct Arguments {
     /// Write all figures as JSON
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
+    /// Show what has changed since the run that wrote this file by --json
+    #[arg(long, value_name = "FILE")]
+    compare: Option<PathBuf>,
     /// Write the page docs/performance.md
     #[arg(long)]
     page: bool,
@@ -85,6 +88,8 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
         print!("{}", plan.list());
         return Ok(());
     }
+    // Read before the file that is compared with may be written anew, and before the work.
+    let earlier = arguments.compare.as_deref().map(read).transpose()?;
     let bench = Bench::prepare(arguments, plan, &workload)?;
     let mut report = Report::new(&bench.plan, bench.packages.as_ref().map(Packages::versions));
     for round in 1..=arguments.rounds {
@@ -92,6 +97,9 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
         bench.round(&mut report)?;
     }
     print!("{}", report.text());
+    if let Some(earlier) = earlier {
+        print!("\n{}", report.compared(&earlier));
+    }
     if let Some(path) = &arguments.json {
         write(path, &report.json()?)?;
     }
@@ -99,6 +107,13 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
         write(&cargo::root().join("docs/performance.md"), &report.page())?;
     }
     report.verdict()
+}
+
+/// Reads what `--json` wrote.
+fn read(path: &Path) -> anyhow::Result<serde_json::Value> {
+    let text = fs::read_to_string(path);
+    let text = text.with_context(|| format!("{} could not be read", path.display()))?;
+    serde_json::from_str(&text).with_context(|| format!("{} is not of --json", path.display()))
 }
 
 fn write(path: &Path, text: &str) -> anyhow::Result<()> {

@@ -1,5 +1,6 @@
 //! Medians, ratios and goals, and how they are shown.
 
+mod compare;
 mod goal;
 mod machine;
 mod statistics;

@@ -4,7 +4,7 @@ use std::fs;
 use std::path::PathBuf;
 
 use super::Cache;
-use crate::{Error, Known, user_space};
+use crate::{Error, Initramfs, Known, user_space};
 
 /// Debian's kernel with a small user space that ends in a shell.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -23,24 +23,9 @@ impl Cache {
     /// # Errors
     /// Where a part has to be fetched and can't be.
     pub fn demonstration(&self) -> Result<Demonstration, Error> {
-        let kernel = self.ensure(Known::Cloud)?.path;
-        let busybox = self.ensure(Known::Busybox)?;
-        let bytes = || fs::read(&busybox.path).map_err(Error::file("read", &busybox.path));
-        // Everything but the busybox is made here, so the same archive around the busybox's checksum tells all
-        // inputs: a new version of either makes a new file.
-        let initrd = match self.checksum(&busybox) {
-            Some(sum) => {
-                let inputs = user_space::demonstration(sum.as_bytes()).build();
-                self.initrd_of("demonstration", &inputs, || {
-                    Ok(user_space::demonstration(&bytes()?))
-                })?
-            }
-            // Fetched anew this very moment.
-            None => self.initrd("demonstration", &user_space::demonstration(&bytes()?))?,
-        };
         Ok(Demonstration {
-            kernel,
-            initrd,
+            kernel: self.ensure(Known::Cloud)?.path,
+            initrd: self.around_busybox("demonstration", &user_space::demonstration)?,
             command_line: "console=ttyS0 quiet",
         })
     }
@@ -51,13 +36,30 @@ impl Cache {
     /// Where a part has to be fetched and can't be.
     pub fn demonstration_with_drivers(&self) -> Result<Demonstration, Error> {
         let (kernel, drivers) = self.drivers()?;
-        let busybox = self.ensure(Known::Busybox)?.path;
-        let busybox = fs::read(&busybox).map_err(Error::file("read", &busybox))?;
-        let initramfs = user_space::demonstration_with(&busybox, &drivers);
+        let make = |busybox: &[u8]| user_space::demonstration_with(busybox, &drivers);
         Ok(Demonstration {
             kernel: kernel.path,
-            initrd: self.initrd("demonstration-drivers", &initramfs)?,
+            initrd: self.around_busybox("demonstration-drivers", &make)?,
             command_line: "console=ttyS0 quiet",
         })
+    }
+
+    /// The initramfs that `make` makes around the busybox, made once.
+    fn around_busybox(
+        &self,
+        name: &str,
+        make: &dyn Fn(&[u8]) -> Initramfs,
+    ) -> Result<PathBuf, Error> {
+        let busybox = self.ensure(Known::Busybox)?;
+        let bytes = || fs::read(&busybox.path).map_err(Error::file("read", &busybox.path));
+        match self.checksum(&busybox) {
+            // The same archive around the busybox's checksum tells all inputs: whatever changes makes a new file.
+            Some(sum) => {
+                let inputs = make(sum.as_bytes()).build();
+                self.initrd_of(name, &inputs, || Ok(make(&bytes()?)))
+            }
+            // Fetched anew this very moment.
+            None => self.initrd(name, &make(&bytes()?)),
+        }
     }
 }

@@ -38,7 +38,7 @@ impl Report {
     fn line(&self, text: &mut String, row: &Row) {
         let cell = |side| {
             self.median(&row.name, side)
-                .map_or("–".to_owned(), |value| amount(row.group, value))
+                .map_or("–".to_owned(), |value| row.group.amount(value))
         };
         // A ratio is no time: comparing two of them says nothing.
         let compare = |ratio: Option<f64>| match row.group {
@@ -76,13 +76,16 @@ fn times(ratio: Option<f64>) -> String {
     ratio.map_or("–".to_owned(), |ratio| format!("{ratio:.2}"))
 }
 
-fn amount(group: Group, value: f64) -> String {
-    match (group, value) {
-        (Group::Size, kib) => format!("{:.1} MiB", kib / 1024.0),
-        (Group::Ratio, ratio) => format!("{ratio:.2} ×"),
-        (_, time) if time < 1e3 => format!("{time:.2} ns"),
-        (_, time) if time < 1e6 => format!("{:.2} µs", time / 1e3),
-        (_, time) if time < 1e9 => format!("{:.2} ms", time / 1e6),
-        (_, time) => format!("{:.2} s", time / 1e9),
+impl Group {
+    /// A figure of a row of this group, for people.
+    pub(super) fn amount(self, value: f64) -> String {
+        match (self, value) {
+            (Self::Size, kib) => format!("{:.1} MiB", kib / 1024.0),
+            (Self::Ratio, ratio) => format!("{ratio:.2} ×"),
+            (_, time) if time < 1e3 => format!("{time:.2} ns"),
+            (_, time) if time < 1e6 => format!("{:.2} µs", time / 1e3),
+            (_, time) if time < 1e9 => format!("{:.2} ms", time / 1e6),
+            (_, time) => format!("{:.2} s", time / 1e9),
+        }
     }
 }

@@ -110,3 +110,24 @@ fn a_wrong_clock_is_told() {
         "the clock of QEMU's guest (two) told 9.60 s when 10.00 s had passed"
     );
 }
+
+#[test]
+fn a_run_is_compared_with_the_figures_of_an_earlier_one() {
+    let earlier = serde_json::from_str(&filled().json().unwrap()).unwrap();
+    let mut now = report();
+    // Twice as fast, on a host that is now twice as slow.
+    now.add("loop", Side::Suz, 20.0);
+    now.add("loop", Side::Native, 20.0);
+    now.add("x87", Side::Suz, 5.0);
+    let text = now.compared(&earlier);
+    assert!(
+        text.contains("| loop | 20.00 ns | 20.00 ns | 2.00 |\n"),
+        "{text}"
+    );
+    assert!(
+        text.contains("| x87 | 20.00 ns | 5.00 ns | 4.00 |\n"),
+        "{text}"
+    );
+    assert!(text.contains("| *geometric mean* | | | 2.83 |\n"), "{text}");
+    assert!(!text.contains("memory"), "{text}");
+}
