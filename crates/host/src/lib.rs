@@ -9,6 +9,7 @@ pub mod fault;
 pub mod futex;
 pub mod mapping;
 pub mod signal;
+pub mod tap;
 pub mod terminal;
 pub mod thread;
 pub mod vector;

@@ -11,6 +11,7 @@ mod disk;
 mod engine;
 mod interrupt;
 mod lifecycle;
+mod nic;
 mod snapshot;
 
 pub use char::Char;
@@ -20,4 +21,5 @@ pub use disk::Disk;
 pub use engine::{Engine, EngineError, Exit, Io, Kicker, Shutdown, Space, Vcpu};
 pub use interrupt::{InterruptLine, Msi, MsiSink};
 pub use lifecycle::Lifecycle;
+pub use nic::{NIC_FRAME_MAX, NIC_HEADER, Nic, Offloads};
 pub use snapshot::{Misfit, Snapshot};

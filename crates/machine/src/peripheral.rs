@@ -1,6 +1,7 @@
 //! The devices that the spec asks for, in PCI slots from 1 on.
 
 use std::fs::File;
+use std::io::Read;
 use std::sync::{Arc, Mutex};
 
 use backend::disk;
@@ -8,17 +9,17 @@ use device::pci::{Address, Root, Windows};
 use iface::{Engine, Lifecycle, MsiSink};
 use mem::GuestRam;
 use virtio::pci::{Attachment, Keeper, Shared, VirtioPci};
-use virtio::{Block, Rng, VirtioDevice};
+use virtio::{Block, Net, Rng, VirtioDevice};
 
 use crate::chipset::Messages;
 use crate::layout::{PCI_PORTS, PCI_WINDOW, PCI_WINDOW_64, PCI_WINDOW_64_LEN, PCI_WINDOW_LEN};
-use crate::spec::{self, Device};
+use crate::spec::{self, Device, Network};
 use crate::{Error, Spec};
 
 /// Slots behind the host bridge's.
 const SLOTS: usize = 31;
 
-/// Most queues of a disk, each of which has a thread.
+/// Most queues of a disk or an interface, each of which has a thread.
 const QUEUES_MAX: u32 = 4;
 
 /// Those that have work of their own in flight.
@@ -88,6 +89,7 @@ impl Slots<'_> {
         match device {
             Device::Rng => self.virtio(Rng::new(file("/dev/urandom")?)).map(drop),
             Device::Disk(disk) => self.virtio(block(disk, self.cpus)?).map(drop),
+            Device::Net(interface) => self.virtio(net(interface, self.cpus)?).map(drop),
         }
     }
 
@@ -139,4 +141,34 @@ fn block(disk: &spec::Disk, cpus: u32) -> Result<Block, Error> {
         &disk.serial,
         queues,
     ))
+}
+
+/// An interface with a pair of queues for each processor, where the network has so many.
+fn net(interface: &spec::Net, cpus: u32) -> Result<Net, Error> {
+    let pairs = cpus.clamp(1, QUEUES_MAX) as u16;
+    let nic = match &interface.network {
+        Network::Tap(name) => {
+            backend::net::Tap::open(name, pairs).map_err(|source| Error::Device {
+                device: format!("network tap:{name}"),
+                source,
+            })?
+        }
+    };
+    let mac = match interface.mac {
+        Some(mac) => mac,
+        None => random_mac()?,
+    };
+    Ok(Net::new(Arc::new(nic), mac))
+}
+
+/// An address that nobody else has: unicast, locally administered.
+fn random_mac() -> Result<[u8; 6], Error> {
+    let (path, mut mac) = ("/dev/urandom", [0; 6]);
+    let read = file(path)?.read_exact(&mut mac);
+    read.map_err(|source| Error::Device {
+        device: path.to_owned(),
+        source,
+    })?;
+    mac[0] = 0x02;
+    Ok(mac)
 }

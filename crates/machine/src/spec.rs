@@ -42,6 +42,27 @@ pub enum Device {
     Rng,
     /// A disk.
     Disk(Disk),
+    /// A network interface.
+    Net(Net),
+}
+
+/// A network interface and what it is plugged into.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Net {
+    /// The network.
+    pub network: Network,
+    /// The interface's address; one by chance when absent.
+    #[serde(default)]
+    pub mac: Option<[u8; 6]>,
+}
+
+/// A network.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Network {
+    /// A TAP device of the host's, by its name.
+    Tap(String),
 }
 
 /// A disk and what it is kept in.

@@ -4,11 +4,12 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use machine::Size;
-use machine::spec::{Disk, EngineKind};
+use machine::spec::{Disk, EngineKind, Net};
 
 mod disk;
 pub mod image;
 mod list;
+mod net;
 
 /// Runs unmodified operating systems as virtual machines, with and without hardware virtualization
 #[derive(Debug, Parser)]
@@ -94,6 +95,9 @@ pub struct Run {
     /// is doubled. The guest sees the disks as /dev/vda, /dev/vdb and so on.
     #[arg(long, value_name = "PATH[,OPTION]...", value_parser = disk::parse)]
     pub disk: Vec<Disk>,
+    /// A network interface and its network: tap:NAME for a TAP device of the host's; may be given several times
+    #[arg(long, value_name = "NETWORK", value_parser = net::parse)]
+    pub net: Vec<Net>,
     /// Put the debug-exit device at port 0xf4, by which kernels under test end with a status
     #[arg(long)]
     pub debug_exit: bool,

@@ -89,7 +89,10 @@ fn spec(arguments: &cli::Run) -> anyhow::Result<Spec> {
             initrd: arguments.initrd.clone(),
             append,
         },
-        None => demonstration(&append, !arguments.disk.is_empty())?,
+        None => demonstration(
+            &append,
+            !(arguments.disk.is_empty() && arguments.net.is_empty()),
+        )?,
     };
     let mut spec = Spec::new(boot);
     spec.cpus = arguments.cpus;
@@ -99,6 +102,8 @@ fn spec(arguments: &cli::Run) -> anyhow::Result<Spec> {
     spec.devices = vec![Device::Rng];
     let disks = arguments.disk.iter().cloned().map(Device::Disk);
     spec.devices.extend(disks);
+    let nets = arguments.net.iter().cloned().map(Device::Net);
+    spec.devices.extend(nets);
     Ok(spec)
 }
 

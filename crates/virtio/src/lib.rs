@@ -37,11 +37,13 @@ mod worker;
 
 pub mod block;
 pub mod feature;
+pub mod net;
 pub mod rng;
 
 pub use block::Block;
 pub use chain::Chain;
 pub use interrupt::Interrupt;
+pub use net::Net;
 pub use queue::{Mark, Queue, Token};
 pub use rng::Rng;
 pub(crate) use transport::Transport;

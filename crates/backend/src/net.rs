@@ -1,0 +1,5 @@
+//! Networks.
+
+mod tap;
+
+pub use tap::Tap;
