@@ -9,7 +9,7 @@ use std::time::Duration;
 use anyhow::{Context, bail};
 
 /// A guest that says nothing for so long is stuck.
-const SILENCE: Duration = Duration::from_secs(300);
+const SILENCE: Duration = Duration::from_secs(600);
 
 /// A running monitor; it is killed when this is dropped.
 pub(crate) struct Console {

@@ -1,16 +1,21 @@
 //! Initramfs archives in the cache.
 //!
 //! An archive appears by rename once its bytes are on the disk, so what has the name is whole even after a power
-//! cut. It is never changed: other content has another name.
+//! cut. It is never changed: other content has another name. Its time of change is that of its last use; what
+//! nobody has used for days goes when another is written.
 
 use std::fs::{self, File};
 use std::hash::{DefaultHasher, Hasher};
 use std::io::{Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
 
 use super::{Cache, create, unique};
 use crate::initramfs::END;
 use crate::{Error, Initramfs};
+
+/// An archive that was not used for so long is removed.
+const UNUSED: Duration = Duration::from_secs(2 * 24 * 3600);
 
 impl Cache {
     /// Writes an initramfs to the cache and returns the path; the same content is written once.
@@ -20,7 +25,9 @@ impl Cache {
     pub fn initrd(&self, name: &str, initramfs: &Initramfs) -> Result<PathBuf, Error> {
         let bytes = initramfs.build();
         let path = self.archive(name, &bytes);
-        if !fs::read(&path).is_ok_and(|old| old == bytes) {
+        if fs::read(&path).is_ok_and(|old| old == bytes) {
+            used(&path);
+        } else {
             write(&path, &bytes)?;
         }
         Ok(path)
@@ -39,7 +46,9 @@ impl Cache {
         build: impl FnOnce() -> Result<Initramfs, Error>,
     ) -> Result<PathBuf, Error> {
         let path = self.archive(&format!("{name}-of"), inputs);
-        if !is_whole(&path) {
+        if is_whole(&path) {
+            used(&path);
+        } else {
             write(&path, &build()?.build())?;
         }
         Ok(path)
@@ -65,7 +74,26 @@ fn write(path: &Path, bytes: &[u8]) -> Result<(), Error> {
         file.sync_all()
     });
     written.map_err(Error::file("write", &draft))?;
-    fs::rename(&draft, path).map_err(Error::file("create", path))
+    fs::rename(&draft, path).map_err(Error::file("create", path))?;
+    sweep(folder);
+    Ok(())
+}
+
+/// Notes a use. A cache that can't be written keeps no note of it, and removes nothing either.
+fn used(path: &Path) {
+    let _ = File::open(path).and_then(|file| file.set_modified(SystemTime::now()));
+}
+
+/// Removes what nobody has used for long, drafts of interrupted processes included.
+fn sweep(folder: &Path) {
+    for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
+        let changed = entry.metadata().and_then(|metadata| metadata.modified());
+        let age = changed.ok().and_then(|time| time.elapsed().ok());
+        if age.is_some_and(|age| age > UNUSED) {
+            // Another process may be faster.
+            let _ = fs::remove_file(entry.path());
+        }
+    }
 }
 
 /// Whether the file ends as an archive does: somebody may have cut it.

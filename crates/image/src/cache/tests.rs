@@ -192,3 +192,22 @@ fn the_demonstration_follows_its_busybox() {
     publish(&cache, "2", "repaired busybox!");
     assert!(holds("repaired busybox!"));
 }
+
+#[test]
+fn archives_that_nobody_uses_go() {
+    let (_scratch, cache) = Scratch::new("sweep");
+    let of = |name: &str| {
+        let build = || Ok(Initramfs::new().folder(name));
+        cache.initrd_of(name, b"1", build).unwrap()
+    };
+    let (old, kept) = (of("old"), of("kept"));
+    let long_ago = std::time::SystemTime::now() - std::time::Duration::from_secs(3 * 24 * 3600);
+    for path in [&old, &kept] {
+        let file = fs::File::open(path).unwrap();
+        file.set_modified(long_ago).unwrap();
+    }
+    assert_eq!(of("kept"), kept);
+    assert!(old.exists(), "nothing was written");
+    let new = of("new");
+    assert!(!old.exists() && kept.exists() && new.exists());
+}

@@ -3,7 +3,7 @@
 use std::fmt::Write;
 
 use super::{Report, statistics};
-use crate::bench::plan::{Group, Row, own};
+use crate::bench::plan::{Group, Row, Side, own};
 
 /// How many times QEMU's speed, by the geometric mean of all rows.
 const MEAN: f64 = 3.0;
@@ -60,7 +60,7 @@ impl Report {
 
     /// Whether a row meets a goal; None where that was not measured.
     fn meets(&self, row: &Row, goal: Goal) -> Option<bool> {
-        let own = || self.median(&row.name, crate::bench::plan::Side::Suz);
+        let own = || self.median(&row.name, Side::Suz);
         Some(match goal {
             Goal::Qemu(times) => self.to_qemu(&row.name)? >= times,
             Goal::Native(times) => self.to_native(&row.name)? <= times,
