@@ -34,10 +34,18 @@ pub(crate) fn save(vcpu: &KvmVcpu) -> Result<CpuState, EngineError> {
     if vcpu.is_lint1_waiting() && lapic::is_lint1_nmi(&state.lapic) {
         state.events.nmi_pending = true;
     }
+    state.tsc = tsc(vcpu)?;
+    Ok(state)
+}
+
+/// The TSC; it stands still while the machine's clock does.
+fn tsc(vcpu: &KvmVcpu) -> Result<u64, EngineError> {
+    if vcpu.is_tsc_fixed {
+        return msr::read(&vcpu.fd, number::TSC).map_err(failed("reading the TSC"));
+    }
     let offset = ioctl::tsc_offset(&vcpu.fd).map_err(failed("reading the TSC's offset"))?;
     let own = offset.wrapping_sub(vcpu.shift);
-    state.tsc = vcpu.shared.time.machine_ticks().wrapping_add(own);
-    Ok(state)
+    Ok(vcpu.shared.time.machine_ticks().wrapping_add(own))
 }
 
 /// Replaces the complete state.
@@ -56,6 +64,11 @@ pub(crate) fn load(vcpu: &mut KvmVcpu, state: &CpuState) -> Result<(), EngineErr
         .load(&vcpu.fd, &state.msrs)
         .map_err(failed("writing MSRs"))?;
     load_time(vcpu, &state)?;
+    if vcpu.is_tsc_fixed && state.lapic.tsc_deadline != 0 {
+        // The guest's TSC jumps here; the deadline goes with it.
+        let jump = tsc(vcpu)?.wrapping_sub(state.tsc);
+        state.lapic.tsc_deadline = state.lapic.tsc_deadline.wrapping_add(jump);
+    }
     lapic::load(vcpu, &mut state.lapic)?;
     event::load(vcpu, &state)?;
     vcpu.loaded = state;
@@ -70,8 +83,10 @@ fn load_time(vcpu: &mut KvmVcpu, state: &CpuState) -> Result<(), EngineError> {
         .shift(&shared.vm)
         .map_err(failed("setting KVM's clock"))?;
     let own = state.tsc.wrapping_sub(shared.time.machine_ticks());
-    ioctl::set_tsc_offset(&vcpu.fd, own.wrapping_add(shift))
-        .map_err(failed("setting the TSC's offset"))?;
+    let offset = own.wrapping_add(shift);
+    ioctl::set_tsc_offset(&vcpu.fd, offset).map_err(failed("setting the TSC's offset"))?;
+    let kept = ioctl::tsc_offset(&vcpu.fd).map_err(failed("reading the TSC's offset"))?;
+    vcpu.is_tsc_fixed = kept != offset;
     let unadjusted = state.tsc.wrapping_sub(state.msrs.tsc_adjust);
     shared
         .time
@@ -91,7 +106,8 @@ impl KvmVcpu {
             .time
             .shift(&shared.vm)
             .map_err(failed("setting KVM's clock"))?;
-        if shift == self.shift {
+        if shift == self.shift || self.is_tsc_fixed {
+            self.shift = shift;
             return Ok(());
         }
         let offset = ioctl::tsc_offset(&self.fd).map_err(failed("reading the TSC's offset"))?;

@@ -46,6 +46,8 @@ pub(crate) struct KvmVcpu {
     pub(crate) is_shut_down: bool,
     /// The shift of the machine's time that the TSC has; see [`crate::time`].
     pub(crate) shift: u64,
+    /// KVM gives the guest the host's own TSC here, whatever it is told.
+    pub(crate) is_tsc_fixed: bool,
 }
 
 /// Kicks one vCPU.
@@ -89,6 +91,7 @@ impl KvmVcpu {
             handed: None,
             is_shut_down: false,
             shift: 0,
+            is_tsc_fixed: false,
         };
         vcpu.load(&CpuState::reset(id))?;
         Ok(vcpu)

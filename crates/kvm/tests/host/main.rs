@@ -1,5 +1,7 @@
 //! The engine on this host's `/dev/kvm`. Where there is none every test passes, having said so.
 
+mod state;
+
 use std::sync::Arc;
 
 use conformance::Setup;
