@@ -5,8 +5,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use iface::{Clock, Engine, EngineError, Msi, Vcpu};
 use kvm_bindings::{
-    KVM_CAP_SPLIT_IRQCHIP, KVM_CAP_X2APIC_API, KVM_X2APIC_API_DISABLE_BROADCAST_QUIRK,
-    KVM_X2APIC_API_USE_32BIT_IDS, kvm_enable_cap, kvm_msi, kvm_userspace_memory_region,
+    KVM_CAP_EXIT_ON_EMULATION_FAILURE, KVM_CAP_SPLIT_IRQCHIP, KVM_CAP_X2APIC_API,
+    KVM_X2APIC_API_DISABLE_BROADCAST_QUIRK, KVM_X2APIC_API_USE_32BIT_IDS, kvm_enable_cap, kvm_msi,
+    kvm_userspace_memory_region,
 };
 use kvm_ioctls::VmFd;
 use mem::GuestRam;
@@ -40,6 +41,8 @@ pub struct Config {
     pub cpus: u32,
     /// Frequency of the TSC in kHz; the host's when absent.
     pub tsc_khz: Option<u32>,
+    /// Whether the software CPU executes what KVM can't.
+    pub assist: bool,
 }
 
 /// What the vCPUs of one guest share.
@@ -47,9 +50,12 @@ pub(crate) struct Shared {
     pub(crate) vm: VmFd,
     pub(crate) host: Host,
     /// Mapped as long as the VM lives.
-    _ram: Arc<GuestRam>,
+    pub(crate) ram: Arc<GuestRam>,
+    pub(crate) clock: Arc<dyn Clock>,
     pub(crate) time: Time,
     pub(crate) cpus: u32,
+    /// Whether the software CPU executes what KVM can't.
+    pub(crate) asks_for_help: bool,
     /// Features that this host's KVM lacks.
     pub(crate) missing: Vec<&'static Feature>,
     /// The PIC's INTR output.
@@ -94,7 +100,9 @@ impl KvmEngine {
         let shared = Shared {
             vm,
             host,
-            _ram: config.ram,
+            ram: config.ram,
+            clock: config.clock,
+            asks_for_help: config.assist,
             time,
             cpus: config.cpus,
             missing,
@@ -161,7 +169,10 @@ fn prepare(vm: &VmFd, ram: &GuestRam) -> Result<(), EngineError> {
     // Kernels before 6.18 know no flag against suppression.
     enable(KVM_CAP_X2APIC_API, wide | X2APIC_NO_SUPPRESSION)
         .or_else(|_| enable(KVM_CAP_X2APIC_API, wide))
-        .map_err(failed("asking for x2APIC addresses"))
+        .map_err(failed("asking for x2APIC addresses"))?;
+    // Without it (before 5.14) KVM answers by #UD what it can't emulate in user mode.
+    let _ = enable(KVM_CAP_EXIT_ON_EMULATION_FAILURE, 1);
+    Ok(())
 }
 
 #[allow(unsafe_code, reason = "the engine answers for the memory's life")]

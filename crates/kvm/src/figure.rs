@@ -16,14 +16,20 @@ pub(crate) enum Figure {
     Ends,
     /// Interrupts of the PIC.
     Pic,
+    /// Times that the software CPU helped out.
+    Assists,
+    /// Instructions that it executed.
+    Assisted,
 }
 
-const NAMES: [&str; 5] = [
+const NAMES: [&str; 7] = [
     "guest entries",
     "port accesses",
     "device memory accesses",
     "ends of level-triggered interrupts",
     "interrupts of the PIC",
+    "assists by the software CPU",
+    "instructions of assists",
 ];
 
 /// One vCPU's figures, written by its own thread.

@@ -8,12 +8,14 @@
 //!   bell, page  how other threads reach a vCPU; the page shared with the kernel
 //!   state       CpuState from and to KVM: registers, XSAVE, local APIC, events
 //!   cpuid, msr  the machine contract's tables, checked against what KVM supports
+//!   assist      help by the software CPU
 //!   time        TSC and clock in step with the machine's
 //! ```
 //!
 //! Local APICs are KVM's, and so is their timer; I/O APIC, PIC and PIT are ours ("split irqchip"). A vCPU leaves
 //! [`iface::Vcpu::run`] only when every access that it began is complete, so its state can be saved.
 
+mod assist;
 mod bell;
 mod capability;
 mod cpuid;

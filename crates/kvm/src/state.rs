@@ -75,6 +75,28 @@ pub(crate) fn load(vcpu: &mut KvmVcpu, state: &CpuState) -> Result<(), EngineErr
     Ok(())
 }
 
+/// Replaces what differs between two states, the first of which the vCPU is in; time goes on.
+pub(crate) fn load_changes(
+    vcpu: &KvmVcpu,
+    before: &CpuState,
+    after: &CpuState,
+) -> Result<(), EngineError> {
+    register::load_changes(vcpu, before, after)?;
+    if before.xsave != after.xsave {
+        xsave::load(vcpu, after)?;
+    }
+    if before.msrs != after.msrs {
+        vcpu.msrs
+            .load(&vcpu.fd, &after.msrs)
+            .map_err(failed("writing MSRs"))?;
+    }
+    lapic::load_changes(vcpu, &before.lapic, &after.lapic)?;
+    if before.events.activity != after.events.activity {
+        event::load_activity(vcpu, after)?;
+    }
+    event::load_pending(vcpu, after)
+}
+
 /// TSC, KVM's clock, and the MSRs by which guests read it.
 fn load_time(vcpu: &mut KvmVcpu, state: &CpuState) -> Result<(), EngineError> {
     let shared = &vcpu.shared;

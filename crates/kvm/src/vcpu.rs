@@ -13,6 +13,7 @@ use kvm_bindings::{
 };
 use kvm_ioctls::VcpuFd;
 use rustix::io::Errno;
+use soft::Assistant;
 use x86::CpuState;
 
 use crate::bell::{self, Bell};
@@ -48,6 +49,8 @@ pub(crate) struct KvmVcpu {
     pub(crate) shift: u64,
     /// KVM gives the guest the host's own TSC here, whatever it is told.
     pub(crate) is_tsc_fixed: bool,
+    /// Executes what KVM can't, once needed.
+    pub(crate) assistant: Option<Assistant>,
 }
 
 /// Kicks one vCPU.
@@ -92,6 +95,7 @@ impl KvmVcpu {
             is_shut_down: false,
             shift: 0,
             is_tsc_fixed: false,
+            assistant: None,
         };
         vcpu.load(&CpuState::reset(id))?;
         Ok(vcpu)
@@ -169,6 +173,7 @@ impl KvmVcpu {
             KVM_EXIT_SYSTEM_EVENT if self.page.system_event() == KVM_SYSTEM_EVENT_RESET => {
                 return Ok(Some(Exit::Reset));
             }
+            KVM_EXIT_INTERNAL_ERROR if self.shared.asks_for_help => return self.ask_for_help(io),
             KVM_EXIT_INTERNAL_ERROR => {
                 let error = self.page.internal_error();
                 let words = &error.data[..error.words];
@@ -249,7 +254,7 @@ impl KvmVcpu {
         self.bell.wanted() & bell::LINT1 != 0
     }
 
-    fn shutdown(&self) -> Result<Exit, EngineError> {
+    pub(crate) fn shutdown(&self) -> Result<Exit, EngineError> {
         Ok(Exit::Shutdown(Shutdown {
             reason: "triple fault".to_owned(),
             location: self.save()?.location(),

@@ -32,6 +32,7 @@ pub(crate) fn make(
             clock: clock.clone(),
             cpus: spec.cpus,
             tsc_khz: spec.tsc_khz,
+            assist: true,
         })?)),
     }
 }

@@ -11,6 +11,7 @@
 //!   coherence requests of others before generated code is entered
 //!   attend    between blocks: inbox, pending interrupts, sleep
 //!   lapic     the local APIC, its timer, and messages between APICs
+//!   assistant executes what another engine can't
 //!   paravirt  KVM's clock, steal time and end of interrupt
 //! ```
 //!
@@ -18,6 +19,7 @@
 //! at block boundaries and traps: an op knows its offset from the block's start.
 
 mod alarm;
+mod assistant;
 mod attend;
 mod block;
 mod clock;
@@ -42,6 +44,7 @@ mod trace;
 mod trap;
 mod vcpu;
 
+pub use assistant::{Assistance, Assistant};
 pub use engine::{Config, MOST_CPUS, SoftEngine};
 pub use exec::claims;
 pub use stepper::Stepper;

@@ -105,6 +105,8 @@ impl Cpu {
         self.nmi_blocked = state.events.nmi_blocked;
         self.nmi_pending = state.events.nmi_pending;
         self.injected_exception = state.events.exception;
+        // Of a page fault that has not been delivered yet.
+        self.fault_address = state.cr2;
         self.injected_interrupt = state.events.interrupt;
         self.lapic.load(&state.lapic, now);
         self.forget_history();

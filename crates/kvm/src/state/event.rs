@@ -40,13 +40,22 @@ pub(super) fn save(vcpu: &KvmVcpu, activity: Activity) -> Result<Events, EngineE
 }
 
 pub(super) fn load(vcpu: &KvmVcpu, state: &CpuState) -> Result<(), EngineError> {
+    load_activity(vcpu, state)?;
+    load_pending(vcpu, state)
+}
+
+/// Replaces what the processor is doing.
+pub(super) fn load_activity(vcpu: &KvmVcpu, state: &CpuState) -> Result<(), EngineError> {
     let mp_state = match state.events.activity {
         Activity::Running | Activity::Shutdown => KVM_MP_STATE_RUNNABLE,
         Activity::Halted => KVM_MP_STATE_HALTED,
         Activity::WaitForSipi => KVM_MP_STATE_INIT_RECEIVED,
     };
-    done(vcpu.fd.set_mp_state(kvm_mp_state { mp_state }))
-        .map_err(failed("setting the activity"))?;
+    done(vcpu.fd.set_mp_state(kvm_mp_state { mp_state })).map_err(failed("setting the activity"))
+}
+
+/// Replaces what waits to be delivered.
+pub(super) fn load_pending(vcpu: &KvmVcpu, state: &CpuState) -> Result<(), EngineError> {
     done(vcpu.fd.set_vcpu_events(&events(state))).map_err(failed("setting pending events"))
 }
 

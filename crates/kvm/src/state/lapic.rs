@@ -94,6 +94,27 @@ pub(super) fn load(vcpu: &KvmVcpu, lapic: &mut LapicState) -> Result<(), EngineE
     Ok(())
 }
 
+/// Replaces the state where it was changed by somebody who knows nothing of time. Interrupts that came meanwhile
+/// stay, and so does the timer unless it was programmed.
+pub(super) fn load_changes(
+    vcpu: &KvmVcpu,
+    before: &LapicState,
+    after: &LapicState,
+) -> Result<(), EngineError> {
+    if before.regs == after.regs && before.base == after.base {
+        return Ok(());
+    }
+    let now = read(vcpu)?;
+    let mut merged = after.clone();
+    for register in TMR..IRR + 8 {
+        let came = now.regs[register] & !before.regs[register];
+        merged.regs[register] |= came;
+    }
+    merged.timer_remaining = now.timer_remaining;
+    merged.tsc_deadline = now.tsc_deadline;
+    load(vcpu, &mut merged)
+}
+
 /// Level-triggered interrupts that wait or are in service.
 fn level_triggered(lapic: &LapicState) -> Vec<u8> {
     let is_set = |first: usize, vector: u8| {

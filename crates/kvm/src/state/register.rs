@@ -36,19 +36,57 @@ pub(super) fn save(vcpu: &KvmVcpu, state: &mut CpuState) -> Result<(), EngineErr
 }
 
 pub(super) fn load(vcpu: &KvmVcpu, state: &CpuState) -> Result<(), EngineError> {
-    let misfit = |what: &str| {
-        let line = format!("{what} that this host's KVM does not take");
-        move |_| EngineError::State(line)
-    };
+    load_special(vcpu, state)?;
+    load_general(vcpu, state)?;
+    load_extended(vcpu, state)?;
+    load_debug(vcpu, state)
+}
+
+/// Replaces what differs between two states.
+pub(super) fn load_changes(
+    vcpu: &KvmVcpu,
+    before: &CpuState,
+    after: &CpuState,
+) -> Result<(), EngineError> {
+    if special(before) != special(after) {
+        load_special(vcpu, after)?;
+    }
+    if general(before) != general(after) {
+        load_general(vcpu, after)?;
+    }
+    if before.xcr0 != after.xcr0 {
+        load_extended(vcpu, after)?;
+    }
+    if before.dr != after.dr {
+        load_debug(vcpu, after)?;
+    }
+    Ok(())
+}
+
+fn misfit<E>(what: String) -> impl FnOnce(E) -> EngineError {
+    move |_| EngineError::State(format!("{what} that this host's KVM does not take"))
+}
+
+fn load_special(vcpu: &KvmVcpu, state: &CpuState) -> Result<(), EngineError> {
     ioctl::set_special_registers(&vcpu.fd, &special(state))
-        .map_err(misfit("segments or control registers"))?;
-    done(vcpu.fd.set_regs(&general(state))).map_err(misfit("general registers"))?;
+        .map_err(misfit("segments or control registers".to_owned()))
+}
+
+fn load_general(vcpu: &KvmVcpu, state: &CpuState) -> Result<(), EngineError> {
+    done(vcpu.fd.set_regs(&general(state))).map_err(misfit("general registers".to_owned()))
+}
+
+fn load_extended(vcpu: &KvmVcpu, state: &CpuState) -> Result<(), EngineError> {
     let mut extended = kvm_xcrs {
         nr_xcrs: 1,
         ..Default::default()
     };
     extended.xcrs[0].value = state.xcr0;
-    done(vcpu.fd.set_xcrs(&extended)).map_err(misfit(&format!("XCR0 of {:#x}", state.xcr0)))?;
+    let misfit = misfit(format!("XCR0 of {:#x}", state.xcr0));
+    done(vcpu.fd.set_xcrs(&extended)).map_err(misfit)
+}
+
+fn load_debug(vcpu: &KvmVcpu, state: &CpuState) -> Result<(), EngineError> {
     let [db0, db1, db2, db3, dr6, dr7] = state.dr;
     let debug = kvm_debugregs {
         db: [db0, db1, db2, db3],
@@ -56,7 +94,7 @@ pub(super) fn load(vcpu: &KvmVcpu, state: &CpuState) -> Result<(), EngineError> 
         dr7,
         ..Default::default()
     };
-    done(vcpu.fd.set_debug_regs(&debug)).map_err(misfit("debug registers"))
+    done(vcpu.fd.set_debug_regs(&debug)).map_err(misfit("debug registers".to_owned()))
 }
 
 fn save_general(regs: &kvm_regs, state: &mut CpuState) {

@@ -1,5 +1,6 @@
 //! The engine on this host's `/dev/kvm`. Where there is none every test passes, having said so.
 
+mod guests;
 mod state;
 
 use std::sync::Arc;
@@ -15,6 +16,7 @@ fn engine(setup: &Setup) -> Result<Arc<dyn Engine>, EngineError> {
         clock: setup.clock.clone(),
         cpus: setup.cpus,
         tsc_khz: None,
+        assist: true,
     })?;
     Ok(Arc::new(engine))
 }

@@ -100,8 +100,7 @@ fn random_state(random: &mut Random) -> CpuState {
 
 fn random_msrs(state: &mut CpuState, random: &mut Random) {
     let msrs = &mut state.msrs;
-    (msrs.star, msrs.lstar, msrs.cstar) =
-        (random.next(), random.canonical(), random.canonical());
+    (msrs.star, msrs.lstar, msrs.cstar) = (random.next(), random.canonical(), random.canonical());
     msrs.kernel_gs_base = random.canonical();
     msrs.sfmask = random.next() & 0xffff_ffff;
     msrs.tsc_adjust = random.next() >> 10;
@@ -125,8 +124,8 @@ fn random_events(state: &mut CpuState, random: &mut Random) {
     }
     state.lapic.regs[0x36] = 0x400;
     let events = &mut state.events;
-    events.activity = [Activity::Running, Activity::Halted, Activity::WaitForSipi]
-        [random.next() as usize % 3];
+    events.activity =
+        [Activity::Running, Activity::Halted, Activity::WaitForSipi][random.next() as usize % 3];
     match random.next() % 4 {
         0 => events.exception = Some((13, random.next() as u32 & 0xfff8)),
         1 => events.exception = Some((6, 0)),
@@ -182,18 +181,26 @@ fn what_is_loaded_is_saved_and_fits_the_other_engine() {
         cpus: 1,
         tsc_khz: 2_300_000,
     });
-    let mut soft = soft.and_then(|engine| engine.vcpu(0)).expect("there is always one");
+    let mut soft = soft
+        .and_then(|engine| engine.vcpu(0))
+        .expect("there is always one");
     let moves_tsc = moves_tsc(&mut *hard);
     let mut random = Random(0x0005_eed0_f57a_7e00);
     for round in 0..300 {
         let state = random_state(&mut random);
         soft.load(&state).expect("it is a possible state");
-        hard.load(&soft.save().expect("it is whole")).expect("KVM takes it");
+        hard.load(&soft.save().expect("it is whole"))
+            .expect("KVM takes it");
         let mut found = hard.save().expect("it can be saved");
         if !moves_tsc {
             found.tsc = state.tsc;
         }
-        assert_eq!(state, found, "round {round}\n{}", difference(&state, &found));
+        assert_eq!(
+            state,
+            found,
+            "round {round}\n{}",
+            difference(&state, &found)
+        );
         soft.load(&found).expect("it is a possible state");
         let back = soft.save().expect("it is whole");
         assert_eq!(state, back, "round {round}\n{}", difference(&state, &back));

@@ -225,6 +225,20 @@ impl Processor {
         self.settle(result)
     }
 
+    /// As [`Processor::advance`], never more than one instruction.
+    ///
+    /// # Errors
+    /// [`Trap::SHUTDOWN`] after a triple fault.
+    pub(crate) fn advance_one(&mut self) -> R {
+        self.cpu.attend |= self.cpu.code_breakpoints;
+        let result = if self.cpu.is_stepping() {
+            self.single_step()
+        } else {
+            self.step(1)
+        };
+        self.settle(result)
+    }
+
     /// Delivers what a step came back with, and the debug traps that it noted.
     ///
     /// # Errors

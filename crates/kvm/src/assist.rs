@@ -1,0 +1,45 @@
+//! Help by the software CPU where KVM can't emulate an instruction.
+//!
+//! KVM executes most of a guest on the processor itself, but what touches devices, and on some hosts much more, by an
+//! emulator that knows few instructions. It then leaves the guest in the state before the instruction, and the
+//! software CPU executes it.
+
+use std::sync::Arc;
+
+use iface::{EngineError, Exit, Io};
+use soft::Assistant;
+use x86::Vector;
+
+use crate::figure::Figure;
+use crate::state;
+use crate::vcpu::KvmVcpu;
+
+impl KvmVcpu {
+    /// Executes what KVM could not.
+    pub(crate) fn ask_for_help(&mut self, io: &Arc<dyn Io>) -> Result<Option<Exit>, EngineError> {
+        let saved = state::save(self)?;
+        let mut before = saved.clone();
+        if before.events.exception == Some((Vector::UD.0, 0)) {
+            // What KVM would have told the guest.
+            before.events.exception = None;
+        }
+        let shared = &self.shared;
+        let assistant = self.assistant.get_or_insert_with(|| {
+            Assistant::new(
+                shared.ram.clone(),
+                shared.clock.clone(),
+                shared.time.khz(),
+                self.id,
+            )
+        });
+        let assistance = assistant.assist(&before, io)?;
+        state::load_changes(self, &saved, &assistance.state)?;
+        self.count(Figure::Assists, 1);
+        self.count(Figure::Assisted, assistance.instructions.into());
+        if assistance.is_shut_down {
+            self.is_shut_down = true;
+            return self.shutdown().map(Some);
+        }
+        Ok(None)
+    }
+}
