@@ -93,7 +93,7 @@ fn vcpus(guest: &TinyGuest, engine: &dyn Engine) -> Result<Vec<Box<dyn Vcpu>>, E
 }
 
 /// The boot CPU's state.
-fn start(guest: &TinyGuest) -> CpuState {
+pub(crate) fn start(guest: &TinyGuest) -> CpuState {
     let mut state = CpuState::reset(0);
     let code = &mut state.segments[SegmentRegister::Cs as usize];
     code.selector = 0;

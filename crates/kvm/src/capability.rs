@@ -13,6 +13,9 @@ use kvm_bindings::{
 use kvm_ioctls::Kvm;
 use rustix::io::Errno;
 
+use crate::error::failed;
+use crate::ioctl::{done, vm_tsc_khz};
+
 /// The device.
 pub const DEVICE: &str = "/dev/kvm";
 
@@ -81,6 +84,15 @@ impl Host {
     pub fn most_cpus(&self) -> u32 {
         let ids = self.kvm.get_max_vcpu_id().min(self.kvm.get_max_vcpus());
         u32::try_from(ids).unwrap_or(u32::MAX)
+    }
+
+    /// The frequency that a guest's TSC has by itself, in kHz.
+    ///
+    /// # Errors
+    /// When the host refuses a VM.
+    pub fn tsc_khz(&self) -> Result<u32, EngineError> {
+        let vm = done(self.kvm.create_vm()).map_err(failed("making a VM"))?;
+        vm_tsc_khz(&vm).map_err(failed("asking for the TSC's frequency"))
     }
 
     /// Whether guests may have a TSC slower than the host's.

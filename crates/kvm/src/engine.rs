@@ -18,7 +18,7 @@ use crate::capability::Host;
 use crate::cpuid::{self, Supported};
 use crate::error::{failed, unsupported};
 use crate::figure::Figures;
-use crate::ioctl::{done, set_slot};
+use crate::ioctl::{done, set_slot, vm_tsc_khz};
 use crate::route::{PINS, Routes};
 use crate::time::Time;
 use crate::vcpu::KvmVcpu;
@@ -91,7 +91,7 @@ impl KvmEngine {
         let missing = missing_features(&host)?;
         let vm = done(host.kvm.create_vm()).map_err(failed("making a VM"))?;
         prepare(&vm, &config.ram)?;
-        let host_khz = host_frequency(&vm)?;
+        let host_khz = vm_tsc_khz(&vm).map_err(failed("asking for the TSC's frequency"))?;
         let time = Time::new(
             config.clock.clone(),
             config.tsc_khz.unwrap_or(host_khz),
@@ -179,12 +179,6 @@ fn prepare(vm: &VmFd, ram: &GuestRam) -> Result<(), EngineError> {
 fn map(vm: &VmFd, region: kvm_userspace_memory_region) -> Result<(), EngineError> {
     // SAFETY: the engine and each of its vCPUs hold the RAM; guest RAM is never a Rust reference.
     unsafe { set_slot(vm, region) }.map_err(failed("mapping guest memory into the VM"))
-}
-
-/// The frequency that a guest's TSC has by itself, in kHz.
-fn host_frequency(vm: &VmFd) -> Result<u32, EngineError> {
-    use std::os::fd::AsRawFd;
-    crate::ioctl::vm_tsc_khz(vm.as_raw_fd()).map_err(failed("asking for the TSC's frequency"))
 }
 
 impl Shared {

@@ -49,9 +49,9 @@ pub(crate) fn run(vcpu: RawFd) -> io::Result<()> {
 }
 
 /// KVM_GET_TSC_KHZ of a VM that has no vCPU yet: the host's.
-pub(crate) fn vm_tsc_khz(vm: RawFd) -> io::Result<u32> {
+pub(crate) fn vm_tsc_khz(vm: &VmFd) -> io::Result<u32> {
     // SAFETY: takes no argument.
-    let khz = unsafe { libc::ioctl(vm, GET_TSC_KHZ, 0) };
+    let khz = unsafe { libc::ioctl(vm.as_raw_fd(), GET_TSC_KHZ, 0) };
     check(khz)?;
     u32::try_from(khz).map_err(io::Error::other)
 }

@@ -83,7 +83,7 @@ pub(crate) fn load_changes(
 ) -> Result<(), EngineError> {
     register::load_changes(vcpu, before, after)?;
     if before.xsave != after.xsave {
-        xsave::load(vcpu, after)?;
+        xsave::load_known(vcpu, after)?;
     }
     if before.msrs != after.msrs {
         vcpu.msrs

@@ -33,6 +33,18 @@ pub(super) fn load(vcpu: &KvmVcpu, state: &CpuState) -> Result<(), EngineError> 
     })
 }
 
+/// Replaces the registers that [`Xsave`] holds, and leaves those that it does not know as they are.
+pub(super) fn load_known(vcpu: &KvmVcpu, state: &CpuState) -> Result<(), EngineError> {
+    const WORD: usize = PRESENT / 4;
+    let mut area = done(vcpu.fd.get_xsave()).map_err(failed("reading the XSAVE area"))?;
+    let unknown = area.region[WORD] & !(xcr0::ALL as u32);
+    for (word, bytes) in area.region.iter_mut().zip(state.xsave.0.chunks_exact(4)) {
+        *word = u32::from_le_bytes(bytes.try_into().expect("chunks of four"));
+    }
+    area.region[WORD] |= unknown;
+    set_xsave(&vcpu.fd, &area).map_err(failed("writing the XSAVE area"))
+}
+
 /// Writes out components in their initial configuration, as [`Xsave`] has them.
 fn complete(mut bytes: [u8; XSAVE_SIZE]) -> Xsave {
     let initial = Xsave::default();

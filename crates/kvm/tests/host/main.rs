@@ -1,6 +1,7 @@
 //! The engine on this host's `/dev/kvm`. Where there is none every test passes, having said so.
 
 mod guests;
+mod migration;
 mod state;
 
 use std::sync::Arc;
@@ -8,6 +9,7 @@ use std::sync::Arc;
 use conformance::Setup;
 use iface::{Engine, EngineError};
 use kvm::{Config, Host, KvmEngine};
+use soft::SoftEngine;
 
 /// Makes the engine.
 fn engine(setup: &Setup) -> Result<Arc<dyn Engine>, EngineError> {
@@ -17,6 +19,17 @@ fn engine(setup: &Setup) -> Result<Arc<dyn Engine>, EngineError> {
         cpus: setup.cpus,
         tsc_khz: None,
         assist: true,
+    })?;
+    Ok(Arc::new(engine))
+}
+
+/// Makes the software engine for the same machine.
+fn software(setup: &Setup) -> Result<Arc<dyn Engine>, EngineError> {
+    let engine = SoftEngine::new(soft::Config {
+        ram: setup.ram.clone(),
+        clock: setup.clock.clone(),
+        cpus: setup.cpus,
+        tsc_khz: Host::open()?.tsc_khz()?,
     })?;
     Ok(Arc::new(engine))
 }

@@ -3,15 +3,14 @@
 use std::sync::Arc;
 
 use conformance::Setup;
-use iface::{Clock, Engine, Vcpu};
+use iface::{Clock, Vcpu};
 use mem::{Gpa, GuestRam};
-use soft::SoftEngine;
 use x86::CpuState;
 use x86::cr::{cr0, cr4, efer};
 use x86::descriptor::{Attributes, Segment};
 use x86::state::Activity;
 
-use crate::{engine, is_there};
+use crate::{engine, is_there, software};
 
 /// A clock that stands still, so that TSC and timers can be compared.
 pub(crate) struct Still;
@@ -175,15 +174,8 @@ fn what_is_loaded_is_saved_and_fits_the_other_engine() {
     let setup = setup();
     let hard = engine(&setup).expect("there is KVM");
     let mut hard = hard.vcpu(0).expect("it has a vCPU");
-    let soft = SoftEngine::new(soft::Config {
-        ram: setup.ram.clone(),
-        clock: setup.clock.clone(),
-        cpus: 1,
-        tsc_khz: 2_300_000,
-    });
-    let mut soft = soft
-        .and_then(|engine| engine.vcpu(0))
-        .expect("there is always one");
+    let soft = software(&setup).expect("there is always one");
+    let mut soft = soft.vcpu(0).expect("it has a vCPU");
     let moves_tsc = moves_tsc(&mut *hard);
     let mut random = Random(0x0005_eed0_f57a_7e00);
     for round in 0..300 {
