@@ -86,17 +86,28 @@ pub(crate) fn table(processor: &Processor, missing: &[&Feature]) -> CpuId {
     for (leaves, subleaves) in LEAVES {
         for leaf in leaves {
             for subleaf in subleaves.clone() {
-                let mut registers = processor.cpuid(leaf, subleaf);
-                for feature in missing {
-                    if (feature.leaf, feature.subleaf) == (leaf, subleaf) {
-                        registers[feature.register as usize] &= !(1 << feature.bit);
-                    }
-                }
+                let registers = registers(processor, missing, leaf, subleaf);
                 entries.push(entry(leaf, subleaf, registers));
             }
         }
     }
     CpuId::from_entries(&entries).expect("fewer entries than KVM takes")
+}
+
+/// What the table says, without `missing`.
+pub(crate) fn registers(
+    processor: &Processor,
+    missing: &[&Feature],
+    leaf: u32,
+    subleaf: u32,
+) -> [u32; 4] {
+    let mut registers = processor.cpuid(leaf, subleaf);
+    for feature in missing {
+        if (feature.leaf, feature.subleaf) == (leaf, subleaf) {
+            registers[feature.register as usize] &= !(1 << feature.bit);
+        }
+    }
+    registers
 }
 
 fn entry(function: u32, index: u32, [eax, ebx, ecx, edx]: [u32; 4]) -> kvm_cpuid_entry2 {

@@ -11,7 +11,7 @@ use kvm_bindings::{
 };
 use kvm_ioctls::VmFd;
 use mem::GuestRam;
-use x86::cpuid::Feature;
+use x86::cpuid::{Feature, Processor};
 
 use crate::bell::{self, Bell};
 use crate::capability::Host;
@@ -117,6 +117,22 @@ impl KvmEngine {
     }
 }
 
+impl KvmEngine {
+    /// Makes a vCPU.
+    pub(crate) fn concrete(&self, id: u32) -> Result<KvmVcpu, EngineError> {
+        if id >= self.shared.cpus {
+            return Err(EngineError::State(format!("there is no vCPU {id}")));
+        }
+        KvmVcpu::new(self.shared.clone(), id)
+    }
+
+    /// What CPUID tells the first vCPU of this machine, but for what depends on its state.
+    pub(crate) fn told(&self, leaf: u32, subleaf: u32) -> [u32; 4] {
+        let processor = self.shared.processor(0);
+        cpuid::registers(&processor, &self.shared.missing, leaf, subleaf)
+    }
+}
+
 /// What of the contract's CPUID guests can't have here.
 fn missing_features(host: &Host) -> Result<Vec<&'static Feature>, EngineError> {
     let supported = Supported::read(&host.kvm).map_err(failed("asking KVM for its CPUID"))?;
@@ -182,6 +198,18 @@ fn map(vm: &VmFd, region: kvm_userspace_memory_region) -> Result<(), EngineError
 }
 
 impl Shared {
+    /// What CPUID depends on, at RESET.
+    pub(crate) fn processor(&self, apic_id: u32) -> Processor {
+        Processor {
+            apic_id,
+            cpus: self.cpus,
+            tsc_khz: self.time.khz(),
+            apic: true,
+            osxsave: false,
+            xcr0: x86::cr::xcr0::X87,
+        }
+    }
+
     /// Makes known how a vCPU is reached.
     pub(crate) fn connect(&self, id: u32, bell: Arc<Bell>) {
         self.bells()[id as usize] = Some(bell);
@@ -234,10 +262,7 @@ impl Shared {
 
 impl Engine for KvmEngine {
     fn vcpu(&self, id: u32) -> Result<Box<dyn Vcpu>, EngineError> {
-        if id >= self.shared.cpus {
-            return Err(EngineError::State(format!("there is no vCPU {id}")));
-        }
-        Ok(Box::new(KvmVcpu::new(self.shared.clone(), id)?))
+        Ok(Box::new(self.concrete(id)?))
     }
 
     fn set_interrupt_line(&self, level: bool) {

@@ -9,6 +9,7 @@
 //!   state       CpuState from and to KVM: registers, XSAVE, local APIC, events
 //!   cpuid, msr  the machine contract's tables, checked against what KVM supports
 //!   assist      help by the software CPU
+//!   quirk, lab  what this host's KVM does otherwise, found by trying
 //!   time        TSC and clock in step with the machine's
 //! ```
 //!
@@ -23,8 +24,10 @@ mod engine;
 mod error;
 mod figure;
 mod ioctl;
+mod lab;
 mod msr;
 mod page;
+mod quirk;
 mod route;
 mod state;
 mod time;
@@ -32,3 +35,4 @@ mod vcpu;
 
 pub use capability::{DEVICE, Host};
 pub use engine::{Config, KvmEngine};
+pub use quirk::{Findings, HARDWARE_SPEED, Quirk, examine, speed};

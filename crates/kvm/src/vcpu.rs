@@ -70,15 +70,7 @@ impl KvmVcpu {
         let page = map().map_err(failed("mapping a vCPU"))?;
         let bell = Arc::new(Bell::new(map().map_err(failed("mapping a vCPU"))?));
         set_frequency(&fd, &shared)?;
-        let processor = x86::cpuid::Processor {
-            apic_id: id,
-            cpus: shared.cpus,
-            tsc_khz: shared.time.khz(),
-            apic: true,
-            osxsave: false,
-            xcr0: x86::cr::xcr0::X87,
-        };
-        let table = cpuid::table(&processor, &shared.missing);
+        let table = cpuid::table(&shared.processor(id), &shared.missing);
         done(fd.set_cpuid2(&table)).map_err(failed("setting the guest's CPUID"))?;
         let msrs = Known::find(&fd);
         shared.connect(id, bell.clone());
@@ -99,6 +91,11 @@ impl KvmVcpu {
         };
         vcpu.load(&CpuState::reset(id))?;
         Ok(vcpu)
+    }
+
+    /// As if nobody had kicked.
+    pub(crate) fn forget_kicks(&self) {
+        self.bell.answer();
     }
 
     pub(crate) fn count(&self, figure: Figure, count: u64) {

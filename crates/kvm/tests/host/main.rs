@@ -2,6 +2,7 @@
 
 mod guests;
 mod migration;
+mod quirk;
 mod state;
 
 use std::sync::Arc;

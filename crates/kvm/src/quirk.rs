@@ -1,0 +1,168 @@
+//! What this host's KVM does otherwise than a processor with hardware virtualization would.
+//!
+//! Some hosts offer a `/dev/kvm` without hardware beneath: kernel code is emulated instruction by instruction, by an
+//! emulator that was made for a few of them. They are found by what they do.
+
+use std::fmt;
+use std::time::Duration;
+
+use iface::EngineError;
+use x86::cr::cr0;
+use x86::descriptor::Attributes;
+use x86::state::gpr;
+
+use crate::capability::Host;
+use crate::lab::{Ending, Lab, REPORT};
+
+/// A way in which guests can tell.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Quirk {
+    /// Kernel code is emulated.
+    EmulatesKernels,
+    /// INT in user mode raises #UD.
+    RefusesInterrupts,
+    /// There is paging in 64-bit mode alone.
+    RefusesLegacyPaging,
+    /// Guests have the host's own TSC.
+    FixesTsc,
+    /// Guests see another CPUID than the one that was set.
+    ReplacesCpuid,
+}
+
+impl Quirk {
+    /// All of them.
+    pub const ALL: [Self; 5] = [
+        Self::EmulatesKernels,
+        Self::RefusesInterrupts,
+        Self::RefusesLegacyPaging,
+        Self::FixesTsc,
+        Self::ReplacesCpuid,
+    ];
+}
+
+impl fmt::Display for Quirk {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::EmulatesKernels => "kernel code is emulated, with few of the instructions",
+            Self::RefusesInterrupts => "INT in user mode raises #UD",
+            Self::RefusesLegacyPaging => "no paging but in 64-bit mode",
+            Self::FixesTsc => "guests get the host's own TSC",
+            Self::ReplacesCpuid => "guests see another CPUID than they are given",
+        })
+    }
+}
+
+/// How long an experiment may take.
+const PATIENCE: Duration = Duration::from_millis(50);
+
+/// How fast guest code runs, and what is odd about it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Findings {
+    /// Steps of a counting loop in kernel mode, in millions a second.
+    pub speed: f64,
+    /// The oddities.
+    pub quirks: Vec<Quirk>,
+}
+
+/// A processor of this century counts faster, any emulator slower: millions of steps a second.
+pub const HARDWARE_SPEED: f64 = 250.0;
+
+impl Findings {
+    /// Whether guests run on the processor itself, as they should.
+    pub fn is_hardware(&self) -> bool {
+        self.speed >= HARDWARE_SPEED && self.quirks.is_empty()
+    }
+}
+
+/// Measures for a few milliseconds how fast guest code runs, in millions of steps a second.
+///
+/// # Errors
+/// When KVM can't be had, or not even this guest runs.
+pub fn speed(host: Host) -> Result<f64, EngineError> {
+    measure(&mut Lab::new(host)?)
+}
+
+/// Tries everything; takes some tens of milliseconds.
+///
+/// # Errors
+/// As [`speed`].
+pub fn examine(host: Host) -> Result<Findings, EngineError> {
+    let mut lab = Lab::new(host)?;
+    let speed = measure(&mut lab)?;
+    let mut quirks = Vec::new();
+    for quirk in Quirk::ALL {
+        if has(&mut lab, quirk)? {
+            quirks.push(quirk);
+        }
+    }
+    Ok(Findings { speed, quirks })
+}
+
+/// A loop in kernel mode, for 3 ms at most.
+fn measure(lab: &mut Lab) -> Result<f64, EngineError> {
+    const STEPS: u64 = 3_000_000;
+    // DEC RCX; JNZ back; OUT
+    let code = [0x48, 0xff, 0xc9, 0x75, 0xfb, 0xe6, REPORT, 0xf4];
+    let mut state = Lab::state(0);
+    state.gpr[gpr::RCX] = STEPS;
+    let (ending, left, time) = lab.run(&state, &code, Duration::from_millis(3))?;
+    match ending {
+        Ending::Reported(_) | Ending::Late => {
+            let steps = STEPS - left.gpr[gpr::RCX].min(STEPS);
+            Ok(steps as f64 / time.as_secs_f64() / 1e6)
+        }
+        ending => Err(EngineError::Unsupported(format!(
+            "this host's KVM does not even run a loop ({ending:?}): use --engine soft"
+        ))),
+    }
+}
+
+fn has(lab: &mut Lab, quirk: Quirk) -> Result<bool, EngineError> {
+    let kernel = Lab::state(0);
+    Ok(match quirk {
+        Quirk::EmulatesKernels => {
+            // ADDPS XMM0, XMM1; OUT
+            let code = [0x0f, 0x58, 0xc1, 0xe6, REPORT, 0xf4];
+            !matches!(lab.run(&kernel, &code, PATIENCE)?.0, Ending::Reported(_))
+        }
+        Quirk::RefusesInterrupts => {
+            // INT 0x80
+            let ending = lab.run(&Lab::state(3), &[0xcd, 0x80, 0xf4], PATIENCE)?.0;
+            ending != Ending::Trapped(0x80)
+        }
+        Quirk::RefusesLegacyPaging => !pages_in_32_bits(lab)?,
+        Quirk::FixesTsc => {
+            let mut state = kernel;
+            state.tsc = 1 << 50;
+            let kept = lab.keep(&state)?.tsc;
+            kept.abs_diff(state.tsc) > 1 << 40
+        }
+        Quirk::ReplacesCpuid => {
+            // CPUID; OUT
+            let mut state = kernel;
+            (state.gpr[gpr::RAX], state.gpr[gpr::RCX]) = (7, 0);
+            let code = [0x0f, 0xa2, 0xe6, REPORT, 0xf4];
+            let left = lab.run(&state, &code, PATIENCE)?.1;
+            left.gpr[gpr::RBX] as u32 & !lab.engine().told(7, 0)[1] != 0
+        }
+    })
+}
+
+/// Switches paging on in 32-bit mode, by the tables of 64-bit mode: the pointers make sense as 32-bit entries.
+fn pages_in_32_bits(lab: &mut Lab) -> Result<bool, EngineError> {
+    let mut state = Lab::state(0);
+    state.efer = 0;
+    state.cr0 &= !cr0::PG;
+    // The directory at 3000 as one of 32-bit paging: its first entry is a page of 4 MiB.
+    state.cr3 = 0x3000;
+    state.cr4 = x86::cr::cr4::PSE;
+    state.segments[1].attributes = Attributes(0xc09b);
+    state.tr.limit = 0x67;
+    state.idtr.limit = 0;
+    // MOV EAX, CR0; BTS EAX, 31; MOV CR0, EAX; OUT
+    let code = [
+        0x0f, 0x20, 0xc0, 0x0f, 0xba, 0xe8, 31, 0x0f, 0x22, 0xc0, 0xe6, REPORT, 0xf4,
+    ];
+    let ending = lab.run(&state, &code, PATIENCE)?.0;
+    Ok(matches!(ending, Ending::Reported(_)))
+}
