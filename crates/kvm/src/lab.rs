@@ -10,7 +10,7 @@ use std::sync::{Arc, OnceLock};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use iface::{Clock, EngineError, Exit, Io, Kicker, Space, Vcpu};
+use iface::{Clock, Engine, EngineError, Exit, Io, Kicker, Space, Vcpu};
 use mem::{Gpa, GuestRam};
 use x86::CpuState;
 use x86::cr::{cr0, cr4, efer};
@@ -20,7 +20,6 @@ use x86::state::gpr;
 use crate::capability::Host;
 use crate::engine::{Config, KvmEngine};
 use crate::error::unsupported;
-use crate::vcpu::KvmVcpu;
 
 /// Where code is put.
 const CODE: u64 = 0x8000;
@@ -55,10 +54,10 @@ pub(crate) enum Ending {
 
 /// The machine.
 pub(crate) struct Lab {
-    engine: KvmEngine,
-    vcpu: KvmVcpu,
+    vcpu: Box<dyn Vcpu>,
     ram: Arc<GuestRam>,
     witness: Arc<Witness>,
+    features: [u32; 4],
 }
 
 /// Takes what the guest writes, and stops it.
@@ -70,6 +69,18 @@ struct Witness {
 }
 
 const HEARD: u32 = 1 << 31;
+/// It is over, whatever was heard.
+const OVER: u32 = 1 << 30;
+
+impl Witness {
+    fn is_over(&self) -> bool {
+        self.heard.load(Ordering::SeqCst) & (HEARD | OVER) != 0
+    }
+
+    fn set_over(&self) {
+        self.heard.fetch_or(OVER, Ordering::SeqCst);
+    }
+}
 
 impl Io for Witness {
     fn read(&self, _: Space, _: u64, data: &mut [u8]) {
@@ -94,7 +105,7 @@ impl Io for Witness {
 }
 
 /// The host's time.
-struct HostClock;
+pub(crate) struct HostClock;
 
 impl Clock for HostClock {
     fn now(&self) -> u64 {
@@ -107,11 +118,9 @@ impl Clock for HostClock {
 }
 
 impl Lab {
-    /// Makes the machine; nobody helps where KVM can't emulate.
+    /// Makes the machine on KVM; nobody helps where KVM can't emulate.
     pub(crate) fn new(host: Host) -> Result<Self, EngineError> {
-        let ram = GuestRam::new(&[(Gpa(0), MEMORY)]);
-        let ram = Arc::new(ram.map_err(|error| unsupported(error.to_string()))?);
-        furnish(&ram);
+        let ram = memory()?;
         let engine = KvmEngine::on(
             host,
             Config {
@@ -122,15 +131,20 @@ impl Lab {
                 assist: false,
             },
         )?;
-        let vcpu = engine.concrete(0)?;
+        Ok(Self::over(ram, engine.vcpu(0)?, engine.told(7, 0)))
+    }
+
+    /// Makes the machine around a vCPU; `features` is what CPUID leaf 7 should say.
+    pub(crate) fn over(ram: Arc<GuestRam>, vcpu: Box<dyn Vcpu>, features: [u32; 4]) -> Self {
+        furnish(&ram);
         let witness = Arc::new(Witness::default());
         witness.kicker.get_or_init(|| vcpu.kicker());
-        Ok(Self {
-            engine,
+        Self {
             vcpu,
             ram,
             witness,
-        })
+            features,
+        }
     }
 
     /// The state in which code starts at a privilege level.
@@ -180,17 +194,29 @@ impl Lab {
         let io: Arc<dyn Io> = self.witness.clone();
         let kicker = self.vcpu.kicker();
         let start = Instant::now();
+        let witness = self.witness.clone();
         let exit = thread::scope(|scope| {
             let alarm = scope.spawn(|| {
-                thread::park_timeout(patience);
+                while start.elapsed() < patience {
+                    thread::park_timeout(patience.saturating_sub(start.elapsed()));
+                    if witness.is_over() {
+                        return;
+                    }
+                }
                 kicker.kick();
             });
-            let exit = self.vcpu.run(&io);
+            // A kick may be left from the run before.
+            let exit = loop {
+                match self.vcpu.run(&io) {
+                    Ok(Exit::Kicked) if !witness.is_over() && start.elapsed() < patience => {}
+                    exit => break exit,
+                }
+            };
+            witness.set_over();
             alarm.thread().unpark();
             exit
         });
         let time = start.elapsed();
-        self.vcpu.forget_kicks();
         let left = self.vcpu.save()?;
         let heard = self.witness.heard.load(Ordering::SeqCst);
         let ending = match exit {
@@ -214,10 +240,18 @@ impl Lab {
         self.vcpu.save()
     }
 
-    /// The engine.
-    pub(crate) fn engine(&self) -> &KvmEngine {
-        &self.engine
+    /// What CPUID leaf 7 should say.
+    pub(crate) fn features(&self) -> [u32; 4] {
+        self.features
     }
+}
+
+/// RAM for a machine.
+pub(crate) fn memory() -> Result<Arc<GuestRam>, EngineError> {
+    let ram = GuestRam::new(&[(Gpa(0), MEMORY)]);
+    Ok(Arc::new(
+        ram.map_err(|error| unsupported(error.to_string()))?,
+    ))
 }
 
 fn put(ram: &GuestRam, at: u64, bytes: &[u8]) {

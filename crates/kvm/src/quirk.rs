@@ -143,7 +143,7 @@ fn has(lab: &mut Lab, quirk: Quirk) -> Result<bool, EngineError> {
             (state.gpr[gpr::RAX], state.gpr[gpr::RCX]) = (7, 0);
             let code = [0x0f, 0xa2, 0xe6, REPORT, 0xf4];
             let left = lab.run(&state, &code, PATIENCE)?.1;
-            left.gpr[gpr::RBX] as u32 & !lab.engine().told(7, 0)[1] != 0
+            left.gpr[gpr::RBX] as u32 & !lab.features()[1] != 0
         }
     })
 }
@@ -165,4 +165,54 @@ fn pages_in_32_bits(lab: &mut Lab) -> Result<bool, EngineError> {
     ];
     let ending = lab.run(&state, &code, PATIENCE)?.0;
     Ok(matches!(ending, Ending::Reported(_)))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use iface::Engine;
+    use soft::SoftEngine;
+
+    use super::*;
+    use crate::lab::{HostClock, memory};
+
+    /// The software CPU is as a processor should be, so an experiment that finds something there is wrong.
+    #[test]
+    fn the_software_cpu_has_no_quirks() {
+        let ram = memory().expect("there is memory");
+        let engine = SoftEngine::new(soft::Config {
+            ram: ram.clone(),
+            clock: Arc::new(HostClock),
+            cpus: 1,
+            tsc_khz: 1_000_000,
+        });
+        let vcpu = engine
+            .and_then(|engine| engine.vcpu(0))
+            .expect("it has one");
+        let processor = x86::cpuid::Processor {
+            apic_id: 0,
+            cpus: 1,
+            tsc_khz: 1_000_000,
+            apic: true,
+            osxsave: false,
+            xcr0: 1,
+        };
+        let mut lab = Lab::over(ram, vcpu, processor.cpuid(7, 0));
+        for quirk in Quirk::ALL {
+            assert!(!has(&mut lab, quirk).expect("it runs"), "{quirk:?}");
+        }
+        assert!(measure(&mut lab).expect("it runs a loop") > 1.0);
+    }
+
+    #[test]
+    fn hardware_is_fast_and_has_no_quirks() {
+        let findings = |speed, quirks: &[Quirk]| Findings {
+            speed,
+            quirks: quirks.to_vec(),
+        };
+        assert!(findings(1500.0, &[]).is_hardware());
+        assert!(!findings(100.0, &[]).is_hardware());
+        assert!(!findings(1500.0, &[Quirk::FixesTsc]).is_hardware());
+    }
 }

@@ -93,11 +93,6 @@ impl KvmVcpu {
         Ok(vcpu)
     }
 
-    /// As if nobody had kicked.
-    pub(crate) fn forget_kicks(&self) {
-        self.bell.answer();
-    }
-
     pub(crate) fn count(&self, figure: Figure, count: u64) {
         self.shared.figures[self.id as usize].add(figure, count);
     }
