@@ -23,6 +23,38 @@ pub struct Context {
     pub ymm: [[u64; 4]; 16],
     /// Makes every [`crate::Slots`] address lie inside.
     _end: [u64; 32],
+    /// Base addresses of FS and GS, for generated blocks.
+    pub segment_base: [u64; 2],
+    /// RFLAGS without the arithmetic flags and IF, for generated blocks.
+    pub system_flags: u64,
+    /// IF, 0 or 1: generated blocks look and change it.
+    pub interrupts: u64,
+    /// Not zero when something waits that may happen once IF is set.
+    pub waiting: u64,
+    /// What only generated blocks and those who run them use.
+    pub(crate) run: Run,
+}
+
+/// How generated blocks are entered and left.
+#[derive(Debug, Clone, Default)]
+#[repr(C)]
+pub(crate) struct Run {
+    /// Address at which to enter.
+    pub(crate) target: u64,
+    /// Address of a 32-bit word that is not zero when the vCPU is wanted.
+    pub(crate) attention: u64,
+    /// Address of the jump table.
+    pub(crate) jumps: u64,
+    /// Between two parts of a block.
+    pub(crate) temporary: u64,
+    /// Where the host's processor raised an exception, its vector, and the flags then.
+    pub(crate) fault_at: u64,
+    pub(crate) fault_vector: u64,
+    pub(crate) fault_cc: u64,
+    /// The site by which the block was left.
+    pub(crate) exit: u32,
+    /// Zero while the vector registers and MXCSR are in the host's.
+    pub(crate) vectors_away: u32,
 }
 
 impl Context {
@@ -38,6 +70,20 @@ impl Context {
     pub(crate) const HOST_MXCSR: i64 = std::mem::offset_of!(Self, host_mxcsr) as i64;
     pub(crate) const SCRATCH: i64 = std::mem::offset_of!(Self, scratch) as i64;
     pub(crate) const YMM: i64 = std::mem::offset_of!(Self, ymm) as i64;
+    pub(crate) const SEGMENT_BASE: i64 = std::mem::offset_of!(Self, segment_base) as i64;
+    pub(crate) const SYSTEM_FLAGS: i64 = std::mem::offset_of!(Self, system_flags) as i64;
+    pub(crate) const INTERRUPTS: i64 = std::mem::offset_of!(Self, interrupts) as i64;
+    pub(crate) const WAITING: i64 = std::mem::offset_of!(Self, waiting) as i64;
+    const RUN: i64 = std::mem::offset_of!(Self, run) as i64;
+    pub(crate) const TARGET: i64 = Self::RUN + std::mem::offset_of!(Run, target) as i64;
+    pub(crate) const ATTENTION: i64 = Self::RUN + std::mem::offset_of!(Run, attention) as i64;
+    pub(crate) const JUMPS: i64 = Self::RUN + std::mem::offset_of!(Run, jumps) as i64;
+    pub(crate) const TEMPORARY: i64 = Self::RUN + std::mem::offset_of!(Run, temporary) as i64;
+    pub(crate) const FAULT_AT: i64 = Self::RUN + std::mem::offset_of!(Run, fault_at) as i64;
+    pub(crate) const FAULT_VECTOR: i64 = Self::RUN + std::mem::offset_of!(Run, fault_vector) as i64;
+    pub(crate) const FAULT_CC: i64 = Self::RUN + std::mem::offset_of!(Run, fault_cc) as i64;
+    pub(crate) const EXIT: i64 = Self::RUN + std::mem::offset_of!(Run, exit) as i64;
+    pub(crate) const VECTORS_AWAY: i64 = Self::RUN + std::mem::offset_of!(Run, vectors_away) as i64;
 }
 
 impl Default for Context {
@@ -51,6 +97,14 @@ impl Default for Context {
             _pad: [0; 11],
             ymm: [[0; 4]; 16],
             _end: [0; 32],
+            segment_base: [0; 2],
+            system_flags: 2,
+            interrupts: 0,
+            waiting: 0,
+            run: Run {
+                vectors_away: 1,
+                ..Run::default()
+            },
         }
     }
 }

@@ -110,6 +110,13 @@ pub(crate) fn is_native(code: Code) -> bool {
     !features.is_empty() && features.iter().all(known) && !is_special(code.mnemonic())
 }
 
+/// Whether an instruction works on the x87 registers.
+pub(crate) fn is_x87(code: Code) -> bool {
+    code.cpuid_features()
+        .iter()
+        .any(|feature| X87.contains(feature))
+}
+
 const EXTENSIONS: [CpuidFeature; 24] = [
     CpuidFeature::MMX,
     CpuidFeature::SSE,

@@ -11,9 +11,15 @@
 //!   stub     the table of stubs, and calling them
 //!   tlb      the translations that generated code looks up
 //!   x87      the thread's x87 registers, which are the guest's
+//!
+//!   translate  blocks of guest code -> host code
+//!   region     memory for a vCPU's context and code
+//!   tlb, jump  tables that generated code looks into
+//!   cache      a vCPU's translated blocks: found, entered, linked, dropped
 //! ```
 
 pub mod alu;
+mod cache;
 pub mod cc;
 mod code;
 mod context;
@@ -21,12 +27,18 @@ mod emit;
 mod error;
 mod feature;
 mod form;
+mod jump;
+mod region;
 pub mod stub;
 pub mod tlb;
+mod translate;
 pub mod x87;
 
+pub use cache::{Attention, Blocks, Entry, Key, Left, is_supported};
 pub use context::Context;
 pub use emit::Access;
 pub use error::Error;
 pub use feature::{host_has, missing};
 pub use form::Slots;
+pub use region::Registers;
+pub use translate::{Guest, Source};

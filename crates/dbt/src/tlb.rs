@@ -28,6 +28,8 @@ use writers::{Found, Writers};
 pub const ENTRIES: usize = 1 << 14;
 /// Where in a table the entries for writes begin, in bytes; those for reads begin at its start.
 pub const WRITE: usize = ENTRIES * size_of::<Entry>();
+/// What of an address divided by 256 is the offset of its entry.
+pub(crate) const MASK: usize = (ENTRIES - 1) * size_of::<Entry>();
 /// How many tables can be selected at once.
 pub const VIEWS: usize = 4;
 

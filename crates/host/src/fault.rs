@@ -1,14 +1,16 @@
 //! Processor exceptions in generated code.
 //!
 //! Code that was generated may raise an exception on purpose: it then goes on at an address that was named
-//! beforehand, with the exception's vector in RAX. Exceptions anywhere else go to whoever handled them before.
+//! beforehand, with the exception's vector in RAX. Stubs of the whole process share one [`Escape`]; each vCPU's blocks
+//! are a [`Region`]. Exceptions anywhere else go to whoever handled them before.
 #![allow(unsafe_code, reason = "signal handlers")]
 
 use std::io;
 use std::ops::Range;
 use std::sync::OnceLock;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
-use libc::{REG_RAX, REG_RIP, REG_TRAPNO, c_int, c_void, siginfo_t, ucontext_t};
+use libc::{REG_RAX, REG_RCX, REG_RIP, REG_TRAPNO, c_int, c_void, siginfo_t, ucontext_t};
 
 /// Where exceptions in a range of code go.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -23,10 +25,69 @@ pub struct Escape {
 
 /// #DE, #UD, #GP, #MF, #XM.
 const VECTORS: [i64; 5] = [0, 6, 13, SIMD - 3, SIMD];
+const PAGE_FAULT: i64 = 14;
 const SIMD: i64 = 19;
 const SIGNALS: [c_int; 3] = [libc::SIGFPE, libc::SIGILL, libc::SIGSEGV];
 
 static ESCAPE: OnceLock<Escape> = OnceLock::new();
+/// More regions of code than vCPUs of all machines that one process ever runs at a time.
+static REGIONS: [Slot; 256] = [const { Slot::EMPTY }; 256];
+
+/// A region of code, or none.
+struct Slot {
+    start: AtomicUsize,
+    end: AtomicUsize,
+    target: AtomicUsize,
+}
+
+impl Slot {
+    #[allow(
+        clippy::declare_interior_mutable_const,
+        reason = "initial value of statics"
+    )]
+    const EMPTY: Self = Self {
+        start: AtomicUsize::new(0),
+        end: AtomicUsize::new(0),
+        target: AtomicUsize::new(0),
+    };
+}
+
+/// A region whose exceptions go on at an address of its own, with the vector in RAX and the address of the
+/// exception in RCX; as long as it lives.
+#[derive(Debug)]
+pub struct Region(usize);
+
+impl Region {
+    /// Registers `code`, after [`escape`]; `None` when there are too many.
+    pub fn new(code: &Range<usize>, target: usize) -> Option<Self> {
+        let free = |slot: &Slot| {
+            let claim =
+                slot.start
+                    .compare_exchange(0, code.start, Ordering::SeqCst, Ordering::SeqCst);
+            claim.is_ok()
+        };
+        let index = REGIONS.iter().position(free)?;
+        REGIONS[index].target.store(target, Ordering::SeqCst);
+        REGIONS[index].end.store(code.end, Ordering::SeqCst);
+        Some(Self(index))
+    }
+
+    fn target(at: usize) -> Option<usize> {
+        let inside = |slot: &&Slot| {
+            slot.start.load(Ordering::SeqCst) <= at && at < slot.end.load(Ordering::SeqCst)
+        };
+        let slot = REGIONS.iter().find(inside)?;
+        Some(slot.target.load(Ordering::SeqCst))
+    }
+}
+
+impl Drop for Region {
+    fn drop(&mut self) {
+        let slot = &REGIONS[self.0];
+        slot.end.store(0, Ordering::SeqCst);
+        slot.start.store(0, Ordering::SeqCst);
+    }
+}
 static PREVIOUS: [OnceLock<libc::sigaction>; 3] = [const { OnceLock::new() }; 3];
 
 /// Installs an escape; there can be one in a process.
@@ -59,7 +120,17 @@ extern "C" fn handle(signal: c_int, info: *mut siginfo_t, context: *mut c_void) 
     let vector = registers[REG_TRAPNO as usize];
     let at = registers[REG_RIP as usize] as usize;
     // SAFETY: as above. Signals that processes send have codes that are not positive.
-    let raised = unsafe { (*info).si_code } > 0 && VECTORS.contains(&vector);
+    let raised = unsafe { (*info).si_code } > 0;
+    if raised
+        && (VECTORS.contains(&vector) || vector == PAGE_FAULT)
+        && let Some(target) = Region::target(at)
+    {
+        registers[REG_RIP as usize] = target as i64;
+        registers[REG_RAX as usize] = vector;
+        registers[REG_RCX as usize] = at as i64;
+        return;
+    }
+    let raised = raised && VECTORS.contains(&vector);
     match ESCAPE.get() {
         Some(escape) if raised && escape.code.contains(&at) => {
             let simd = vector == SIMD;

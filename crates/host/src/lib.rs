@@ -4,6 +4,7 @@
 
 pub mod barrier;
 pub mod clock;
+pub mod cpu;
 pub mod event;
 pub mod fault;
 pub mod futex;

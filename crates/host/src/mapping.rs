@@ -130,6 +130,28 @@ impl Mapping {
         Ok(Self::own(start, len))
     }
 
+    /// Maps pieces of `file`, each `(offset, length, protection)` in whole pages, one directly behind the other.
+    pub fn views(file: &MemFile, pieces: &[(u64, usize, Protection)]) -> io::Result<Self> {
+        let len = pieces.iter().map(|piece| piece.1).sum();
+        // SAFETY: a fresh range chosen by the kernel aliases nothing.
+        let start = unsafe {
+            let flags = MapFlags::PRIVATE | MapFlags::NORESERVE;
+            mmap_anonymous(std::ptr::null_mut(), len, ProtFlags::empty(), flags)?
+        };
+        let whole = Self::own(start, len);
+        let mut at = 0;
+        for &(offset, len, protection) in pieces {
+            // SAFETY: replaces a part of the range that was just reserved, which nobody uses yet.
+            unsafe {
+                let to = whole.start.as_ptr().add(at).cast();
+                let flags = MapFlags::SHARED | MapFlags::NORESERVE | MapFlags::FIXED;
+                mmap(to, len, protection.flags(), flags, &file.fd, offset)?;
+            }
+            at += len;
+        }
+        Ok(whole)
+    }
+
     fn own(start: *mut c_void, len: usize) -> Self {
         let start = NonNull::new(start.cast()).expect("mmap returns no null on success");
         Self { start, len }

@@ -26,6 +26,12 @@ pub(crate) fn make(
             clock: clock.clone(),
             cpus: spec.cpus,
             tsc_khz: spec.tsc_khz.unwrap_or(soft::Config::TSC_KHZ),
+            translate: if spec.interpret {
+                soft::Translate::Never
+            } else {
+                soft::Translate::default()
+            },
+            code_cache: spec.code_cache as usize,
         })?)),
         EngineKind::Kvm => Ok(Arc::new(KvmEngine::new(kvm::Config {
             ram: ram.clone(),

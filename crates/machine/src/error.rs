@@ -14,6 +14,14 @@ pub enum Error {
         /// The number.
         asked: u32,
     },
+    /// A size of the code cache out of range.
+    #[error(
+        "{asked} bytes for translated code: whole mebibytes up to 1 GiB are possible (--code-cache)"
+    )]
+    CodeCache {
+        /// Bytes asked for.
+        asked: u64,
+    },
     /// An amount of memory that no machine has.
     #[error("memory of {}: a machine has whole mebibytes, 1M to {}", Size(*asked), Size(MEMORY_MAX))]
     Memory {

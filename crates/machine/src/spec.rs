@@ -100,6 +100,12 @@ pub struct Spec {
     /// What executes it.
     #[serde(default)]
     pub engine: EngineKind,
+    /// Whether the software CPU interprets all code instead of translating what is hot.
+    #[serde(default)]
+    pub interpret: bool,
+    /// Bytes of translated code that the software CPU keeps for each processor; whole mebibytes up to 1 GiB.
+    #[serde(default = "default_code_cache")]
+    pub code_cache: u64,
     /// Whether the debug-exit device for kernels under test is at port 0xf4.
     #[serde(default)]
     pub debug_exit: bool,
@@ -115,6 +121,13 @@ pub struct Spec {
 pub const DEFAULT_CPUS: u32 = 1;
 /// Bytes of RAM of a machine that doesn't say.
 pub const DEFAULT_MEMORY: u64 = 512 * MIB;
+
+/// [`Spec::code_cache`] of a machine that doesn't say.
+pub const DEFAULT_CODE_CACHE: u64 = soft::Config::CODE_CACHE as u64;
+
+fn default_code_cache() -> u64 {
+    DEFAULT_CODE_CACHE
+}
 
 fn default_cpus() -> u32 {
     DEFAULT_CPUS
@@ -132,6 +145,8 @@ impl Spec {
             memory: DEFAULT_MEMORY,
             boot,
             engine: EngineKind::default(),
+            interpret: false,
+            code_cache: DEFAULT_CODE_CACHE,
             debug_exit: false,
             tsc_khz: None,
             devices: Vec::new(),
@@ -146,6 +161,13 @@ impl Spec {
         if self.memory == 0 || !self.memory.is_multiple_of(MEMORY_STEP) || self.memory > MEMORY_MAX
         {
             return Err(Error::Memory { asked: self.memory });
+        }
+        if !(MEMORY_STEP..=1 << 30).contains(&self.code_cache)
+            || !self.code_cache.is_multiple_of(MEMORY_STEP)
+        {
+            return Err(Error::CodeCache {
+                asked: self.code_cache,
+            });
         }
         Ok(())
     }

@@ -185,6 +185,8 @@ fn run(work: &Loop) -> Result<f64, Box<dyn std::error::Error>> {
         clock: Arc::new(HostClock),
         cpus: 1,
         tsc_khz: Config::TSC_KHZ,
+        translate: soft::Translate::default(),
+        code_cache: Config::CODE_CACHE,
     })?;
     let mut vcpu = engine.vcpu(0)?;
     vcpu.load(&state(work.times))?;

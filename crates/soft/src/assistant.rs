@@ -13,9 +13,8 @@ use mem::{GuestRam, PAGE_SIZE};
 use x86::state::Activity;
 use x86::{CpuState, Exception, Vector};
 
-use crate::block::BlockCache;
 use crate::cpu::Cpu;
-use crate::engine::{Config, Shared};
+use crate::engine::{Config, Shared, Translate};
 use crate::mmu::{Access, Place};
 use crate::run::Processor;
 use crate::trap::R;
@@ -52,13 +51,13 @@ impl Assistant {
             clock,
             cpus: id + 1,
             tsc_khz,
+            // Few instructions at a time.
+            translate: Translate::Never,
+            code_cache: Config::CODE_CACHE,
         };
         let cpu = Cpu::new(Arc::new(Shared::new(&config)), id, Arc::new(NoIo));
         Self {
-            processor: Processor {
-                cpu,
-                blocks: BlockCache::new(),
-            },
+            processor: Processor::new(cpu),
             wanted: HashSet::new(),
         }
     }

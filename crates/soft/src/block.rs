@@ -8,17 +8,21 @@ pub(crate) use cache::{BlockCache, Kind};
 pub(crate) use decode::Source;
 pub(crate) use op::{Flat, Handler, Op};
 
+use std::sync::Arc;
+
 use mem::{GuestRam, Offset, PAGE_SIZE};
 
 /// A run of instructions that is entered only at its start and left at its end or by a trap. All of it lies in
 /// one page, except that a block of a single instruction may cross into the next.
 #[derive(Debug)]
 pub(crate) struct Block {
-    pub(crate) ops: Box<[Op]>,
+    pub(crate) ops: Arc<[Op]>,
     /// The bytes that were decoded.
     pub(crate) bytes: Box<[u8]>,
     /// The last op sets RIP.
     pub(crate) branches: bool,
+    /// How often it was run.
+    pub(crate) heat: u32,
     /// Where the code lies, and the version of its page when it was last compared.
     pub(crate) code: (Offset, u32),
     /// The same for the page that its single instruction crosses into.

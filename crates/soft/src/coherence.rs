@@ -6,7 +6,6 @@ use mem::{Offset, PAGE_SHIFT};
 
 use crate::cpu::Cpu;
 
-#[cfg_attr(not(test), expect(dead_code, reason = "for the translator"))]
 impl Cpu {
     /// Goes into generated code; false when there are requests, for [`Cpu::take_stale_pages`]. From now until
     /// [`Cpu::leave_code`] the thread waits for nobody.

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use dbt::{Context, cc};
+use dbt::{Registers, cc};
 use iface::Io;
 use mem::{GuestRam, Runner};
 use x86::Vector;
@@ -23,7 +23,7 @@ use crate::paravirt::{OfferedEoi, Steal};
 /// A processor. Fields that threads other than its own touch live behind `Arc`s.
 pub(crate) struct Cpu {
     /// General registers, arithmetic flags, MXCSR and vector registers.
-    pub(crate) ctx: Context,
+    pub(crate) ctx: Registers,
     /// RIP: of the next instruction between blocks; see the crate's page for what it is within one.
     pub(crate) rip: u64,
     /// RFLAGS without the arithmetic flags.
@@ -107,7 +107,8 @@ impl Cpu {
         let expelled = inbox.clone();
         let expel = move || expelled.post(attention::CODE);
         let runner = shared.ram.flags().register(id, Box::new(expel));
-        let mut ctx = Context::default();
+        let mut ctx =
+            Registers::new(shared.code_cache).expect("the host grants memory for registers");
         ctx.gpr[..16].copy_from_slice(&reset.gpr);
         let mut cpu = Self {
             ctx,

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use iface::{Clock, Engine, EngineError, Msi, Vcpu};
-use mem::GuestRam;
+use mem::{GuestRam, PAGE_SIZE};
 
 use crate::alarm::{Alarm, AlarmThread};
 use crate::clock::Scale;
@@ -27,9 +27,30 @@ pub struct Config {
     pub cpus: u32,
     /// Frequency of the TSC in kHz; [`Config::TSC_KHZ`] makes the TSC count nanoseconds.
     pub tsc_khz: u32,
+    /// Whether hot code is translated.
+    pub translate: Translate,
+    /// Most bytes of translated code that a vCPU keeps.
+    pub code_cache: usize,
+}
+
+/// When code is translated.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Translate {
+    /// Never: all of it is interpreted.
+    Never,
+    /// Once a block has been run so many times.
+    After(u32),
+}
+
+impl Default for Translate {
+    fn default() -> Self {
+        Self::After(30)
+    }
 }
 
 impl Config {
+    /// Bytes of [`Config::code_cache`] that suit most guests.
+    pub const CODE_CACHE: usize = 64 << 20;
     /// The TSC frequency that the machine contract has by default.
     pub const TSC_KHZ: u32 = 1_000_000;
 }
@@ -39,6 +60,9 @@ pub(crate) struct Shared {
     pub(crate) ram: Arc<GuestRam>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) scale: Scale,
+    pub(crate) translate: Translate,
+    /// Bytes for the code of each vCPU.
+    pub(crate) code_cache: usize,
     /// The clock when the engine was made.
     pub(crate) start: u64,
     /// A guest has moved the TSC of some vCPU: they don't agree any more.
@@ -58,6 +82,11 @@ impl Shared {
             ram: config.ram.clone(),
             clock: config.clock.clone(),
             scale: Scale::new(config.tsc_khz),
+            translate: config.translate,
+            code_cache: match config.translate {
+                Translate::Never => PAGE_SIZE as usize,
+                Translate::After(_) => config.code_cache,
+            },
             start: config.clock.now(),
             tsc_skewed: AtomicBool::new(false),
             inboxes: (0..config.cpus).map(|_| Arc::default()).collect(),
@@ -170,7 +199,11 @@ impl Engine for SoftEngine {
 
     fn describe(&self) -> String {
         format!(
-            "soft: software x86-64 CPU, interpreter, {} vCPU(s), TSC {} kHz",
+            "soft: software x86-64 CPU, {}, {} vCPU(s), TSC {} kHz",
+            match self.shared.translate {
+                Translate::Never => "interpreter",
+                Translate::After(_) => "translator",
+            },
             self.shared.inboxes.len(),
             self.shared.scale.khz()
         )

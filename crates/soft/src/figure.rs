@@ -5,13 +5,15 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use crate::cpu::Cpu;
 
 /// Names of the figures.
-const NAMES: [&str; 6] = [
+const NAMES: [&str; 8] = [
     "instructions begun",
     "page walks",
     "exceptions",
     "interrupts",
     "sleeps",
     "blocks decoded",
+    "translated code entered",
+    "instructions left to the interpreter",
 ];
 
 /// What one processor counts.
@@ -23,6 +25,8 @@ pub(crate) struct Figures {
     pub(crate) interrupts: u64,
     pub(crate) sleeps: u64,
     pub(crate) decoded: u64,
+    pub(crate) entered: u64,
+    pub(crate) left: u64,
 }
 
 /// One processor's figures for others to read.
@@ -54,9 +58,20 @@ impl Cpu {
             interrupts,
             sleeps,
             decoded,
+            entered,
+            left,
         } = self.figures;
         let walks = self.mmu.walks;
-        let values = [instructions, walks, exceptions, interrupts, sleeps, decoded];
+        let values = [
+            instructions,
+            walks,
+            exceptions,
+            interrupts,
+            sleeps,
+            decoded,
+            entered,
+            left,
+        ];
         let published = &self.shared.figures[self.id as usize];
         for (to, value) in published.0.iter().zip(values) {
             to.store(value, Ordering::Relaxed);

@@ -53,6 +53,12 @@ pub(crate) struct Inbox {
     address: AtomicU64,
 }
 
+impl AsRef<AtomicU32> for Inbox {
+    fn as_ref(&self) -> &AtomicU32 {
+        &self.attention
+    }
+}
+
 impl Inbox {
     /// Whether the owner has anything to look at.
     #[inline(always)]

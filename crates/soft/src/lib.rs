@@ -4,6 +4,7 @@
 //!   engine    what the processors share; inboxes and the alarm, by which other threads reach a vCPU
 //!   vcpu      per vCPU thread: attention? -> blocks until there is some
 //!   run       one block: lookup -> its ops
+//!   translated  hot blocks as host code: when, and what happens where it is left
 //!   block     decoded code: Block of Ops, found by linear RIP (jump cache) or physical address
 //!   exec      one file per family of instructions: `select` picks the handler when a block is decoded
 //!   system    what only kernels do: descriptors, gates, control registers, MSRs, exceptions
@@ -41,10 +42,11 @@ mod system;
 #[cfg(test)]
 mod testing;
 mod trace;
+mod translated;
 mod trap;
 mod vcpu;
 
 pub use assistant::{Assistance, Assistant};
-pub use engine::{Config, MOST_CPUS, SoftEngine};
+pub use engine::{Config, MOST_CPUS, SoftEngine, Translate};
 pub use exec::claims;
 pub use stepper::Stepper;

@@ -43,7 +43,8 @@ pub(crate) struct Mode {
     /// Current privilege level; 0 in real mode, 3 in virtual-8086 mode.
     pub(crate) cpl: u8,
     pub(crate) code: CodeSize,
-    /// 32-bit code whose ES, SS and DS are writable and span all 4 GiB, so that offsets in them are linear addresses.
+    /// 32-bit code whose segments span all 4 GiB, and whose ES, SS and DS are writable, so that offsets in them are linear
+    /// addresses.
     pub(crate) flat: bool,
     /// What decoded code depends on: [`Kind::bits`].
     pub(crate) kind: u8,
@@ -140,9 +141,12 @@ impl Cpu {
                 && attributes.is_readable_or_writable()
                 && !attributes.is_conforming()
         };
+        let cs = &self.seg[SegmentRegister::Cs as usize];
         self.mode.code == CodeSize::Bits32
             && self.mode.protected
             && !self.mode.v86
+            && cs.base == 0
+            && cs.limit == u32::MAX
             && is_flat(SegmentRegister::Ds)
             && is_flat(SegmentRegister::Ss)
             && is_flat(SegmentRegister::Es)

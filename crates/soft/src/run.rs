@@ -8,15 +8,27 @@ use mem::{Offset, PAGE_SIZE};
 use crate::block::{Block, BlockCache, Kind, Op, decode};
 use crate::cpu::Cpu;
 use crate::mmu::{Access, Place};
+use crate::translated::Translation;
 use crate::trap::{GP0, R, Trap, UD};
 
 /// A processor and its decoded code, apart so that a block can be borrowed while it changes the processor.
 pub(crate) struct Processor {
     pub(crate) cpu: Cpu,
     pub(crate) blocks: BlockCache,
+    /// `None` where everything is interpreted.
+    pub(crate) translation: Option<Translation>,
 }
 
 impl Processor {
+    pub(crate) fn new(mut cpu: Cpu) -> Self {
+        let translation = Translation::new(&mut cpu);
+        Self {
+            cpu,
+            blocks: BlockCache::new(),
+            translation,
+        }
+    }
+
     /// Executes one block, or its first `most` instructions.
     pub(crate) fn step(&mut self, most: usize) -> R {
         let number = self.lookup()?;
@@ -26,8 +38,22 @@ impl Processor {
     /// Executes blocks until the processor has to be attended to; an exception is left to be delivered.
     pub(crate) fn run(&mut self) -> R {
         while !self.cpu.is_wanted() {
+            if self.run_translated()? {
+                if self.cpu.attend {
+                    return Ok(());
+                }
+                continue;
+            }
             let number = self.lookup()?;
+            let most = self.count(number);
+            if most == 0 && self.run_hot(number)? {
+                if self.cpu.attend {
+                    return Ok(());
+                }
+                continue;
+            }
             let block = self.blocks.get(number);
+            let mut most = most;
             let (start, key) = (self.cpu.rip, self.cpu.block_key(self.cpu.linear_ip()));
             loop {
                 self.cpu.execute(block, usize::MAX)?;
@@ -37,7 +63,8 @@ impl Processor {
                 // Loops stay where they are.
                 let again =
                     self.cpu.rip == start && self.cpu.block_key(self.cpu.linear_ip()) == key;
-                if !again || !block.is_current(&self.cpu.ram) || self.cpu.is_wanted() {
+                most = most.wrapping_sub(1);
+                if !again || most == 0 || !block.is_current(&self.cpu.ram) || self.cpu.is_wanted() {
                     break;
                 }
             }
@@ -45,9 +72,20 @@ impl Processor {
         Ok(())
     }
 
+    /// Counts a run of a block, and tells how often it may be run until it is looked at again: never when it is hot.
+    #[inline(always)]
+    fn count(&mut self, number: u32) -> u32 {
+        let Some(translation) = &self.translation else {
+            return u32::MAX;
+        };
+        let block = self.blocks.get_mut(number);
+        block.heat = block.heat.saturating_add(1);
+        u32::from(!translation.is_hot(block.heat - 1))
+    }
+
     /// The block at CS:RIP.
     #[inline(always)]
-    fn lookup(&mut self) -> R<u32> {
+    pub(crate) fn lookup(&mut self) -> R<u32> {
         let linear = self.cpu.linear_ip();
         let key = self.cpu.block_key(linear);
         match self.blocks.jump(&self.cpu.ram, linear, key) {
@@ -110,6 +148,7 @@ impl Processor {
         let block = Block {
             bytes: bytes[..usize::from(run.len)].into(),
             branches: run.branches,
+            heat: 0,
             ops: run.ops.into(),
             code: (at, version),
             second,
@@ -203,7 +242,7 @@ impl Cpu {
 
     /// Ends a block at `op` because of a trap.
     #[cold]
-    fn leave(&mut self, start: u64, op: &Op, trap: Trap) -> R {
+    pub(crate) fn leave(&mut self, start: u64, op: &Op, trap: Trap) -> R {
         self.attend |= trap != Trap::JUMP;
         let here = start.wrapping_add(u64::from(op.at)) & self.mode.code.ip_mask();
         match trap {
@@ -235,7 +274,7 @@ impl Cpu {
 
     /// What the meaning of a linear address as code depends on.
     #[inline(always)]
-    fn block_key(&self, linear: u64) -> u64 {
+    pub(crate) fn block_key(&self, linear: u64) -> u64 {
         self.mmu.key(linear) | u64::from(self.mmu.privilege as u8) << 4 | u64::from(self.mode.kind)
     }
 }

@@ -6,7 +6,6 @@ use iface::{Clock, EngineError};
 use mem::GuestRam;
 use x86::{CpuState, Exception};
 
-use crate::block::BlockCache;
 use crate::cpu::Cpu;
 use crate::engine::{Config, Shared};
 use crate::run::Processor;
@@ -36,12 +35,11 @@ impl Stepper {
             clock: Arc::new(Still),
             cpus: 1,
             tsc_khz: Config::TSC_KHZ,
+            translate: crate::engine::Translate::default(),
+            code_cache: Config::CODE_CACHE,
         };
         let cpu = Cpu::new(Arc::new(Shared::new(&config)), 0, Arc::new(NoIo));
-        Self(Processor {
-            cpu,
-            blocks: BlockCache::new(),
-        })
+        Self(Processor::new(cpu))
     }
 
     /// Replaces the state.

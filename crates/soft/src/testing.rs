@@ -10,7 +10,6 @@ use x86::descriptor::Attributes;
 use x86::paging::{PRESENT, USER, WRITABLE};
 use x86::state::gpr::RSP;
 
-use crate::block::BlockCache;
 use crate::cpu::Cpu;
 use crate::engine::{Config, Shared};
 use crate::run::Processor;
@@ -78,6 +77,8 @@ pub(crate) fn cpu_with(clock: Arc<dyn Clock>) -> (Cpu, Arc<Recorder>) {
         clock,
         cpus: 1,
         tsc_khz: Config::TSC_KHZ,
+        translate: crate::engine::Translate::default(),
+        code_cache: Config::CODE_CACHE,
     };
     let io = Arc::new(Recorder::default());
     let shared = Arc::new(Shared::new(&config));
@@ -87,8 +88,7 @@ pub(crate) fn cpu_with(clock: Arc<dyn Clock>) -> (Cpu, Arc<Recorder>) {
 /// A processor after RESET with its block cache.
 pub(crate) fn processor() -> (Processor, Arc<Recorder>) {
     let (cpu, io) = cpu();
-    let blocks = BlockCache::new();
-    (Processor { cpu, blocks }, io)
+    (Processor::new(cpu), io)
 }
 
 /// Where the tests' programs begin.

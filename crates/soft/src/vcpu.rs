@@ -8,7 +8,6 @@ use x86::CpuState;
 use x86::state::Activity;
 
 use crate::alarm::AlarmThread;
-use crate::block::BlockCache;
 use crate::cpu::Cpu;
 use crate::engine::Shared;
 use crate::inbox::attention;
@@ -56,9 +55,8 @@ impl Kicker for SoftKicker {
 impl SoftVcpu {
     pub(crate) fn new(shared: Arc<Shared>, alarm: Arc<AlarmThread>, id: u32) -> Self {
         let cpu = Cpu::new(shared.clone(), id, Arc::new(NoIo));
-        let blocks = BlockCache::new();
         Self {
-            processor: Processor { cpu, blocks },
+            processor: Processor::new(cpu),
             shared,
             _alarm: alarm,
         }
@@ -120,6 +118,11 @@ impl Vcpu for SoftVcpu {
         let result = self.run_until_kicked();
         self.processor.cpu.release_x87();
         self.processor.cpu.publish_figures();
+        if let Some(translation) = &self.processor.translation
+            && enabled!(Level::DEBUG)
+        {
+            translation.log_left();
+        }
         match result {
             Ok(()) => Ok(Exit::Kicked),
             Err(_) => Ok(Exit::Shutdown(self.shutdown())),

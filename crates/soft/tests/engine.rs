@@ -14,6 +14,8 @@ fn engine(setup: &Setup) -> Result<Arc<dyn Engine>, EngineError> {
         clock: setup.clock.clone(),
         cpus: setup.cpus,
         tsc_khz: Config::TSC_KHZ,
+        translate: soft::Translate::default(),
+        code_cache: Config::CODE_CACHE,
     })?;
     Ok(Arc::new(engine))
 }
@@ -41,6 +43,8 @@ fn refuses_what_it_can_not_be() {
             clock: Arc::new(Still),
             cpus,
             tsc_khz,
+            translate: soft::Translate::default(),
+            code_cache: Config::CODE_CACHE,
         };
         let refused = SoftEngine::new(config).err();
         assert!(

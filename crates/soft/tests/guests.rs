@@ -1,23 +1,38 @@
-//! The tiny guests on the software engine. `TINY=text` in the environment runs those whose names contain it.
+//! The tiny guests on the software engine, interpreted and translated. `TINY=text` in the environment runs those whose names contain it.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use conformance::Setup;
 use iface::{Engine, EngineError};
-use soft::{Config, SoftEngine};
+use soft::{Config, SoftEngine, Translate};
 
-fn engine(setup: &Setup) -> Result<Arc<dyn Engine>, EngineError> {
+fn engine(setup: &Setup, translate: Translate) -> Result<Arc<dyn Engine>, EngineError> {
     let engine = SoftEngine::new(Config {
         ram: setup.ram.clone(),
         clock: setup.clock.clone(),
         cpus: setup.cpus,
         tsc_khz: Config::TSC_KHZ,
+        translate,
+        code_cache: Config::CODE_CACHE,
     })?;
     Ok(Arc::new(engine))
 }
 
 #[test]
 fn guests_end_as_they_should() {
+    run(Translate::Never);
+}
+
+#[test]
+fn guests_end_as_they_should_where_all_is_translated() {
+    run(Translate::After(0));
+}
+
+fn run(translate: Translate) {
+    // One after the other: they measure time.
+    static TURN: Mutex<()> = Mutex::new(());
+    let _turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
+    let engine = |setup: &Setup| engine(setup, translate);
     let guests = match tinyguest::all() {
         Ok(guests) => guests,
         Err(error @ tinyguest::Error::Missing { .. }) => {

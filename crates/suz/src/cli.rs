@@ -88,6 +88,12 @@ pub struct Run {
     /// What executes the guest
     #[arg(long, value_name = "ENGINE", default_value = "auto")]
     pub engine: Engine,
+    /// Let the software CPU interpret all code instead of translating what is hot: slow, to look for errors
+    #[arg(long)]
+    pub interpret: bool,
+    /// Translated code that the software CPU keeps for each processor, in whole mebibytes
+    #[arg(long, value_name = "SIZE", default_value_t = Size(machine::spec::DEFAULT_CODE_CACHE))]
+    pub code_cache: Size,
     /// A disk: an image or a block device; may be given several times
     ///
     /// Options after the path, each behind a comma: ro (the guest can't write), ephemeral (what it writes vanishes

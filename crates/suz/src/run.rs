@@ -98,6 +98,8 @@ fn spec(arguments: &cli::Run) -> anyhow::Result<Spec> {
     spec.cpus = arguments.cpus;
     spec.memory = arguments.memory.0;
     spec.engine = arguments.engine.into();
+    spec.interpret = arguments.interpret;
+    spec.code_cache = arguments.code_cache.0;
     spec.debug_exit = arguments.debug_exit;
     spec.devices = vec![Device::Rng];
     let disks = arguments.disk.iter().cloned().map(Device::Disk);

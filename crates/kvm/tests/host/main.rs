@@ -31,6 +31,8 @@ fn software(setup: &Setup) -> Result<Arc<dyn Engine>, EngineError> {
         clock: setup.clock.clone(),
         cpus: setup.cpus,
         tsc_khz: Host::open()?.tsc_khz()?,
+        translate: soft::Translate::default(),
+        code_cache: soft::Config::CODE_CACHE,
     })?;
     Ok(Arc::new(engine))
 }

@@ -211,9 +211,10 @@ fn test_mr<T: Operand, C: Change, const LOCKED: bool>(cpu: &mut Cpu, op: &Op) ->
 
 #[inline(always)]
 fn scan<T: Scan, const REVERSE: bool>(cpu: &mut Cpu, op: &Op, source: T) {
-    let target = &mut cpu.ctx.gpr[usize::from(op.reg[0] & 31)];
+    let ctx = &mut *cpu.ctx;
+    let target = &mut ctx.gpr[usize::from(op.reg[0] & 31)];
     let scan = if REVERSE { T::bsr } else { T::bsf };
-    (*target, cpu.ctx.cc) = scan(*target, source, cpu.ctx.cc);
+    (*target, ctx.cc) = scan(*target, source, ctx.cc);
 }
 
 fn scan_rr<T: Scan + Operand, const REVERSE: bool>(cpu: &mut Cpu, op: &Op) -> R {

@@ -53,6 +53,25 @@ fn avx(cpu: &Cpu) -> bool {
     cpu.cr4 & cr4::OSXSAVE != 0 && cpu.xcr0 & (xcr0::SSE | xcr0::AVX) == xcr0::SSE | xcr0::AVX
 }
 
+/// Which gates are open, as a number below 8.
+#[inline(always)]
+pub(crate) fn open_gates(cpu: &Cpu) -> u8 {
+    let bit = |closed: R| u8::from(closed.is_ok());
+    bit(check::<SSE>(cpu)) | bit(check::<AVX>(cpu)) << 1 | bit(check::<X87>(cpu)) << 2
+}
+
+/// Whether an instruction's gate is open.
+pub(crate) fn is_open(cpu: &Cpu, instruction: &Instruction) -> bool {
+    match of(instruction) {
+        MMX => check::<MMX>(cpu).is_ok(),
+        SSE => check::<SSE>(cpu).is_ok(),
+        AVX => check::<AVX>(cpu).is_ok(),
+        // VZEROUPPER names none.
+        _ if instruction.code().encoding() == EncodingKind::VEX => check::<AVX>(cpu).is_ok(),
+        _ => true,
+    }
+}
+
 #[cold]
 fn fault<const GATE: u8>(cpu: &Cpu) -> crate::trap::Trap {
     let disabled = match GATE {

@@ -148,6 +148,14 @@ impl Mmu {
         usize::from(linear >= self.split)
     }
 
+    /// First and last address of the half that an address is in.
+    pub(crate) fn half_of(&self, linear: u64) -> (u64, u64) {
+        match self.half(linear) {
+            0 => (0, self.split - 1),
+            _ => (self.split, u64::MAX),
+        }
+    }
+
     /// What leads from a linear address to code depends on this, besides privilege and mode. Its low byte is
     /// clear.
     #[inline(always)]
@@ -157,7 +165,7 @@ impl Mmu {
 
     /// Address of the table that generated code probes at present; fills, loads of CR3 and changes of privilege move
     /// it.
-    #[cfg_attr(not(test), expect(dead_code, reason = "for the translator"))]
+    #[inline(always)]
     pub(crate) fn base(&self) -> usize {
         self.base_of(self.privilege)
     }

@@ -98,8 +98,7 @@ fn flat(selector: u16) -> Segment {
 pub(super) fn execute(cpu: Cpu, code: &[u8], instructions: usize) -> Cpu {
     let at = Gpa(cpu.rip);
     cpu.ram.write(at, code).expect("inside the test's RAM");
-    let blocks = crate::block::BlockCache::new();
-    let mut processor = crate::run::Processor { cpu, blocks };
+    let mut processor = crate::run::Processor::new(cpu);
     for _ in 0..instructions {
         // The run loop clears it before it looks around.
         processor.cpu.attend = false;

@@ -1,0 +1,389 @@
+//! A vCPU's translated blocks: made, found, entered, linked to each other, and dropped.
+//!
+//! Only the vCPU's own thread uses them. Code is added until there is no more room, and then everything is dropped:
+//! what is dropped before leaves a hole.
+#![allow(unsafe_code, reason = "runs generated code")]
+
+mod block;
+mod table;
+
+use std::arch::asm;
+use std::collections::HashMap;
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::AtomicU32;
+
+use host::fault;
+
+pub use block::Key;
+use block::{Block, Site};
+use table::Tables;
+
+use crate::region::{CodeArea, Registers};
+use crate::translate::thunk::{self, Thunks};
+use crate::translate::{self, Exit, Frame, Source, State};
+
+/// Blocks begin at multiples of this.
+const ALIGNMENT: usize = 16;
+/// More than the code of a block of 64 instructions.
+const LARGEST: usize = 64 << 10;
+
+/// Whose word tells that a vCPU is wanted: not zero.
+pub type Attention = Arc<dyn AsRef<AtomicU32> + Send + Sync>;
+
+/// An address at which code can be entered; good until blocks are dropped.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Entry {
+    address: u64,
+    /// The vector registers are to be loaded before.
+    vectors: bool,
+}
+
+impl Entry {
+    fn plain(address: u64) -> Self {
+        Self {
+            address,
+            vectors: false,
+        }
+    }
+}
+
+/// Why generated code was left.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Left {
+    /// An instruction is to be executed by other means; the state is that before it.
+    Interpret {
+        /// The block that it belongs to.
+        block: u32,
+        /// Its number in the block.
+        op: u16,
+    },
+    /// A direct branch leads where no code is linked, or the vCPU is wanted.
+    Jump {
+        /// For [`Blocks::link`].
+        site: u32,
+        /// Linear address to go on at.
+        target: u64,
+    },
+}
+
+/// The translated blocks of one vCPU.
+pub struct Blocks {
+    area: CodeArea,
+    used: usize,
+    thunks: Thunks,
+    blocks: Vec<Block>,
+    sites: Vec<Site>,
+    by_key: HashMap<Key, u32>,
+    by_page: HashMap<u64, Vec<u32>>,
+    tables: Tables,
+    /// Linked sites that lead to other pages.
+    far: Vec<u32>,
+    /// What GS holds.
+    table: usize,
+    attention: Attention,
+    /// Blocks ever made, and times that everything was dropped.
+    pub made: u64,
+    /// See [`Blocks::made`].
+    pub flushes: u64,
+    _fault: fault::Region,
+}
+
+/// Whether this host can run translated blocks: it has RORX, and lets programs set GS.
+pub fn is_supported() -> bool {
+    std::arch::is_x86_feature_detected!("bmi2")
+        && std::arch::is_x86_feature_detected!("sse4.1")
+        && host::cpu::has_fsgsbase()
+}
+
+impl Blocks {
+    /// An empty cache whose code works on `registers` and lies beside them.
+    ///
+    /// # Errors
+    /// The host's, when it grants no memory.
+    pub fn new(registers: &mut Registers, attention: Attention) -> io::Result<Self> {
+        let mut area = registers.take_area().ok_or(io::ErrorKind::AlreadyExists)?;
+        let len = area.len();
+        let (code, thunks) = thunk::write(area.start(), area.context());
+        area.write(0, &code);
+        let range = area.start() as usize..area.start() as usize + len;
+        let target = area.start() as usize + thunks.fault as usize;
+        let fault = fault::Region::new(&range, target).ok_or(io::ErrorKind::OutOfMemory)?;
+        let word: &AtomicU32 = (*attention).as_ref();
+        registers.run.attention = word.as_ptr() as u64;
+        Ok(Self {
+            area,
+            used: code.len().next_multiple_of(ALIGNMENT),
+            thunks,
+            blocks: Vec::new(),
+            sites: Vec::new(),
+            by_key: HashMap::new(),
+            by_page: HashMap::new(),
+            tables: Tables::new()?,
+            far: Vec::new(),
+            table: 0,
+            attention,
+            made: 0,
+            flushes: 0,
+            _fault: fault,
+        })
+    }
+
+    /// Whether there is room for another block; if not, drop all of them.
+    pub fn has_room(&self) -> bool {
+        self.area.len() - self.used >= LARGEST
+    }
+
+    /// Drops all blocks.
+    pub fn flush(&mut self) {
+        self.flushes += 1;
+        self.used = thunk::write(self.area.start(), self.area.context())
+            .0
+            .len()
+            .next_multiple_of(ALIGNMENT);
+        self.blocks.clear();
+        self.sites.clear();
+        self.by_key.clear();
+        self.by_page.clear();
+        self.far.clear();
+        self.tables.clear();
+    }
+
+    /// Bytes of code in use.
+    pub fn used(&self) -> usize {
+        self.used
+    }
+
+    /// Translates a block that lies in `pages` of RAM. There must be room.
+    pub fn add(&mut self, key: Key, source: Source<'_>, pages: &[u64]) -> u32 {
+        let base = self.area.start() + self.used as u64;
+        let thunk = |offset: u32| self.area.start() + u64::from(offset);
+        let frame = Frame {
+            base,
+            context: self.area.context(),
+            leave: thunk(self.thunks.leave),
+            load_vectors: thunk(self.thunks.load_vectors),
+            first_exit: self.sites.len() as u32,
+        };
+        let translated = translate::block(source, frame);
+        self.area.write(self.used, &translated.code);
+        let number = self.blocks.len() as u32;
+        let start = self.used as u32;
+        self.used = (self.used + translated.code.len()).next_multiple_of(ALIGNMENT);
+        let site = |exit| Site {
+            block: number,
+            exit,
+        };
+        self.sites.extend(translated.exits.into_iter().map(site));
+        if let Some(old) = self.by_key.insert(key, number) {
+            self.drop_block(old);
+        }
+        for &page in pages {
+            self.by_page.entry(page).or_default().push(number);
+        }
+        self.blocks.push(Block {
+            key,
+            start,
+            end: self.used as u32,
+            entry_host: start + translated.entry_host,
+            entry_saved: start + translated.entry_saved,
+            marks: translated.marks.into(),
+            incoming: Vec::new(),
+            dead: false,
+        });
+        self.made += 1;
+        number
+    }
+
+    /// The block with a key.
+    pub fn find(&self, key: &Key) -> Option<u32> {
+        self.by_key.get(key).copied()
+    }
+
+    /// The key of a block.
+    pub fn key(&self, block: u32) -> Key {
+        self.blocks[block as usize].key
+    }
+
+    /// Where a block begins.
+    pub fn start(&self, block: u32) -> Entry {
+        Entry::plain(self.area.start() + u64::from(self.blocks[block as usize].entry_saved))
+    }
+
+    /// Where a block goes on with an instruction; `None` when the block was dropped.
+    pub fn resume(&self, block: u32, op: u16) -> Option<Entry> {
+        let block = self
+            .blocks
+            .get(block as usize)
+            .filter(|block| !block.dead)?;
+        let mark = block
+            .marks
+            .iter()
+            .find(|mark| mark.op == op && mark.entry)?;
+        Some(Entry {
+            address: self.area.start() + u64::from(block.start + mark.at),
+            vectors: mark.vectors,
+        })
+    }
+
+    /// The code for an address in the selected table.
+    #[inline(always)]
+    pub fn look_up(&self, linear: u64) -> Option<Entry> {
+        self.tables.current().get(linear).map(Entry::plain)
+    }
+
+    /// Remembers in the selected table that an address leads to a block.
+    pub fn learn(&mut self, linear: u64, block: u32) {
+        let entry = self.start(block).address;
+        self.tables.current_mut().set(linear, entry);
+    }
+
+    /// Selects the jump table for a key: address space, privilege and mode.
+    #[inline(always)]
+    pub fn select(&mut self, key: u64) {
+        self.tables.select(key);
+    }
+
+    /// Links a direct branch to a block.
+    pub fn link(&mut self, site: u32, block: u32) {
+        let from = &self.sites[site as usize];
+        let Exit::Jump { link, target } = from.exit else {
+            return;
+        };
+        let source = &self.blocks[from.block as usize];
+        if !link.is_patchable() || source.dead {
+            return;
+        }
+        if target >> 12 != source.key.linear >> 12 {
+            self.far.push(site);
+        }
+        let at = source.start + link.at;
+        let to = &mut self.blocks[block as usize];
+        let entry = match link.state {
+            State::Host => to.entry_host,
+            State::Saved | State::Nowhere => to.entry_saved,
+            State::Both => to.entry_host.max(to.entry_saved),
+        };
+        to.incoming.push(site);
+        self.patch(at, entry);
+    }
+
+    /// Makes a 32-bit displacement lead to an offset in the code.
+    fn patch(&mut self, at: u32, to: u32) {
+        let displacement = to.wrapping_sub(at + 4);
+        self.area.write(at as usize, &displacement.to_le_bytes());
+    }
+
+    fn unlink(&mut self, site: u32) {
+        let from = &self.sites[site as usize];
+        let start = self.blocks[from.block as usize].start;
+        if let Exit::Jump { link, .. } = from.exit
+            && link.is_patchable()
+        {
+            self.patch(start + link.at, start + link.stub);
+        }
+    }
+
+    /// Unlinks all branches to other pages: what lies there may have changed.
+    pub fn unlink_far(&mut self) {
+        for site in std::mem::take(&mut self.far) {
+            self.unlink(site);
+        }
+    }
+
+    /// Drops the blocks that lie in a page of RAM.
+    pub fn drop_page(&mut self, page: u64) {
+        for block in self.by_page.remove(&page).unwrap_or_default() {
+            self.drop_block(block);
+        }
+    }
+
+    fn drop_block(&mut self, number: u32) {
+        let block = &mut self.blocks[number as usize];
+        if block.dead {
+            return;
+        }
+        block.dead = true;
+        let key = block.key;
+        for site in std::mem::take(&mut block.incoming) {
+            self.unlink(site);
+        }
+        if self.by_key.get(&key) == Some(&number) {
+            self.by_key.remove(&key);
+        }
+        self.tables.remove(key.linear);
+    }
+
+    /// Another thread runs from now on.
+    pub fn forget_thread(&mut self) {
+        self.table = 0;
+    }
+
+    /// Runs code until it leaves. `tlb` is the address of the TLB's table.
+    #[inline(always)]
+    pub fn enter(&mut self, registers: &mut Registers, tlb: usize, entry: Entry) -> Left {
+        debug_assert!(registers.belongs_to(&self.area));
+        registers.run.target = entry.address;
+        registers.run.jumps = self.tables.current().address();
+        if self.table != tlb {
+            self.table = tlb;
+            // SAFETY: nothing but generated code uses GS, and the host allows the instruction (`is_supported`).
+            unsafe { asm!("wrgsbase {}", in(reg) tlb, options(nomem, nostack, preserves_flags)) };
+        }
+        let enter = match entry.vectors {
+            true => self.thunks.enter_vectors,
+            false => self.thunks.enter,
+        };
+        let enter = self.area.start() + u64::from(enter);
+        // SAFETY: code made by `thunk` with the C ABI. Generated code stays inside the context, which `registers` lends,
+        // inside guest RAM as the TLB has it, and reads tables that live as long as `self` and the TLB's owner.
+        unsafe {
+            let enter: extern "sysv64" fn() = std::mem::transmute(enter);
+            enter();
+        }
+        let exit = registers.run.exit;
+        if exit == thunk::FAULT {
+            return self.fault(registers);
+        }
+        let site = &self.sites[exit as usize];
+        match site.exit {
+            Exit::Interpret { op } => Left::Interpret {
+                block: site.block,
+                op,
+            },
+            Exit::Jump { target, .. } => Left::Jump { site: exit, target },
+        }
+    }
+
+    /// The host's processor raised an exception at an instruction.
+    #[cold]
+    fn fault(&self, registers: &mut Registers) -> Left {
+        let at = (registers.run.fault_at.wrapping_sub(self.area.start())) as u32;
+        let number = self.blocks.partition_point(|block| block.start <= at) - 1;
+        let block = &self.blocks[number];
+        let index = block
+            .marks
+            .partition_point(|mark| block.start + mark.at <= at)
+            - 1;
+        let mark = block.marks[index];
+        if !mark.saved {
+            registers.cc = registers.run.fault_cc;
+        }
+        Left::Interpret {
+            block: number as u32,
+            op: mark.op,
+        }
+    }
+
+    /// The host code of a block, for listings.
+    pub fn code(&self, block: u32) -> (u64, &[u8]) {
+        let block = &self.blocks[block as usize];
+        let bytes = self.area.read(block.start as usize..block.end as usize);
+        (self.area.start() + u64::from(block.start), bytes)
+    }
+
+    /// Whose attention ends the running of code.
+    pub fn attention(&self) -> &Attention {
+        &self.attention
+    }
+}

@@ -1,0 +1,35 @@
+//! What is known of a translated block.
+
+use crate::translate::{Exit, Mark};
+
+/// What a translated block depends on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Key {
+    /// Linear address of its start.
+    pub linear: u64,
+    /// Where that lies in RAM.
+    pub place: u64,
+    /// Everything else that matters: mode, privilege, what is switched on.
+    pub kind: u64,
+}
+
+#[derive(Debug)]
+pub(super) struct Block {
+    pub(super) key: Key,
+    /// Offsets in the code: of its bytes, and of its ways in by where the flags are.
+    pub(super) start: u32,
+    pub(super) end: u32,
+    pub(super) entry_host: u32,
+    pub(super) entry_saved: u32,
+    pub(super) marks: Box<[Mark]>,
+    /// Sites that are linked to it.
+    pub(super) incoming: Vec<u32>,
+    pub(super) dead: bool,
+}
+
+/// A way out of some block.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Site {
+    pub(super) block: u32,
+    pub(super) exit: Exit,
+}

@@ -1,0 +1,101 @@
+//! Jump tables: from linear addresses to code, for branches whose target is not known beforehand.
+#![allow(unsafe_code, reason = "a table that generated code reads")]
+
+use std::io;
+
+use host::Mapping;
+
+/// Entries of a table.
+const ENTRIES: usize = 1 << 14;
+/// What of an address selects an entry.
+pub(crate) const MASK: u32 = ENTRIES as u32 - 1;
+
+/// An entry; what generated code jumps by when `linear` is its target.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(C)]
+struct Entry {
+    linear: u64,
+    /// Address of code that expects the flags in the context.
+    code: u64,
+}
+
+/// Byte offset of the entry for an address.
+pub(crate) fn offset(linear: u64) -> usize {
+    index(linear) * size_of::<Entry>()
+}
+
+fn index(linear: u64) -> usize {
+    linear as usize & MASK as usize
+}
+
+/// A jump table.
+///
+/// Empty entries are all zeros, which only entry 0 could mistake for an address: nothing is ever entered for address
+/// zero, and code for it is zero, so entry 0 is given another address at the start.
+#[derive(Debug)]
+pub(crate) struct JumpTable {
+    memory: Mapping,
+    /// Entries in use.
+    filled: Vec<u16>,
+}
+
+impl JumpTable {
+    pub(crate) fn new() -> io::Result<Self> {
+        let mut table = Self {
+            memory: Mapping::anonymous(ENTRIES * size_of::<Entry>())?,
+            filled: Vec::new(),
+        };
+        table.clear_entry(0);
+        Ok(table)
+    }
+
+    pub(crate) fn address(&self) -> u64 {
+        self.memory.start().as_ptr() as u64
+    }
+
+    fn entry(&self, index: usize) -> *mut Entry {
+        debug_assert!(index < ENTRIES);
+        // SAFETY: the index is below ENTRIES by the mask.
+        unsafe {
+            let table = self.memory.start().as_ptr().cast::<Entry>();
+            table.add(index & MASK as usize)
+        }
+    }
+
+    /// The code for an address.
+    #[inline(always)]
+    pub(crate) fn get(&self, linear: u64) -> Option<u64> {
+        // SAFETY: an initialized entry (zeros are one), that nobody writes meanwhile.
+        let entry = unsafe { *self.entry(index(linear)) };
+        (entry.linear == linear && entry.code != 0).then_some(entry.code)
+    }
+
+    pub(crate) fn set(&mut self, linear: u64, code: u64) {
+        let index = index(linear);
+        // SAFETY: an entry of ours; generated code does not run now.
+        unsafe { *self.entry(index) = Entry { linear, code } };
+        self.filled.push(index as u16);
+    }
+
+    /// Forgets an address.
+    pub(crate) fn remove(&mut self, linear: u64) {
+        let index = index(linear);
+        // SAFETY: as in `get`.
+        if unsafe { (*self.entry(index)).linear } == linear {
+            self.clear_entry(index);
+        }
+    }
+
+    /// An address that does not belong to the entry.
+    fn clear_entry(&mut self, index: usize) {
+        let linear = index as u64 ^ 1;
+        // SAFETY: as in `set`.
+        unsafe { *self.entry(index) = Entry { linear, code: 0 } };
+    }
+
+    pub(crate) fn clear(&mut self) {
+        for index in std::mem::take(&mut self.filled) {
+            self.clear_entry(usize::from(index));
+        }
+    }
+}

@@ -1,0 +1,437 @@
+//! Blocks of guest instructions to host code.
+//!
+//! A block becomes the same instructions on other registers. What is not a fast path leaves the code by an *exit*,
+//! with all of the guest's state exact, and names the instruction that somebody else must execute; code is entered
+//! again behind it.
+//!
+//! ```text
+//!   register   where guest registers live
+//!   writer     bytes, labels, and the fixed sequences
+//!   flags      what instructions do with the arithmetic flags
+//!   probe      memory operands: effective address, TLB probe
+//!   region     accesses that share a probe
+//!   rewrite    an instruction on other registers
+//!   implicit   instructions with registers of their own choice
+//!   system     RFLAGS as a whole, and IF
+//!   stack      PUSH, POP, LEAVE, CALL, RET
+//!   branch     ways out of a block
+//!   thunk      code around blocks: entering, leaving, vector registers
+//! ```
+
+mod branch;
+mod flags;
+mod implicit;
+mod probe;
+mod region;
+mod register;
+mod rewrite;
+mod stack;
+mod system;
+pub(crate) mod thunk;
+mod writer;
+
+use iced_x86::{Instruction, InstructionInfoFactory};
+
+pub(crate) use branch::Link;
+pub(crate) use flags::State;
+use writer::{Label, Writer};
+
+/// An instruction of a block.
+#[derive(Debug, Clone, Copy)]
+pub struct Guest {
+    /// Decoded with the block's start as address zero.
+    pub instruction: Instruction,
+    /// Whether it may run as itself: the guest's processor has it, and it is open to the running code.
+    pub native: bool,
+}
+
+/// A block to translate.
+#[derive(Debug, Clone, Copy)]
+pub struct Source<'a> {
+    /// Linear address of its start, which is RIP there, too.
+    pub linear: u64,
+    /// 64-bit code; else 32-bit code whose segments are flat.
+    pub wide: bool,
+    /// At privilege level 0.
+    pub supervisor: bool,
+    /// First and last linear address of where direct branches may be linked to other pages: all that can make them
+    /// wrong is told, by [`crate::Blocks::unlink_far`].
+    pub far: Option<(u64, u64)>,
+    /// Its instructions; the last one may be a branch.
+    pub guests: &'a [Guest],
+}
+
+/// A way out of a block.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Exit {
+    /// An instruction is to be executed elsewhere.
+    Interpret {
+        /// Its number in the block.
+        op: u16,
+    },
+    /// Another block comes next.
+    Jump {
+        /// Its linear address.
+        target: u64,
+        /// What to patch so that it comes at once.
+        link: Link,
+    },
+}
+
+/// A place in the code to which an instruction belongs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Mark {
+    /// Offset in the code.
+    pub(crate) at: u32,
+    /// The instruction's number.
+    pub(crate) op: u16,
+    /// The flags are in the context, not in the host's.
+    pub(crate) saved: bool,
+    /// The instruction begins here, with everything in its place: code may be entered here.
+    pub(crate) entry: bool,
+    /// The vector registers are in the host's.
+    pub(crate) vectors: bool,
+}
+
+/// A translated block.
+#[derive(Debug)]
+pub(crate) struct Translated {
+    pub(crate) code: Vec<u8>,
+    /// Offsets at which to come in with the flags in the host's register, and with the flags in the context.
+    pub(crate) entry_host: u32,
+    pub(crate) entry_saved: u32,
+    /// Ascending.
+    pub(crate) marks: Vec<Mark>,
+    /// Numbered from [`Frame::first_exit`].
+    pub(crate) exits: Vec<Exit>,
+}
+
+/// Where a block's code will be.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Frame {
+    /// Address of the first byte.
+    pub(crate) base: u64,
+    /// Address of the context.
+    pub(crate) context: u64,
+    /// Address of the code that saves everything and returns; the number of the exit is in ECX.
+    pub(crate) leave: u64,
+    /// Address of the code that loads the vector registers.
+    pub(crate) load_vectors: u64,
+    pub(crate) first_exit: u32,
+}
+
+/// A block in the making.
+struct Translator<'a> {
+    source: Source<'a>,
+    frame: Frame,
+    out: Writer,
+    state: State,
+    /// Number of the instruction being translated.
+    op: usize,
+    marks: Vec<Mark>,
+    exits: Vec<Exit>,
+    /// Code that is run seldom, put behind the block.
+    cold: Vec<Cold>,
+    info: InstructionInfoFactory,
+    vectors: bool,
+    region: Option<region::Region>,
+    /// Where the copy of the present run comes back.
+    region_back: Option<Label>,
+    /// Where things are behind each run, once it is known.
+    ends: Vec<Option<(State, bool)>>,
+    /// Whether runs are looked for.
+    merge: bool,
+}
+
+enum Cold {
+    /// A copy of a run in which each access has a probe of its own.
+    Apart {
+        label: Label,
+        back: Label,
+        first: usize,
+        end: usize,
+        /// In [`Translator::ends`].
+        index: usize,
+        vectors: bool,
+    },
+    Interpret {
+        label: Label,
+        op: u16,
+    },
+    Leave {
+        label: Label,
+        target: u64,
+        link: Link,
+        state: State,
+    },
+    LoadVectors {
+        label: Label,
+        back: Label,
+    },
+    /// A branch backwards: looks whether the vCPU is wanted.
+    Back {
+        label: Label,
+        target: u64,
+        state: State,
+    },
+}
+
+/// Translates a block.
+pub(crate) fn block(source: Source<'_>, frame: Frame) -> Translated {
+    let translator = Translator {
+        source,
+        frame,
+        out: Writer::new(frame.base, frame.context),
+        state: State::Saved,
+        op: 0,
+        marks: Vec::new(),
+        exits: Vec::new(),
+        cold: Vec::new(),
+        info: InstructionInfoFactory::new(),
+        vectors: false,
+        region: None,
+        region_back: None,
+        ends: Vec::new(),
+        merge: true,
+    };
+    translator.translate()
+}
+
+impl Translator<'_> {
+    fn translate(mut self) -> Translated {
+        let (entry_host, entry_saved) = self.enter();
+        let mut open = true;
+        for op in 0..self.source.guests.len() {
+            self.op = op;
+            self.end_region();
+            self.mark(!self.in_region());
+            self.begin_region();
+            open = self.instruction();
+        }
+        self.op = self.source.guests.len();
+        if open {
+            self.end_region();
+            self.mark(true);
+            self.go(self.end());
+        }
+        self.region = None;
+        self.merge = false;
+        self.write_cold();
+        Translated {
+            code: self.out.finish(),
+            entry_host,
+            entry_saved,
+            marks: self.marks,
+            exits: self.exits,
+        }
+    }
+
+    /// Begins the code with a way in for each place where the flags may be; the one that suits the block goes straight
+    /// to its body.
+    fn enter(&mut self) -> (u32, u32) {
+        match flags::wanted(self.source.guests) {
+            flags::Wanted::Nothing => {
+                self.state = State::Nowhere;
+                (0, 0)
+            }
+            flags::Wanted::Saved => {
+                self.out.save_flags();
+                self.state = State::Saved;
+                (0, self.out.len())
+            }
+            flags::Wanted::Host => {
+                self.out.restore_flags();
+                self.state = State::Host;
+                (self.out.len(), 0)
+            }
+        }
+    }
+
+    /// Where the guest goes on behind the block.
+    fn end(&self) -> u64 {
+        let last = self.source.guests.last();
+        let end = last.map_or(0, |guest| guest.instruction.next_ip());
+        self.address(end)
+    }
+
+    /// From an offset in the block to an address.
+    fn address(&self, offset: u64) -> u64 {
+        let address = self.source.linear.wrapping_add(offset);
+        if self.source.wide {
+            address
+        } else {
+            address & 0xffff_ffff
+        }
+    }
+
+    fn mark(&mut self, entry: bool) {
+        self.marks.push(Mark {
+            at: self.out.len(),
+            op: self.op as u16,
+            saved: self.state.is_saved(),
+            entry,
+            vectors: self.vectors,
+        });
+    }
+
+    /// Translates one instruction; false when the block ends with it.
+    fn instruction(&mut self) -> bool {
+        let guest = self.source.guests[self.op];
+        let instruction = guest.instruction;
+        if guest.native {
+            if let Some(open) = self.branch(&instruction) {
+                return open;
+            }
+            if self.stack(&instruction)
+                || self.system(&instruction)
+                || self.implicit(&instruction)
+                || self.plain(&instruction)
+            {
+                return true;
+            }
+        }
+        self.interpret();
+        instruction.flow_control() == iced_x86::FlowControl::Next
+            || instruction.flow_control() == iced_x86::FlowControl::ConditionalBranch
+    }
+
+    /// Has the instruction executed elsewhere, and goes on behind it.
+    fn interpret(&mut self) {
+        self.save_flags();
+        self.vectors = false;
+        let exit = self.exit(Exit::Interpret { op: self.op as u16 });
+        self.out.leave(exit, self.frame.leave);
+        self.state = State::Both;
+    }
+
+    /// A label at which the present instruction is left to others.
+    fn slow(&mut self) -> Label {
+        let op = self.op as u16;
+        for cold in self.cold.iter().rev() {
+            match cold {
+                Cold::Interpret { label, op: known } if *known == op => return *label,
+                _ => {}
+            }
+        }
+        let label = self.out.label();
+        self.cold.push(Cold::Interpret { label, op });
+        label
+    }
+
+    fn exit(&mut self, exit: Exit) -> u32 {
+        self.exits.push(exit);
+        self.frame.first_exit + self.exits.len() as u32 - 1
+    }
+
+    /// Sees to it that the flags are in the context, before the host's are changed.
+    fn save_flags(&mut self) {
+        if self.state == State::Host {
+            self.out.save_flags();
+            self.state = State::Both;
+            self.mark(false);
+        }
+    }
+
+    /// Sees to it that the host's flags are the guest's.
+    fn restore_flags(&mut self) {
+        if self.state == State::Saved {
+            self.out.restore_flags();
+            self.state = State::Both;
+        }
+    }
+
+    /// Sees to it that the vector registers are in the host's.
+    fn need_vectors(&mut self) {
+        if self.vectors {
+            return;
+        }
+        self.vectors = true;
+        let (label, back) = (self.out.label(), self.out.label());
+        self.out.jump_unless_vectors(label);
+        self.out.bind(back);
+        self.cold.push(Cold::LoadVectors { label, back });
+    }
+
+    /// Translates a run again, without a shared probe, and comes back to what follows it.
+    fn apart(&mut self, first: usize, end: usize, then: Option<(State, bool)>, back: Label) {
+        for op in first..end {
+            self.op = op;
+            self.mark(true);
+            self.instruction();
+        }
+        let Some((state, vectors)) = then else {
+            // The run ends the block.
+            return;
+        };
+        if vectors {
+            self.need_vectors();
+        }
+        match state {
+            State::Host => self.restore_flags(),
+            State::Saved => self.save_flags(),
+            State::Both | State::Nowhere => {
+                self.save_flags();
+                self.restore_flags();
+            }
+        }
+        self.out.jump(back);
+    }
+
+    fn write_cold(&mut self) {
+        // Writing one may add another.
+        let mut next = 0;
+        while next < self.cold.len() {
+            match self.cold[next] {
+                Cold::Apart {
+                    label,
+                    back,
+                    first,
+                    end,
+                    index,
+                    vectors,
+                } => {
+                    self.out.bind(label);
+                    self.state = State::Saved;
+                    self.vectors = vectors;
+                    self.apart(first, end, self.ends[index], back);
+                }
+                Cold::Interpret { label, op } => {
+                    self.out.bind(label);
+                    let exit = self.exit(Exit::Interpret { op });
+                    self.out.leave(exit, self.frame.leave);
+                }
+                Cold::Leave {
+                    label,
+                    target,
+                    mut link,
+                    state,
+                } => {
+                    link.stub = self.out.len();
+                    self.out.bind(label);
+                    if !state.is_saved() {
+                        self.out.save_flags();
+                    }
+                    let exit = self.exit(Exit::Jump { target, link });
+                    self.out.leave(exit, self.frame.leave);
+                }
+                Cold::LoadVectors { label, back } => {
+                    self.out.bind(label);
+                    self.out.call(self.frame.load_vectors);
+                    self.out.jump(back);
+                }
+                Cold::Back {
+                    label,
+                    target,
+                    state,
+                } => {
+                    self.out.bind(label);
+                    self.back(target, state);
+                }
+            }
+            next += 1;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

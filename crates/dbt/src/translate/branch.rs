@@ -1,0 +1,232 @@
+//! Ways out of a block: direct ones are linked to the next block once that is known, indirect ones look into the jump
+//! table. Whatever may close a loop looks whether the vCPU is wanted.
+
+use iced_x86::{Code, Instruction, MemoryOperand, Mnemonic, OpKind, Register};
+
+use super::register::{self, RAX, RCX, RDX};
+use super::writer::Label;
+use super::{Cold, State, Translator};
+use crate::{Context, jump};
+
+/// A direct way out, to be patched.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Link {
+    /// Offset of the jump's 32-bit displacement.
+    pub(crate) at: u32,
+    /// Offset of the code that it leads to while it is not linked.
+    pub(crate) stub: u32,
+    /// Where the flags are.
+    pub(crate) state: State,
+}
+
+impl Translator<'_> {
+    /// Translates a branch: whether the block goes on behind it; `None` when it is none, or can't be done here.
+    pub(super) fn branch(&mut self, instruction: &Instruction) -> Option<bool> {
+        let wide = self.source.wide;
+        match instruction.code() {
+            code if code.is_jcc_short_or_near() => {
+                if !wide && instruction.op0_kind() == OpKind::NearBranch16 {
+                    return None;
+                }
+                self.restore_flags();
+                let target = self.address(instruction.near_branch_target());
+                self.go_if(instruction.condition_code() as u8 - 1, target);
+                Some(true)
+            }
+            Code::Jmp_rel8_64 | Code::Jmp_rel32_64 | Code::Jmp_rel8_32 | Code::Jmp_rel32_32 => {
+                self.go(self.address(instruction.near_branch_target()));
+                Some(false)
+            }
+            Code::Call_rel32_64 | Code::Call_rel32_32 => {
+                let back = self.address(instruction.next_ip());
+                if !self.push_constant(back) {
+                    return None;
+                }
+                self.go(self.address(instruction.near_branch_target()));
+                Some(false)
+            }
+            Code::Retnq | Code::Retnq_imm16 if wide => self.ret(instruction),
+            Code::Retnd | Code::Retnd_imm16 if !wide => self.ret(instruction),
+            Code::Jmp_rm64 | Code::Call_rm64 if wide => self.indirect(instruction),
+            Code::Jmp_rm32 | Code::Call_rm32 if !wide => self.indirect(instruction),
+            _ => None,
+        }
+    }
+
+    fn is_backwards(&self, target: u64) -> bool {
+        target
+            <= self.address(
+                self.source
+                    .guests
+                    .last()
+                    .map_or(0, |guest| guest.instruction.ip()),
+            )
+    }
+
+    /// Whether the block behind a direct branch may be linked for good.
+    fn is_linkable(&self, target: u64) -> bool {
+        let far = |(first, last)| (first..=last).contains(&target);
+        target >> 12 == self.source.linear >> 12 || self.source.far.is_some_and(far)
+    }
+
+    /// Goes on at a known address.
+    pub(super) fn go(&mut self, target: u64) {
+        if !self.is_linkable(target) {
+            return self.look_up_known(target);
+        }
+        if self.is_backwards(target) {
+            self.back(target, self.state);
+        } else {
+            self.link(target, self.state);
+        }
+    }
+
+    fn go_if(&mut self, condition: u8, target: u64) {
+        let label = self.out.label();
+        let state = self.state;
+        if !self.is_linkable(target) || self.is_backwards(target) {
+            self.out.jump_if(condition, label);
+            self.cold.push(Cold::Back {
+                label,
+                target,
+                state,
+            });
+        } else {
+            self.out.jump_if(condition, label);
+            let at = self.out.len() - 4;
+            self.leave_later(label, target, at, state);
+        }
+    }
+
+    fn leave_later(&mut self, label: Label, target: u64, at: u32, state: State) {
+        self.cold.push(Cold::Leave {
+            label,
+            target,
+            link: Link { at, stub: 0, state },
+            state,
+        });
+    }
+
+    /// A jump that can be linked.
+    fn link(&mut self, target: u64, state: State) {
+        let label = self.out.label();
+        self.out.jump(label);
+        self.leave_later(label, target, self.out.len() - 4, state);
+    }
+
+    /// A jump that may close a loop.
+    pub(super) fn back(&mut self, target: u64, state: State) {
+        self.state = state;
+        if !self.is_linkable(target) {
+            return self.look_up_known(target);
+        }
+        let label = self.out.label();
+        self.out.load(RCX, Context::ATTENTION);
+        if state.is_saved() {
+            self.out.bytes(&[0x83, 0x39, 0x00]); // cmp dword ptr [rcx], 0
+            self.out.jump_if(5, label);
+            self.out.jump(label);
+            let at = self.out.len() - 4;
+            return self.leave_later(label, target, at, State::Saved);
+        }
+        // mov ecx, [rcx]; jecxz +5
+        self.out.bytes(&[0x8b, 0x09, 0x67, 0xe3, 0x05]);
+        self.out.jump(label);
+        self.out.jump(label);
+        let at = self.out.len() - 4;
+        self.leave_later(label, target, at, state);
+    }
+
+    /// Goes to `slow` when the vCPU is wanted; changes RAX and the flags.
+    fn look_up_attention(&mut self, slow: Label) {
+        self.out.load(RAX, Context::ATTENTION);
+        self.out.bytes(&[0x83, 0x38, 0x00]); // cmp dword ptr [rax], 0
+        self.out.jump_if(5, slow);
+    }
+
+    /// Goes to a known address by way of the jump table.
+    fn look_up_known(&mut self, target: u64) {
+        if self.state == State::Host {
+            self.out.save_flags();
+        }
+        self.state = State::Saved;
+        let slow = self.out.label();
+        self.look_up_attention(slow);
+        self.out.load(RDX, Context::JUMPS);
+        self.out.constant(RCX, target);
+        let entry = |at| {
+            let slot = jump::offset(target) as i64 + at;
+            MemoryOperand::with_base_displ(Register::RDX, slot)
+        };
+        let compare = Instruction::with2(Code::Cmp_r64_rm64, Register::RCX, entry(0));
+        self.out.add(&compare.expect("operands of CMP"));
+        self.out.jump_if(5, slow);
+        let jump = Instruction::with1(Code::Jmp_rm64, entry(8));
+        self.out.add(&jump.expect("operand of JMP"));
+        self.leave_later(slow, target, Link::NEVER, State::Saved);
+    }
+
+    /// Finds the code for the linear address in RCX: afterwards RDX points at its entry in the jump table.
+    fn look_up(&mut self) {
+        let slow = self.slow();
+        self.look_up_attention(slow);
+        self.out.bytes(&[0x89, 0xca, 0x81, 0xe2]); // mov edx, ecx; and edx, mask
+        self.out.bytes(&jump::MASK.to_le_bytes());
+        self.out.bytes(&[0xc1, 0xe2, 4]); // shl edx, 4
+        self.out.add_context(RDX, Context::JUMPS);
+        self.out.bytes(&[0x48, 0x3b, 0x0a]); // cmp rcx, [rdx]
+        self.out.jump_if(5, slow);
+    }
+
+    fn ret(&mut self, instruction: &Instruction) -> Option<bool> {
+        let place = self.pop_place()?;
+        self.load_slot(RCX, place);
+        self.save_flags();
+        self.state = State::Saved;
+        self.look_up();
+        self.move_stack(instruction.stack_pointer_increment());
+        self.out.bytes(&[0xff, 0x62, 8]); // jmp [rdx + 8]
+        Some(false)
+    }
+
+    fn indirect(&mut self, instruction: &Instruction) -> Option<bool> {
+        self.save_flags();
+        self.state = State::Saved;
+        match instruction.op0_kind() {
+            OpKind::Register => {
+                let register = instruction.op0_register();
+                self.load_guest(RCX, register::number(register));
+                if !self.source.wide {
+                    self.out.bytes(&[0x89, 0xc9]); // mov ecx, ecx
+                }
+            }
+            _ => {
+                let bytes = if self.source.wide { 8 } else { 4 };
+                let place = self.operand(instruction, bytes, false, true)?;
+                self.load_slot(RCX, place);
+            }
+        }
+        self.look_up();
+        if instruction.mnemonic() == Mnemonic::Jmp {
+            self.out.bytes(&[0xff, 0x62, 8]); // jmp [rdx + 8]
+            return Some(false);
+        }
+        self.out.bytes(&[0x48, 0x8b, 0x42, 8]); // mov rax, [rdx + 8]
+        self.out.store(Context::TEMPORARY, RAX);
+        if !self.push_constant(self.address(instruction.next_ip())) {
+            return None;
+        }
+        self.out.jump_context(Context::TEMPORARY);
+        Some(false)
+    }
+}
+
+impl Link {
+    /// The offset of what is not there to patch.
+    pub(crate) const NEVER: u32 = u32::MAX;
+
+    /// Whether it can be linked.
+    pub(crate) fn is_patchable(self) -> bool {
+        self.at != Self::NEVER
+    }
+}

@@ -1,0 +1,99 @@
+//! What instructions do with the arithmetic flags, and where the guest's are.
+
+use iced_x86::{FlowControl, Instruction, Mnemonic, OpKind, RflagsBits as Bits};
+
+use super::Guest;
+
+/// Where the guest's arithmetic flags are at a place in a block.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum State {
+    /// In the host's register alone.
+    Host,
+    /// In the context alone.
+    Saved,
+    /// In both.
+    Both,
+    /// Wherever the way in left them: all are overwritten before anybody can look.
+    Nowhere,
+}
+
+impl State {
+    /// Whether those in the context are right.
+    pub(crate) fn is_saved(self) -> bool {
+        matches!(self, Self::Saved | Self::Both)
+    }
+}
+
+/// What a block does first with the flags that it is given.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Wanted {
+    /// It overwrites them all.
+    Nothing,
+    /// It needs them in the context.
+    Saved,
+    /// It needs them in the host's register.
+    Host,
+}
+
+const ALL: u32 = Bits::CF | Bits::PF | Bits::AF | Bits::ZF | Bits::SF | Bits::OF;
+
+/// Whether the host's flags must be the guest's before an instruction: it reads some, or leaves some as they are.
+pub(super) fn needs(instruction: &Instruction) -> bool {
+    let modified = instruction.rflags_modified() & ALL;
+    instruction.rflags_read() & ALL != 0 || modified != 0 && modified != ALL
+}
+
+pub(super) fn modifies(instruction: &Instruction) -> bool {
+    instruction.rflags_modified() & ALL != 0
+}
+
+/// What a block wants of those who come in.
+pub(super) fn wanted(guests: &[Guest]) -> Wanted {
+    let mut may_fault = false;
+    for guest in guests {
+        let instruction = &guest.instruction;
+        let conditional = instruction.flow_control() == FlowControl::ConditionalBranch;
+        let leaves = !guest.native
+            || accesses_memory(instruction)
+            || !conditional && instruction.flow_control() != FlowControl::Next
+            || matches!(instruction.mnemonic(), Mnemonic::Div | Mnemonic::Idiv);
+        match () {
+            () if conditional => return Wanted::Host,
+            () if leaves => return Wanted::Saved,
+            () if needs(instruction) => return Wanted::Host,
+            () if modifies(instruction) && may_fault => return Wanted::Host,
+            () if modifies(instruction) => return Wanted::Nothing,
+            () => may_fault |= instruction.op0_register().is_vector_register(),
+        }
+    }
+    Wanted::Saved
+}
+
+fn accesses_memory(instruction: &Instruction) -> bool {
+    if matches!(
+        instruction.mnemonic(),
+        Mnemonic::Nop | Mnemonic::Reservednop
+    ) {
+        return false;
+    }
+    instruction.is_stack_instruction()
+        || instruction.mnemonic() != Mnemonic::Lea
+            && (0..instruction.op_count()).any(|operand| {
+                !matches!(
+                    instruction.op_kind(operand),
+                    OpKind::Register
+                        | OpKind::Immediate8
+                        | OpKind::Immediate8_2nd
+                        | OpKind::Immediate16
+                        | OpKind::Immediate32
+                        | OpKind::Immediate64
+                        | OpKind::Immediate8to16
+                        | OpKind::Immediate8to32
+                        | OpKind::Immediate8to64
+                        | OpKind::Immediate32to64
+                        | OpKind::NearBranch16
+                        | OpKind::NearBranch32
+                        | OpKind::NearBranch64
+                )
+            })
+}

@@ -1,0 +1,288 @@
+//! Instructions that use registers which they don't name: the host's of the same name are scratch, so the guest's are
+//! moved there and back.
+
+use iced_x86::{Code, Instruction, Mnemonic, OpKind, Register};
+
+use super::probe::{Address, Place};
+use super::register::{RAX, RCX, RDX};
+use super::rewrite::{self, Free};
+use super::{State, Translator, flags};
+use crate::Context;
+
+const RSI: u8 = 6;
+
+/// Numbers of guest registers.
+const GUEST_RAX: u8 = 0;
+const GUEST_RCX: u8 = 1;
+const GUEST_RDX: u8 = 2;
+
+impl Translator<'_> {
+    /// Translates an instruction with implicit registers; false when it is none, or can't be done here.
+    pub(super) fn implicit(&mut self, instruction: &Instruction) -> bool {
+        use Mnemonic as M;
+        match instruction.mnemonic() {
+            M::Mul | M::Div | M::Idiv => self.multiply(instruction),
+            M::Imul if instruction.op_count() == 1 => self.multiply(instruction),
+            M::Cmpxchg => self.compare_exchange(instruction),
+            M::Mulx => self.with(instruction, &[(RDX, GUEST_RDX)], &[]),
+            M::Vzeroupper | M::Vzeroall => {
+                self.need_vectors();
+                self.out.try_add(instruction)
+            }
+            M::Pcmpestri | M::Vpcmpestri => {
+                let reads = [(RAX, GUEST_RAX), (RDX, GUEST_RDX)];
+                self.with(instruction, &reads, &[(GUEST_RCX, RCX)])
+            }
+            M::Pcmpestrm | M::Vpcmpestrm => {
+                self.with(instruction, &[(RAX, GUEST_RAX), (RDX, GUEST_RDX)], &[])
+            }
+            M::Pcmpistri | M::Vpcmpistri => self.with(instruction, &[], &[(GUEST_RCX, RCX)]),
+            M::Lahf => {
+                self.restore_flags();
+                self.load_guest(RAX, GUEST_RAX);
+                self.out.bytes(&[0x9f]);
+                self.store_guest(GUEST_RAX, RAX);
+                true
+            }
+            M::Sahf => {
+                // OF stays.
+                self.restore_flags();
+                self.load_guest(RAX, GUEST_RAX);
+                self.out.bytes(&[0x9e]);
+                self.state = State::Host;
+                true
+            }
+            M::Cmpxchg16b | M::Cmpxchg8b => self.compare_exchange_pair(instruction),
+            M::Bt | M::Bts | M::Btr | M::Btc => self.bit_in_memory(instruction),
+            _ if rewrite::shifts_by_cl(instruction) => self.shift_by_cl(instruction),
+            _ => self.extend(instruction),
+        }
+    }
+
+    /// Runs an instruction with host registers loaded from guest registers before, and guest registers stored from
+    /// the host's afterwards.
+    fn with(&mut self, instruction: &Instruction, reads: &[(u8, u8)], writes: &[(u8, u8)]) -> bool {
+        if rewrite::names_vectors(instruction) {
+            self.need_vectors();
+        }
+        let Some(place) = self.memory(instruction) else {
+            return false;
+        };
+        self.with_place(instruction, place, reads, writes)
+    }
+
+    fn with_place(
+        &mut self,
+        instruction: &Instruction,
+        place: Option<Place>,
+        reads: &[(u8, u8)],
+        writes: &[(u8, u8)],
+    ) -> bool {
+        let mut taken = [RCX; 6];
+        let mut count = usize::from(place.is_some());
+        for &host in reads.iter().map(|(host, _)| host) {
+            taken[count] = host;
+            count += 1;
+        }
+        for &host in writes.iter().map(|(_, host)| host) {
+            taken[count] = host;
+            count += 1;
+        }
+        if flags::needs(instruction) {
+            self.restore_flags();
+        }
+        for &(host, guest) in reads {
+            self.load_guest(host, guest);
+        }
+        // The flags are where they must be, so nothing changes RAX any more.
+        if !self.rewrite(instruction, place, Free::new(&taken[..count])) {
+            return false;
+        }
+        for &(guest, host) in writes {
+            self.store_guest(guest, host);
+        }
+        true
+    }
+
+    fn multiply(&mut self, instruction: &Instruction) -> bool {
+        // What a division by zero finds must be exact.
+        self.save_flags();
+        let byte = instruction.op0_register().size() == 1 || instruction.memory_size().size() == 1;
+        let (rax, rdx) = ((RAX, GUEST_RAX), (RDX, GUEST_RDX));
+        let (to_rax, to_rdx) = ((GUEST_RAX, RAX), (GUEST_RDX, RDX));
+        match byte {
+            true => self.with(instruction, &[rax], &[to_rax]),
+            false => self.with(instruction, &[rax, rdx], &[to_rax, to_rdx]),
+        }
+    }
+
+    fn compare_exchange(&mut self, instruction: &Instruction) -> bool {
+        self.with(instruction, &[(RAX, GUEST_RAX)], &[(GUEST_RAX, RAX)])
+    }
+
+    /// CMPXCHG8B and CMPXCHG16B need four registers of their own: the address goes to RSI meanwhile.
+    fn compare_exchange_pair(&mut self, instruction: &Instruction) -> bool {
+        let bytes = instruction.memory_size().size() as u32;
+        if !self.source.wide {
+            return false;
+        }
+        self.save_flags();
+        let Some(place) = self.operand(instruction, bytes, true, true) else {
+            return false;
+        };
+        // The instruction itself must not fault any more.
+        let slow = self.slow();
+        self.out.bytes(&[0xf6, 0xc1, bytes as u8 - 1]); // test cl, bytes - 1
+        self.out.jump_if(5, slow);
+        self.restore_flags();
+        self.out.store(Context::TEMPORARY, RSI);
+        self.out.copy(RSI, place.base);
+        self.load_guest(RAX, GUEST_RAX);
+        self.load_guest(RDX, GUEST_RDX);
+        self.load_guest(RCX, GUEST_RCX);
+        let mut body = *instruction;
+        rewrite::set_memory(
+            &mut body,
+            Place {
+                base: RSI,
+                index: None,
+                displacement: 0,
+            },
+        );
+        self.out.add(&body);
+        self.out.load(RSI, Context::TEMPORARY);
+        self.store_guest(GUEST_RAX, RAX);
+        self.store_guest(GUEST_RDX, RDX);
+        self.state = State::Host;
+        true
+    }
+
+    /// Bit tests whose register selects one of many words of memory.
+    fn bit_in_memory(&mut self, instruction: &Instruction) -> bool {
+        let register = instruction.op1_register();
+        if instruction.op0_kind() != OpKind::Memory || instruction.op1_kind() != OpKind::Register {
+            return false;
+        }
+        let (bytes, shift, mask) = match register.size() {
+            8 => (8, 6, 63),
+            4 => (4, 5, 31),
+            _ => return false,
+        };
+        if !self.source.wide || instruction.memory_base().size() == 4 {
+            return false;
+        }
+        self.save_flags();
+        let write = instruction.mnemonic() != Mnemonic::Bt;
+        let Some(address) = self.linear(instruction) else {
+            return false;
+        };
+        match address {
+            Address::In(held) => self.out.copy(RCX, held),
+            Address::Fixed(linear) => self.out.constant(RCX, linear),
+        }
+        let number = super::register::number(register);
+        self.load_guest(RDX, number);
+        if bytes == 4 {
+            self.out.bytes(&[0x48, 0x63, 0xd2]); // movsxd rdx, edx
+        }
+        self.out.bytes(&[0x48, 0xc1, 0xfa, shift]); // sar rdx, shift
+        // lea rcx, [rcx + rdx * bytes]
+        let scale = if bytes == 8 { 0xd1 } else { 0x91 };
+        self.out.bytes(&[0x48, 0x8d, 0x0c, scale]);
+        if self.probe(Address::In(RCX), bytes, write, true).is_none() {
+            return false;
+        }
+        self.restore_flags();
+        self.load_guest(RDX, number);
+        let mut body = *instruction;
+        let place = Place {
+            base: RCX,
+            index: None,
+            displacement: 0,
+        };
+        rewrite::set_memory(&mut body, place);
+        // The register that selects the bit: what is beyond the word has been added to the address.
+        self.out.bytes(&[0xb8, mask, 0, 0, 0]); // mov eax, mask
+        self.out.bytes(&[0xc4, 0xe2, 0xeb, 0xf5, 0xd0]); // pdep rdx, rdx, rax
+        body.set_op1_register(super::register::part(RDX, register));
+        self.mark(false);
+        self.out.add(&body);
+        self.state = State::Host;
+        true
+    }
+
+    fn shift_by_cl(&mut self, instruction: &Instruction) -> bool {
+        let Some(place) = self.memory(instruction) else {
+            return false;
+        };
+        let place = place.map(|place| {
+            // RCX is to hold the count.
+            self.out.copy(RDX, RCX);
+            Place { base: RDX, ..place }
+        });
+        let mut body = *instruction;
+        if let Some(place) = place {
+            rewrite::set_memory(&mut body, place);
+        }
+        self.restore_flags();
+        self.load_guest(RCX, GUEST_RCX);
+        let taken: &[u8] = if place.is_some() { &[RCX, RDX] } else { &[RCX] };
+        // CL itself is not to be mapped.
+        let mut free = Free::new(taken);
+        let mut borrowed: [Option<(u8, u8)>; 2] = [None; 2];
+        let last = instruction.op_count() - 1;
+        for operand in 0..last {
+            let guest = instruction.op_register(operand);
+            if !guest.is_gpr() {
+                continue;
+            }
+            let number = super::register::number(guest);
+            let high = super::register::is_high(guest);
+            let host = match super::register::home(guest) {
+                Some(home) if !high => home,
+                _ => {
+                    let Some(scratch) = free.take() else {
+                        return false;
+                    };
+                    borrowed[operand as usize] = Some((scratch, number));
+                    scratch
+                }
+            };
+            body.set_op_register(operand, super::register::part(host, guest));
+        }
+        for &(scratch, guest) in borrowed.iter().flatten() {
+            self.load_guest(scratch, guest);
+        }
+        self.mark(false);
+        if !self.out.try_add(&body) {
+            return false;
+        }
+        for &(scratch, guest) in borrowed.iter().flatten() {
+            self.store_guest(guest, scratch);
+        }
+        self.state = State::Host;
+        true
+    }
+
+    /// CBW to CQO.
+    fn extend(&mut self, instruction: &Instruction) -> bool {
+        let with2 = |code, to, from| Instruction::with2(code, to, from).expect("operands of MOVSX");
+        let sign = match instruction.code() {
+            Code::Cbw => with2(Code::Movsx_r16_rm8, Register::R8W, Register::R8L),
+            Code::Cwde => with2(Code::Movsx_r32_rm16, Register::R8D, Register::R8W),
+            Code::Cdqe => with2(Code::Movsxd_r64_rm32, Register::R8, Register::R8D),
+            Code::Cwd | Code::Cdq | Code::Cqo => {
+                self.load_guest(RAX, GUEST_RAX);
+                if instruction.code() == Code::Cwd {
+                    self.load_guest(RDX, GUEST_RDX);
+                }
+                self.out.add(instruction);
+                self.store_guest(GUEST_RDX, RDX);
+                return true;
+            }
+            _ => return false,
+        };
+        self.out.add(&sign);
+        true
+    }
+}

@@ -1,0 +1,220 @@
+//! Memory operands: from guest operands to host addresses.
+
+use iced_x86::{Code, Instruction, MemoryOperand, Register};
+
+use super::Translator;
+use super::register::{self, RAX, RCX, RDX};
+use super::writer::Slot;
+use crate::Context;
+
+/// A probed operand: where the host finds it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Place {
+    /// Always RCX when there is no index, else RCX holds the addend.
+    pub(super) base: u8,
+    pub(super) index: Option<u8>,
+    pub(super) displacement: i64,
+}
+
+impl Place {
+    pub(super) fn operand(self) -> MemoryOperand {
+        let index = self.index.map_or(Register::None, register::wide);
+        let size = u32::from(self.displacement != 0);
+        let base = register::wide(self.base);
+        MemoryOperand::new(
+            base,
+            index,
+            1,
+            self.displacement,
+            size,
+            false,
+            Register::None,
+        )
+    }
+}
+
+/// A linear address before the probe.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Address {
+    /// Held by a host register.
+    In(u8),
+    /// Known.
+    Fixed(u64),
+}
+
+impl Translator<'_> {
+    /// Probes the instruction's memory operand, `bytes` bytes long; `None` when that can't be done here. The flags must
+    /// be saved. Changes RAX and RDX; RCX belongs to the place.
+    ///
+    /// `plain` asks for an address in RCX alone.
+    pub(super) fn operand(
+        &mut self,
+        instruction: &Instruction,
+        bytes: u32,
+        write: bool,
+        plain: bool,
+    ) -> Option<Place> {
+        let address = self.linear(instruction)?;
+        self.probe(address, bytes, write, plain)
+    }
+
+    /// Probes `bytes` bytes at an address.
+    pub(super) fn probe(
+        &mut self,
+        address: Address,
+        bytes: u32,
+        write: bool,
+        plain: bool,
+    ) -> Option<Place> {
+        debug_assert!(self.state.is_saved());
+        let slow = self.slow();
+        self.state = super::State::Saved;
+        let (slot, held) = match address {
+            Address::In(held) => (Slot::Dynamic, held),
+            Address::Fixed(linear) => {
+                if linear & 0xfff > u64::from(4096 - bytes) {
+                    return None;
+                }
+                self.out.constant(RCX, linear);
+                (Slot::Fixed(linear), RCX)
+            }
+        };
+        self.out.probe(slot, held, bytes, write, slow);
+        if held == RCX {
+            self.out.addend(slot, write, true);
+        } else {
+            self.out.addend(slot, write, false);
+            if !plain {
+                return Some(Place {
+                    base: RCX,
+                    index: Some(held),
+                    displacement: 0,
+                });
+            }
+            // lea rcx, [rcx + held]
+            let sum = Place {
+                base: RCX,
+                index: Some(held),
+                displacement: 0,
+            };
+            let lea = Instruction::with2(Code::Lea_r64_m, Register::RCX, sum.operand());
+            self.out.add(&lea.expect("operands of LEA"));
+        }
+        Some(Place {
+            base: RCX,
+            index: None,
+            displacement: 0,
+        })
+    }
+
+    /// The linear address of a memory operand, in RCX unless some register has it anyway; `None` for segments that
+    /// have to be looked at. Changes RAX, RDX, and the flags when a segment has a base.
+    pub(super) fn linear(&mut self, instruction: &Instruction) -> Option<Address> {
+        let segment = self.segment(instruction)?;
+        let (base, index) = (instruction.memory_base(), instruction.memory_index());
+        if index.is_vector_register() || base.size() == 2 || index.size() == 2 {
+            return None;
+        }
+        let displacement = instruction.memory_displacement64();
+        if base.is_ip() {
+            let known = self.address(displacement);
+            return match (base, segment) {
+                (Register::RIP, None) => Some(Address::Fixed(known)),
+                (Register::RIP, Some(offset)) => {
+                    self.out.constant(RCX, known);
+                    self.out.add_context(RCX, offset);
+                    Some(Address::In(RCX))
+                }
+                _ => None,
+            };
+        }
+        if base == Register::None && index == Register::None {
+            if segment.is_none() {
+                return Some(Address::Fixed(displacement));
+            }
+            self.out.constant(RCX, displacement);
+        } else {
+            let narrow = base.size() == 4 || index.size() == 4;
+            if let Some(held) = home_of(base)
+                && index == Register::None
+                && displacement == 0
+                && segment.is_none()
+                && !narrow
+            {
+                return Some(Address::In(held));
+            }
+            let operand = self.effective(instruction);
+            let (code, to) = if narrow {
+                (Code::Lea_r32_m, Register::ECX)
+            } else {
+                (Code::Lea_r64_m, Register::RCX)
+            };
+            let lea = Instruction::with2(code, to, operand).ok()?;
+            if !self.out.try_add(&lea) {
+                return None;
+            }
+        }
+        if let Some(offset) = segment {
+            self.out.add_context(RCX, offset);
+        }
+        Some(Address::In(RCX))
+    }
+
+    /// The effective address as an operand of LEA, 64 bits wide; changes RAX and RDX.
+    pub(super) fn effective(&mut self, instruction: &Instruction) -> MemoryOperand {
+        let base = self.addressing(instruction.memory_base(), RAX);
+        let index = self.addressing(instruction.memory_index(), RDX);
+        let displacement = instruction.memory_displacement64();
+        let narrow =
+            instruction.memory_base().size() == 4 || instruction.memory_index().size() == 4;
+        MemoryOperand::new(
+            base,
+            index,
+            instruction.memory_index_scale(),
+            if narrow {
+                i64::from(displacement as i32)
+            } else {
+                displacement as i64
+            },
+            match (base, displacement) {
+                (Register::None, _) => 8,
+                (_, 0) => 0,
+                _ => 1,
+            },
+            false,
+            Register::None,
+        )
+    }
+
+    /// The host's 64-bit register for a base or index; one that lives in the context is loaded to `scratch`.
+    pub(super) fn addressing(&mut self, register: Register, scratch: u8) -> Register {
+        if register == Register::None {
+            return Register::None;
+        }
+        match register::home(register) {
+            Some(home) => register::wide(home),
+            None => {
+                let offset = i64::from(register::number(register)) * 8;
+                self.out.load(scratch, offset);
+                register::wide(scratch)
+            }
+        }
+    }
+
+    /// Where the base of a memory operand's segment lies in the context, if it has one; `None` when the segment is not
+    /// as simple as that.
+    fn segment(&self, instruction: &Instruction) -> Option<Option<i64>> {
+        match instruction.memory_segment() {
+            Register::FS if self.source.wide => Some(Some(Context::SEGMENT_BASE)),
+            Register::GS if self.source.wide => Some(Some(Context::SEGMENT_BASE + 8)),
+            _ if self.source.wide => Some(None),
+            Register::ES | Register::SS | Register::DS => Some(None),
+            _ => None,
+        }
+    }
+}
+
+/// The host's register that holds a 64-bit base.
+fn home_of(base: Register) -> Option<u8> {
+    (base.size() == 8).then(|| register::home(base)).flatten()
+}

@@ -1,0 +1,220 @@
+//! PUSH, POP and LEAVE, and the stack's part in CALL and RET.
+
+use iced_x86::{Code, Instruction, MemoryOperand, Mnemonic, OpKind, Register};
+
+use super::Translator;
+use super::probe::{Address, Place};
+use super::register::{self, RAX, RCX, STACK};
+use crate::Context;
+
+const GUEST_RSP: u8 = 4;
+const GUEST_RBP: u8 = 5;
+const RBP: u8 = 5;
+
+impl Translator<'_> {
+    /// Bytes of a stack slot that generated code knows.
+    fn slot(&self) -> u32 {
+        if self.source.wide { 8 } else { 4 }
+    }
+
+    /// Translates an instruction that uses the stack; false when it is none, or can't be done here.
+    pub(super) fn stack(&mut self, instruction: &Instruction) -> bool {
+        let usual = instruction.stack_pointer_increment().unsigned_abs() == self.slot();
+        match instruction.mnemonic() {
+            Mnemonic::Push if usual => self.push_instruction(instruction),
+            Mnemonic::Pop if usual => self.pop_instruction(instruction),
+            Mnemonic::Leave if instruction.code() == Code::Leaveq || !self.source.wide => {
+                instruction.code() != Code::Leavew && self.leave_frame()
+            }
+            _ => false,
+        }
+    }
+
+    fn push_instruction(&mut self, instruction: &Instruction) -> bool {
+        let kind = instruction.op0_kind();
+        match kind {
+            OpKind::Register => {
+                let register = instruction.op0_register();
+                if !register.is_gpr() {
+                    return false;
+                }
+                let Some(place) = self.push_place() else {
+                    return false;
+                };
+                let from = match register::home(register) {
+                    Some(home) => home,
+                    None => {
+                        self.load_guest(RAX, register::number(register));
+                        RAX
+                    }
+                };
+                self.store_slot(place, from);
+            }
+            OpKind::Memory => {
+                let slot = self.slot();
+                self.save_flags();
+                let Some(place) = self.operand(instruction, slot, false, true) else {
+                    return false;
+                };
+                self.load_slot(RAX, place);
+                // The value is kept while the stack is probed.
+                self.out.store(Context::TEMPORARY, RAX);
+                return self.push_temporary();
+            }
+            _ => {
+                let value = instruction.immediate(0);
+                let Some(place) = self.push_place() else {
+                    return false;
+                };
+                let value = if self.source.wide {
+                    value
+                } else {
+                    value & 0xffff_ffff
+                };
+                self.out.constant(RAX, value);
+                self.store_slot(place, RAX);
+            }
+        }
+        self.move_stack(-(self.slot() as i32));
+        true
+    }
+
+    /// Puts what [`Context::TEMPORARY`] holds on the stack.
+    pub(super) fn push_temporary(&mut self) -> bool {
+        let Some(place) = self.push_place() else {
+            return false;
+        };
+        self.out.load(RAX, Context::TEMPORARY);
+        self.store_slot(place, RAX);
+        self.move_stack(-(self.slot() as i32));
+        true
+    }
+
+    fn pop_instruction(&mut self, instruction: &Instruction) -> bool {
+        let register = instruction.op0_register();
+        if instruction.op0_kind() != OpKind::Register || !register.is_gpr() {
+            return false;
+        }
+        let Some(place) = self.pop_place() else {
+            return false;
+        };
+        let number = register::number(register);
+        match register::home(register) {
+            Some(home) if number != GUEST_RSP => {
+                self.load_slot(home, place);
+                self.move_stack(self.slot() as i32);
+            }
+            _ => {
+                self.load_slot(RAX, place);
+                self.move_stack(self.slot() as i32);
+                self.store_guest(number, RAX);
+            }
+        }
+        true
+    }
+
+    fn leave_frame(&mut self) -> bool {
+        self.save_flags();
+        let address = if self.source.wide {
+            Address::In(RBP)
+        } else {
+            self.narrow_address(RBP, 0)
+        };
+        let slot = self.slot();
+        let Some(place) = self.probe(address, slot, false, true) else {
+            return false;
+        };
+        self.load_slot(RAX, place);
+        self.load_guest(RCX, GUEST_RBP);
+        self.store_guest(GUEST_RSP, RCX);
+        self.move_stack(slot as i32);
+        self.store_guest(GUEST_RBP, RAX);
+        true
+    }
+
+    /// Puts a constant on the stack.
+    pub(super) fn push_constant(&mut self, value: u64) -> bool {
+        let Some(place) = self.push_place() else {
+            return false;
+        };
+        self.out.constant(RAX, value);
+        self.store_slot(place, RAX);
+        self.move_stack(-(self.slot() as i32));
+        true
+    }
+
+    /// The probed slot below the top of the stack.
+    fn push_place(&mut self) -> Option<Place> {
+        let slot = self.slot();
+        let below = -i64::from(slot);
+        if self.in_region() {
+            return self.region_place(below);
+        }
+        self.save_flags();
+        let address = if self.source.wide {
+            let operand = MemoryOperand::with_base_displ(register::wide(STACK), below);
+            let lea = Instruction::with2(Code::Lea_r64_m, Register::RCX, operand);
+            self.out.add(&lea.expect("operands of LEA"));
+            Address::In(RCX)
+        } else {
+            self.narrow_address(STACK, below)
+        };
+        self.probe(address, slot, true, true)
+    }
+
+    /// The probed slot on the top of the stack.
+    pub(super) fn pop_place(&mut self) -> Option<Place> {
+        if self.in_region() {
+            return self.region_place(0);
+        }
+        self.save_flags();
+        let address = if self.source.wide {
+            Address::In(STACK)
+        } else {
+            self.narrow_address(STACK, 0)
+        };
+        let slot = self.slot();
+        self.probe(address, slot, false, false)
+    }
+
+    fn narrow_address(&mut self, base: u8, displacement: i64) -> Address {
+        let operand = MemoryOperand::with_base_displ(register::wide(base), displacement);
+        let lea = Instruction::with2(Code::Lea_r32_m, Register::ECX, operand);
+        self.out.add(&lea.expect("operands of LEA"));
+        Address::In(RCX)
+    }
+
+    pub(super) fn load_slot(&mut self, to: u8, place: Place) {
+        let (code, like) = if self.source.wide {
+            (Code::Mov_r64_rm64, Register::RAX)
+        } else {
+            (Code::Mov_r32_rm32, Register::EAX)
+        };
+        self.mark(false);
+        let load = Instruction::with2(code, register::part(to, like), place.operand());
+        self.out.add(&load.expect("operands of MOV"));
+    }
+
+    fn store_slot(&mut self, place: Place, from: u8) {
+        let (code, like) = if self.source.wide {
+            (Code::Mov_rm64_r64, Register::RAX)
+        } else {
+            (Code::Mov_rm32_r32, Register::EAX)
+        };
+        self.mark(false);
+        let store = Instruction::with2(code, place.operand(), register::part(from, like));
+        self.out.add(&store.expect("operands of MOV"));
+    }
+
+    /// Adds to the guest's stack pointer; changes no flags.
+    pub(super) fn move_stack(&mut self, by: i32) {
+        let operand = MemoryOperand::with_base_displ(register::wide(STACK), i64::from(by));
+        let (code, like) = if self.source.wide {
+            (Code::Lea_r64_m, Register::RAX)
+        } else {
+            (Code::Lea_r32_m, Register::EAX)
+        };
+        let lea = Instruction::with2(code, register::part(STACK, like), operand);
+        self.out.add(&lea.expect("operands of LEA"));
+    }
+}

@@ -1,0 +1,49 @@
+//! RFLAGS as a whole, and IF.
+
+use iced_x86::{Code, Instruction};
+
+use super::Translator;
+use super::register::{RAX, RCX};
+use crate::Context;
+
+impl Translator<'_> {
+    /// Translates an instruction about RFLAGS; false when it is none, or can't be done here.
+    pub(super) fn system(&mut self, instruction: &Instruction) -> bool {
+        match instruction.code() {
+            Code::Cli if self.source.supervisor => {
+                self.out.set32(Context::INTERRUPTS, 0);
+                true
+            }
+            // The instruction behind STI comes before what IF lets in.
+            Code::Sti if self.source.supervisor && self.op + 1 < self.source.guests.len() => {
+                self.save_flags();
+                let slow = self.slow();
+                self.out.load(RCX, Context::WAITING);
+                self.out.bytes(&[0xe3, 0x05]); // jrcxz +5
+                self.out.jump(slow);
+                self.out.set32(Context::INTERRUPTS, 1);
+                true
+            }
+            Code::Pushfq if self.source.wide => {
+                self.save_flags();
+                self.rflags();
+                self.out.store(Context::TEMPORARY, RAX);
+                self.push_temporary()
+            }
+            _ => false,
+        }
+    }
+
+    /// RFLAGS into RAX; the arithmetic flags are saved. Changes RCX and the flags.
+    fn rflags(&mut self) {
+        self.out.load_byte(RAX, Context::CC + 1);
+        self.out.load_byte(RCX, Context::CC);
+        self.out.bytes(&[0xc1, 0xe1, 11, 0x09, 0xc8]); // shl ecx, 11; or eax, ecx
+        self.out.load(RCX, Context::INTERRUPTS);
+        self.out.bytes(&[0xc1, 0xe1, 9, 0x09, 0xc8]); // shl ecx, 9; or eax, ecx
+        self.out.or_context(RAX, Context::SYSTEM_FLAGS);
+        self.out.bytes(&[0x25]); // and eax, without RF and VM
+        self.out.bytes(&0x00fc_ffff_u32.to_le_bytes());
+        self.state = super::State::Saved;
+    }
+}

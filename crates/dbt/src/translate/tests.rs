@@ -1,0 +1,76 @@
+//! Listings of what snippets become. `UPDATE=1` in the environment writes them anew.
+
+use std::fmt::Write as _;
+
+use iced_x86::{Decoder, DecoderOptions, FastFormatter, Instruction};
+
+use super::*;
+
+const BASE: u64 = 0x10_0000;
+const CONTEXT: u64 = BASE - 0x1000;
+
+fn text(instruction: &Instruction) -> String {
+    let mut text = String::new();
+    FastFormatter::new().format(instruction, &mut text);
+    text
+}
+
+/// Guest code and what it becomes, as text.
+fn listing(wide: bool, code: &[u8]) -> String {
+    let options = DecoderOptions::FORCE_RESERVED_NOP;
+    let bits = if wide { 64 } else { 32 };
+    let guests: Vec<Guest> = Decoder::with_ip(bits, code, 0, options)
+        .iter()
+        .map(|instruction| Guest {
+            instruction,
+            native: true,
+        })
+        .collect();
+    let source = Source {
+        linear: 0x40_0000,
+        wide,
+        supervisor: true,
+        far: None,
+        guests: &guests,
+    };
+    let frame = Frame {
+        base: BASE,
+        context: CONTEXT,
+        leave: BASE - 0x100,
+        load_vectors: BASE - 0x80,
+        first_exit: 0,
+    };
+    let made = block(source, frame);
+    let mut out = String::new();
+    let mut decoder = Decoder::with_ip(64, &made.code, BASE, DecoderOptions::NONE);
+    let mut marks = made.marks.iter().filter(|mark| mark.entry).peekable();
+    while decoder.can_decode() {
+        let at = (decoder.ip() - BASE) as u32;
+        while let Some(mark) = marks.next_if(|mark| mark.at <= at) {
+            match guests.get(usize::from(mark.op)) {
+                Some(guest) => writeln!(out, "; {}", text(&guest.instruction)).unwrap(),
+                None => writeln!(out, "; end").unwrap(),
+            }
+        }
+        let host = decoder.decode();
+        writeln!(out, "  {at:04x} {}", text(&host)).unwrap();
+    }
+    out
+}
+
+#[test]
+fn print() {
+    // The test crate's snippets are in hexadecimal.
+    for code in [
+        "488b04d14801c8ffc975f5",
+        "554889e54883ec10c9c3",
+        "f20f58c1f20f1107",
+        "4c8b0d10000000410fb6014f8d0c88d3e0",
+        "f00fb10f88e048f7f1e810000000",
+    ] {
+        let bytes: Vec<u8> = (0..code.len() / 2)
+            .map(|at| u8::from_str_radix(&code[2 * at..2 * at + 2], 16).unwrap())
+            .collect();
+        println!("{}", listing(true, &bytes));
+    }
+}

@@ -1,0 +1,202 @@
+//! Code around blocks: ways in and out, made once for a vCPU.
+
+use iced_x86::{Code, Instruction, Register};
+
+use super::register::{HOMES, RAX, RCX};
+use super::writer::Writer;
+use crate::Context;
+
+/// The number of the exit that the host's exceptions take.
+pub(crate) const FAULT: u32 = u32::MAX;
+
+/// Offsets of the thunks.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Thunks {
+    /// A function without arguments: loads the guest's state and goes to [`Context::TARGET`].
+    pub(crate) enter: u32,
+    /// The same, and loads the vector registers.
+    pub(crate) enter_vectors: u32,
+    /// Saves the guest's state, all but the flags, and returns from `enter`; ECX is the exit.
+    pub(crate) leave: u32,
+    /// Where exceptions go on: RAX has the vector, RCX the address.
+    pub(crate) fault: u32,
+    /// Called: loads the vector registers; changes RAX and RCX.
+    pub(crate) load_vectors: u32,
+}
+
+const CALLEE_SAVED: [Register; 6] = [
+    Register::RBX,
+    Register::RBP,
+    Register::R12,
+    Register::R13,
+    Register::R14,
+    Register::R15,
+];
+
+/// Writes the thunks for a context.
+pub(crate) fn write(base: u64, context: u64) -> (Vec<u8>, Thunks) {
+    let mut out = Writer::new(base, context);
+    let mut thunks = Thunks::default();
+
+    let load_vectors = out.label();
+    thunks.enter = out.len();
+    enter(&mut out);
+    out.jump_context(Context::TARGET);
+    align(&mut out);
+    thunks.enter_vectors = out.len();
+    enter(&mut out);
+    out.call_label(load_vectors);
+    out.jump_context(Context::TARGET);
+
+    align(&mut out);
+    thunks.leave = out.len();
+    out.store32(Context::EXIT, RCX);
+    for (guest, home) in HOMES.iter().enumerate() {
+        if let Some(home) = home {
+            out.store(guest as i64 * 8, *home);
+        }
+    }
+    let (save, back) = (out.label(), out.label());
+    out.is_zero32(Context::VECTORS_AWAY);
+    out.jump_if(4, save);
+    out.bind(back);
+    for register in CALLEE_SAVED.iter().rev() {
+        out.add(&Instruction::with1(Code::Pop_r64, *register).expect("operand of POP"));
+    }
+    out.bytes(&[0xc3]);
+
+    align(&mut out);
+    thunks.fault = out.len();
+    out.store(Context::FAULT_AT, RCX);
+    out.store(Context::FAULT_VECTOR, RAX);
+    out.bytes(&[0x9f, 0x0f, 0x90, 0xc0, 0x0f, 0xb7, 0xc0]); // lahf; seto al; movzx eax, ax
+    out.store(Context::FAULT_CC, RAX);
+    out.constant(RCX, u64::from(FAULT));
+    let leave = base + u64::from(thunks.leave);
+    out.jump_to(leave);
+
+    align(&mut out);
+    out.bind(save);
+    vectors_to_context(&mut out);
+    out.jump(back);
+
+    align(&mut out);
+    thunks.load_vectors = out.len();
+    out.bind(load_vectors);
+    vectors_from_context(&mut out);
+    (out.finish(), thunks)
+}
+
+/// Saves what the C ABI asks for and loads the guest's state.
+fn enter(out: &mut Writer) {
+    for register in CALLEE_SAVED {
+        out.add(&Instruction::with1(Code::Push_r64, register).expect("operand of PUSH"));
+    }
+    for (guest, home) in HOMES.iter().enumerate() {
+        if let Some(home) = home {
+            out.load(*home, guest as i64 * 8);
+        }
+    }
+    out.restore_flags();
+}
+
+fn align(out: &mut Writer) {
+    while !out.len().is_multiple_of(16) {
+        out.bytes(&[0xcc]);
+    }
+}
+
+fn has_avx() -> bool {
+    std::arch::is_x86_feature_detected!("avx")
+}
+
+fn xmm(number: usize) -> Register {
+    Register::XMM0 + number as u32
+}
+
+fn ymm(number: usize) -> Register {
+    Register::YMM0 + number as u32
+}
+
+fn memory(out: &mut Writer, code: Code, register: Register, offset: i64, store: bool) {
+    let operand = out.in_context(offset);
+    let instruction = if store {
+        Instruction::with2(code, operand, register)
+    } else {
+        Instruction::with2(code, register, operand)
+    };
+    out.add(&instruction.expect("operands of a vector move"));
+}
+
+fn unary(out: &mut Writer, code: Code, offset: i64) {
+    let operand = out.in_context(offset);
+    out.add(&Instruction::with1(code, operand).expect("operand of MXCSR's moves"));
+}
+
+fn vectors_to_context(out: &mut Writer) {
+    for number in 0..16 {
+        let offset = Context::YMM + 32 * number as i64;
+        if has_avx() {
+            memory(
+                out,
+                Code::VEX_Vmovdqu_ymmm256_ymm,
+                ymm(number),
+                offset,
+                true,
+            );
+        } else {
+            memory(out, Code::Movups_xmmm128_xmm, xmm(number), offset, true);
+        }
+    }
+    if has_avx() {
+        out.add(&Instruction::with(Code::VEX_Vzeroupper));
+    }
+    unary(out, Code::Stmxcsr_m32, Context::MXCSR);
+    unary(out, Code::Ldmxcsr_m32, Context::HOST_MXCSR);
+    out.set32(Context::VECTORS_AWAY, 1);
+}
+
+/// Halves that are all zero are not loaded as such: processors run legacy SSE instructions slower once the upper
+/// halves have been written.
+fn vectors_from_context(out: &mut Writer) {
+    unary(out, Code::Ldmxcsr_m32, Context::MXCSR);
+    out.clear32(Context::VECTORS_AWAY);
+    let legacy = out.label();
+    if has_avx() {
+        out.bytes(&[0x9f, 0x0f, 0x90, 0xc0]); // lahf; seto al
+        memory(
+            out,
+            Code::Movups_xmm_xmmm128,
+            xmm(0),
+            Context::YMM + 16,
+            false,
+        );
+        for number in 1..16 {
+            let offset = Context::YMM + 32 * number + 16;
+            memory(out, Code::Por_xmm_xmmm128, xmm(0), offset, false);
+        }
+        let test = Instruction::with2(Code::Ptest_xmm_xmmm128, Register::XMM0, Register::XMM0);
+        out.add(&test.expect("operands of PTEST"));
+        out.bytes(&[0x0f, 0x94, 0xc1, 0x0f, 0xb6, 0xc9]); // sete cl; movzx ecx, cl
+        out.bytes(&[0x04, 0x7f, 0x9e]); // add al, 0x7f; sahf
+        out.bytes(&[0xe3, 0x05]); // jrcxz +5
+        out.jump(legacy);
+        for number in 0..16 {
+            let offset = Context::YMM + 32 * number as i64;
+            memory(
+                out,
+                Code::VEX_Vmovdqu_ymm_ymmm256,
+                ymm(number),
+                offset,
+                false,
+            );
+        }
+        out.bytes(&[0xc3]);
+    }
+    out.bind(legacy);
+    for number in 0..16 {
+        let offset = Context::YMM + 32 * number as i64;
+        memory(out, Code::Movups_xmm_xmmm128, xmm(number), offset, false);
+    }
+    out.bytes(&[0xc3]);
+}

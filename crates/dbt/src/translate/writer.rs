@@ -1,0 +1,324 @@
+//! Bytes of host code, labels, and the sequences that blocks are made of besides the guest's own instructions.
+
+use iced_x86::{Code, Encoder, Instruction, MemoryOperand, Register};
+
+use super::register::{RAX, RCX, RDX};
+use crate::Context;
+use crate::tlb;
+
+/// A place in the code that may not be known yet.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Label(u32);
+
+const UNBOUND: u32 = u32::MAX;
+
+/// Code that is being written.
+pub(crate) struct Writer {
+    encoder: Encoder,
+    len: u32,
+    base: u64,
+    context: u64,
+    labels: Vec<u32>,
+    /// Offset of a 32-bit displacement that ends where it counts from, and its target.
+    fixups: Vec<(u32, Label)>,
+}
+
+/// How a probe names the address that it checks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Slot {
+    /// Computed from RCX.
+    Dynamic,
+    /// Known: the linear address.
+    Fixed(u64),
+}
+
+impl Writer {
+    pub(crate) fn new(base: u64, context: u64) -> Self {
+        Self {
+            encoder: Encoder::new(64),
+            len: 0,
+            base,
+            context,
+            labels: Vec::new(),
+            fixups: Vec::new(),
+        }
+    }
+
+    pub(crate) fn len(&self) -> u32 {
+        self.len
+    }
+
+    pub(crate) fn label(&mut self) -> Label {
+        self.labels.push(UNBOUND);
+        Label(self.labels.len() as u32 - 1)
+    }
+
+    pub(crate) fn bind(&mut self, label: Label) {
+        self.labels[label.0 as usize] = self.len;
+    }
+
+    /// The code, with all labels resolved.
+    pub(crate) fn finish(&mut self) -> Vec<u8> {
+        let mut code = self.encoder.take_buffer();
+        for &(at, label) in &self.fixups {
+            let target = self.labels[label.0 as usize];
+            debug_assert!(target != UNBOUND);
+            let displacement = target.wrapping_sub(at + 4);
+            code[at as usize..at as usize + 4].copy_from_slice(&displacement.to_le_bytes());
+        }
+        code
+    }
+
+    pub(crate) fn bytes(&mut self, bytes: &[u8]) {
+        for &byte in bytes {
+            self.encoder.write_u8(byte);
+        }
+        self.len += bytes.len() as u32;
+    }
+
+    fn displacement(&mut self, value: u32) {
+        self.bytes(&value.to_le_bytes());
+    }
+
+    /// Adds an instruction, when it can be encoded.
+    #[must_use]
+    pub(crate) fn try_add(&mut self, instruction: &Instruction) -> bool {
+        let at = self.base + u64::from(self.len);
+        match self.encoder.encode(instruction, at) {
+            Ok(len) => {
+                self.len += len as u32;
+                true
+            }
+            Err(_) => false,
+        }
+    }
+
+    /// Adds an instruction that is known to be valid.
+    pub(crate) fn add(&mut self, instruction: &Instruction) {
+        let added = self.try_add(instruction);
+        assert!(added, "made from valid operands: {instruction:?}");
+    }
+
+    /// An operand in the context.
+    pub(crate) fn in_context(&self, offset: i64) -> MemoryOperand {
+        MemoryOperand::with_base_displ(Register::RIP, self.context as i64 + offset)
+    }
+
+    /// `prefix`, then a ModRM byte with `register` and an operand in the context, `tail` bytes following.
+    fn context_operand(&mut self, prefix: &[u8], register: u8, offset: i64, tail: u32) {
+        self.bytes(prefix);
+        self.bytes(&[(register & 7) << 3 | 5]);
+        let next = self.base + u64::from(self.len) + 4 + u64::from(tail);
+        let to = self.context.wrapping_add(offset as u64);
+        self.displacement(to.wrapping_sub(next) as u32);
+    }
+
+    pub(crate) fn load(&mut self, register: u8, offset: i64) {
+        self.context_operand(&[0x48 | register >> 3 << 2, 0x8b], register, offset, 0);
+    }
+
+    pub(crate) fn store(&mut self, offset: i64, register: u8) {
+        self.context_operand(&[0x48 | register >> 3 << 2, 0x89], register, offset, 0);
+    }
+
+    pub(crate) fn store32(&mut self, offset: i64, register: u8) {
+        self.context_operand(&[0x40 | register >> 3 << 2, 0x89], register, offset, 0);
+    }
+
+    /// ADD of a 64-bit word of the context.
+    pub(crate) fn add_context(&mut self, register: u8, offset: i64) {
+        self.context_operand(&[0x48 | register >> 3 << 2, 0x03], register, offset, 0);
+    }
+
+    /// OR with a 64-bit word of the context.
+    pub(crate) fn or_context(&mut self, register: u8, offset: i64) {
+        self.context_operand(&[0x48 | register >> 3 << 2, 0x0b], register, offset, 0);
+    }
+
+    /// A byte of the context, extended with zeros.
+    pub(crate) fn load_byte(&mut self, register: u8, offset: i64) {
+        self.context_operand(&[0x0f, 0xb6], register, offset, 0);
+    }
+
+    pub(crate) fn jump_context(&mut self, offset: i64) {
+        self.context_operand(&[0xff], 4, offset, 0);
+    }
+
+    /// CMP of a 32-bit word of the context with zero.
+    pub(crate) fn is_zero32(&mut self, offset: i64) {
+        self.context_operand(&[0x83], 7, offset, 1);
+        self.bytes(&[0]);
+    }
+
+    pub(crate) fn clear32(&mut self, offset: i64) {
+        self.set32(offset, 0);
+    }
+
+    pub(crate) fn set32(&mut self, offset: i64, value: u32) {
+        self.context_operand(&[0xc7], 0, offset, 4);
+        self.displacement(value);
+    }
+
+    /// MOV between 64-bit registers.
+    pub(crate) fn copy(&mut self, to: u8, from: u8) {
+        if to != from {
+            let rex = 0x48 | from >> 3 << 2 | to >> 3;
+            self.bytes(&[rex, 0x89, 0xc0 | (from & 7) << 3 | to & 7]);
+        }
+    }
+
+    /// A constant into a 64-bit register.
+    pub(crate) fn constant(&mut self, register: u8, value: u64) {
+        let low = register & 7;
+        if let Ok(value) = u32::try_from(value) {
+            if register >= 8 {
+                self.bytes(&[0x41]);
+            }
+            self.bytes(&[0xb8 | low]);
+            self.displacement(value);
+        } else if let Ok(value) = i32::try_from(value as i64) {
+            self.bytes(&[0x48 | register >> 3, 0xc7, 0xc0 | low]);
+            self.displacement(value as u32);
+        } else {
+            self.bytes(&[0x48 | register >> 3, 0xb8 | low]);
+            self.bytes(&value.to_le_bytes());
+        }
+    }
+
+    /// The host's flags into the context; changes RAX, and no flags.
+    pub(crate) fn save_flags(&mut self) {
+        self.bytes(&[0x9f, 0x0f, 0x90, 0xc0]); // lahf; seto al
+        self.context_operand(&[0x66, 0x89], RAX, Context::CC, 0);
+    }
+
+    /// The context's flags into the host's; changes RAX.
+    pub(crate) fn restore_flags(&mut self) {
+        self.context_operand(&[0x0f, 0xb7], RAX, Context::CC, 0);
+        self.bytes(&[0x04, 0x7f, 0x9e]); // add al, 0x7f; sahf
+    }
+
+    /// Leaves the block by exit number `exit`.
+    pub(crate) fn leave(&mut self, exit: u32, to: u64) {
+        self.bytes(&[0xb9]); // mov ecx, exit
+        self.displacement(exit);
+        self.bytes(&[0xe9]);
+        self.relative(to);
+    }
+
+    fn relative(&mut self, to: u64) {
+        let next = self.base + u64::from(self.len) + 4;
+        self.displacement(to.wrapping_sub(next) as u32);
+    }
+
+    pub(crate) fn call(&mut self, to: u64) {
+        self.bytes(&[0xe8]);
+        self.relative(to);
+    }
+
+    pub(crate) fn call_label(&mut self, label: Label) {
+        self.bytes(&[0xe8]);
+        self.fixup(label);
+    }
+
+    pub(crate) fn jump(&mut self, label: Label) {
+        self.bytes(&[0xe9]);
+        self.fixup(label);
+    }
+
+    /// JMP to an address.
+    pub(crate) fn jump_to(&mut self, to: u64) {
+        self.bytes(&[0xe9]);
+        self.relative(to);
+    }
+
+    /// Jcc with the condition code in the low four bits of its opcode.
+    pub(crate) fn jump_if(&mut self, condition: u8, label: Label) {
+        self.bytes(&[0x0f, 0x80 | condition]);
+        self.fixup(label);
+    }
+
+    fn fixup(&mut self, label: Label) {
+        self.fixups.push((self.len, label));
+        self.displacement(0);
+    }
+
+    /// Goes to `label` when the vector registers are not loaded; changes RCX, and no flags.
+    pub(crate) fn jump_unless_vectors(&mut self, label: Label) {
+        self.context_operand(&[0x8b], RCX, Context::VECTORS_AWAY, 0); // mov ecx, [vectors_away]
+        self.bytes(&[0xe3, 0x05]); // jrcxz +5
+        self.jump(label);
+    }
+
+    /// Checks that `bytes` bytes at the linear address in RCX, or at a fixed one, can be accessed, or goes to `slow`;
+    /// afterwards RDX (and nothing when fixed) is the offset of the entry in the table. Changes RAX and the flags.
+    pub(super) fn probe(&mut self, slot: Slot, check: u8, bytes: u32, write: bool, slow: Label) {
+        let half = if write { tlb::WRITE as u32 } else { 0 };
+        match slot {
+            Slot::Dynamic => {
+                // rorx rdx, check, 8
+                let rex = [0xc4, if check >= 8 { 0xc3 } else { 0xe3 }, 0xfb, 0xf0];
+                self.bytes(&rex);
+                self.bytes(&[0xc0 | RDX << 3 | check & 7, 8]);
+                self.bytes(&[0x81, 0xe2]); // and edx, mask
+                self.displacement(tlb::MASK as u32);
+                self.table(&[0x48, 0x8b], RAX, half);
+            }
+            Slot::Fixed(linear) => {
+                self.fixed(&[0x48, 0x8b], RAX, half, linear);
+            }
+        }
+        // xor rax, check; cmp rax, 4096 - bytes; ja slow
+        self.bytes(&[0x48 | check >> 3 << 2, 0x31, 0xc0 | (check & 7) << 3]);
+        self.bytes(&[0x48, 0x3d]);
+        self.displacement(4096 - bytes);
+        self.jump_if(7, slow);
+    }
+
+    /// Checks that `bytes` bytes from `low` on, relative to a register, lie in one page that can be accessed, or goes to
+    /// `slow`; afterwards RCX is the addend. Changes RAX, RDX and the flags.
+    pub(super) fn probe_range(&mut self, base: u8, low: i64, bytes: u32, write: bool, slow: Label) {
+        let check = if low == 0 {
+            base
+        } else {
+            let operand = MemoryOperand::with_base_displ(super::register::wide(base), low);
+            let lea = Instruction::with2(Code::Lea_r64_m, Register::RCX, operand);
+            self.add(&lea.expect("operands of LEA"));
+            RCX
+        };
+        self.probe(Slot::Dynamic, check, bytes, write, slow);
+        self.addend(Slot::Dynamic, write, false);
+    }
+
+    /// Adds the addend of the probed entry to RCX, or moves it there.
+    pub(super) fn addend(&mut self, slot: Slot, write: bool, add: bool) {
+        let half = if write { tlb::WRITE as u32 } else { 0 };
+        let opcode = if add { 0x03 } else { 0x8b };
+        match slot {
+            Slot::Dynamic => self.table(&[0x48, opcode], RCX, half + 8),
+            Slot::Fixed(linear) => self.fixed(&[0x48, opcode], RCX, half + 8, linear),
+        }
+    }
+
+    /// An operand at `displacement` of the entry that RDX selects.
+    fn table(&mut self, prefix: &[u8], register: u8, displacement: u32) {
+        self.bytes(&[0x65]);
+        self.bytes(prefix);
+        match displacement {
+            0 => self.bytes(&[register << 3 | RDX]),
+            1..=127 => self.bytes(&[0x40 | register << 3 | RDX, displacement as u8]),
+            _ => {
+                self.bytes(&[0x80 | register << 3 | RDX]);
+                self.displacement(displacement);
+            }
+        }
+    }
+
+    /// An operand at `displacement` of the entry of a linear address.
+    fn fixed(&mut self, prefix: &[u8], register: u8, displacement: u32, linear: u64) {
+        self.bytes(&[0x65]);
+        self.bytes(prefix);
+        self.bytes(&[register << 3 | 4, 0x25]);
+        let slot = (linear >> 8) as u32 & tlb::MASK as u32;
+        self.displacement(slot + displacement);
+    }
+}
