@@ -186,6 +186,8 @@ mod tests {
             clock: Arc::new(HostClock),
             cpus: 1,
             tsc_khz: 1_000_000,
+            translate: soft::Translate::default(),
+            code_cache: soft::Config::CODE_CACHE,
         });
         let vcpu = engine
             .and_then(|engine| engine.vcpu(0))
