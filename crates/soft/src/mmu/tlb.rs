@@ -55,6 +55,8 @@ pub(crate) struct Fill {
     pub(crate) page: Offset,
     pub(crate) size: Size,
     pub(crate) global: bool,
+    /// User code has rights to the page, which SMAP keeps supervisors from.
+    pub(crate) user: bool,
     /// Accesses that it allows with no further work (a write only when the dirty bit is set already).
     pub(crate) read: bool,
     pub(crate) write: bool,
@@ -104,6 +106,8 @@ pub(crate) struct Mmu {
     keys: [u64; 2],
     /// Page walks done.
     pub(crate) walks: u64,
+    /// SMAP has been in use.
+    smap: bool,
 }
 
 impl Mmu {
@@ -131,6 +135,7 @@ impl Mmu {
             privilege: Privilege::SupervisorAll,
             keys: [0; 2],
             walks: 0,
+            smap: false,
         };
         mmu.rekey();
         mmu
@@ -229,6 +234,7 @@ impl Mmu {
         if told {
             self.told.fill(privilege, linear, self.asn[half], fill.page);
         }
+        self.smap |= privilege == Privilege::Supervisor;
         if fill.read || fill.write {
             let table = self.table(privilege);
             let data = dbt::tlb::Fill {
@@ -239,6 +245,11 @@ impl Mmu {
                 large: fill.size != Size::Small,
             };
             self.tables.fill(table, linear, data);
+            if self.smap && !fill.user && SUPERVISOR.contains(&table) {
+                // Whether SMAP is open makes no difference.
+                let other = SUPERVISOR[usize::from(table == SUPERVISOR[0])];
+                self.tables.fill(other, linear, data);
+            }
         }
     }
 

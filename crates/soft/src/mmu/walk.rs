@@ -300,6 +300,7 @@ impl Cpu {
             page,
             size: translation.size,
             global: translation.global,
+            user: translation.user,
             read: data && allowed(Access::Read),
             write,
             bare: write && self.ram.flags().claim_writes(page.page(), self.id),

@@ -40,7 +40,8 @@ impl Model {
     /// Whether an access may use `page`.
     fn allows(&self, privilege: Privilege, access: Access, linear: u64, page: Offset) -> bool {
         self.known.iter().any(|known| {
-            known.privilege == privilege
+            let kernel = !known.fill.user && !known.privilege.is_user() && !privilege.is_user();
+            (known.privilege == privilege || kernel)
                 && known.linear == linear
                 && (known.fill.global || known.pcid == self.pcid)
                 && known.fill.page == page
@@ -97,6 +98,7 @@ fn fill(mmu: &mut Mmu, model: &mut Model, numbers: &mut Numbers) {
         page: Offset(numbers.below(64) << 12),
         size: [Size::Small, Size::Large, Size::Giant][numbers.below(3) as usize],
         global: numbers.flag(),
+        user: numbers.flag(),
         read: numbers.flag(),
         write: numbers.flag(),
         bare: true,
@@ -181,6 +183,7 @@ fn global_translations_of_the_upper_half_outlive_cr3() {
         page: Offset(0x5000),
         size: Size::Small,
         global: true,
+        user: true,
         read: true,
         write: false,
         bare: false,
@@ -199,6 +202,7 @@ fn a_kept_pcid_keeps_its_translations() {
         page: Offset(0x5000),
         size: Size::Small,
         global: false,
+        user: true,
         read: true,
         write: true,
         bare: true,
@@ -222,6 +226,7 @@ fn accesses_across_pages_never_hit() {
         page: Offset(0),
         size: Size::Small,
         global: false,
+        user: true,
         read: true,
         write: true,
         bare: true,
@@ -265,6 +270,7 @@ fn keys_of_the_upper_half_outlive_cr3_while_it_is_global() {
         page: Offset(0),
         size: Size::Small,
         global: false,
+        user: true,
         read: true,
         write: true,
         bare: true,
@@ -293,6 +299,7 @@ fn many_spaces_take_turns_in_user_tables() {
         page: Offset(page << 12),
         size: Size::Small,
         global: false,
+        user: true,
         read: true,
         write: true,
         bare: true,
@@ -332,6 +339,7 @@ fn kernels_of_32_bits_keep_their_global_pages() {
         page: Offset(0x5000),
         size: Size::Small,
         global,
+        user: true,
         read: true,
         write: true,
         bare: true,
@@ -349,4 +357,27 @@ fn kernels_of_32_bits_keep_their_global_pages() {
     mmu.set_long(true);
     assert_eq!(probe(&mmu, 0xc010_0000), None);
     assert_eq!(mmu.key(0xc010_0000), mmu.key(0));
+}
+
+#[test]
+fn kernel_pages_are_known_with_smap_open_and_closed() {
+    let mut mmu = mmu();
+    let fill = |user| Fill {
+        page: Offset(0x5000),
+        size: Size::Small,
+        global: false,
+        user,
+        read: true,
+        write: true,
+        bare: true,
+        fetch: false,
+    };
+    let probe = |mmu: &Mmu, privilege, at| mmu.probe(privilege, Access::Write, at, 4);
+    mmu.fill(Privilege::Supervisor, 1 << 63, fill(false));
+    mmu.fill(Privilege::SupervisorAll, 0x1000, fill(true));
+    assert!(probe(&mmu, Privilege::SupervisorAll, 1 << 63).is_some());
+    assert!(probe(&mmu, Privilege::Supervisor, 0x1000).is_none());
+    mmu.invalidate(1 << 63);
+    assert!(probe(&mmu, Privilege::Supervisor, 1 << 63).is_none());
+    assert!(probe(&mmu, Privilege::SupervisorAll, 1 << 63).is_none());
 }

@@ -40,7 +40,9 @@ impl Users {
     /// memory is in caches, or the least recently used one. The caller empties it.
     pub(super) fn choose(&mut self, asn: u64) -> usize {
         let stamp = |index: &usize| self.users[*index].stamp;
-        let free = (0..TABLES).filter(|&index| self.users[index].asn == 0);
+        let free = (0..TABLES)
+            .rev()
+            .filter(|&index| self.users[index].asn == 0);
         let index = free.max_by_key(stamp);
         let index = index.or_else(|| (0..TABLES).min_by_key(stamp)).unwrap_or(0);
         self.users[index].asn = asn;
