@@ -41,6 +41,15 @@ pub(crate) fn run(_: &Arguments) -> anyhow::Result<()> {
             skipped.push(format!("tests of the guest {}: {error}", known.name()));
         }
     }
+    if let Err(error) = kvm::Host::open() {
+        skipped.push(format!("tests of the engine over KVM: {error}"));
+    } else if let Ok(findings) = kvm::Host::open().and_then(kvm::examine)
+        && !findings.quirks.is_empty()
+    {
+        skipped.push(format!(
+            "tiny guests that this host's KVM runs wrongly, named by crates/kvm/tests/host/guests.rs: {findings}"
+        ));
+    }
     cargo::run(&["test", "--workspace", "--release", "--no-fail-fast"])?;
     for what in &skipped {
         println!("SKIPPED {what}");

@@ -2,6 +2,7 @@
 //!
 //! Everything here is a thin, safe wrapper over a system call or a host instruction. No policy, no guest.
 
+pub mod ability;
 pub mod barrier;
 pub mod clock;
 pub mod cpu;

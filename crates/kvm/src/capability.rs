@@ -1,5 +1,6 @@
 //! What `/dev/kvm` must be able to do, and one line for each way in which it can't.
 
+use std::ffi::CString;
 use std::io;
 
 use iface::EngineError;
@@ -13,7 +14,7 @@ use kvm_bindings::{
 use kvm_ioctls::Kvm;
 use rustix::io::Errno;
 
-use crate::error::failed;
+use crate::error::{failed, unsupported};
 use crate::ioctl::{done, vm_tsc_khz};
 
 /// The device.
@@ -55,9 +56,21 @@ impl Host {
     /// # Errors
     /// [`EngineError::Unsupported`] with one line that says what is missing and how to mend it.
     pub fn open() -> Result<Self, EngineError> {
-        let kvm =
-            Kvm::new().map_err(|error| refusal(&io::Error::from_raw_os_error(error.errno())))?;
+        Self::open_at(DEVICE)
+    }
+
+    /// As [`Host::open`], at another path.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn open_at(path: &str) -> Result<Self, EngineError> {
+        let path = CString::new(path).map_err(|error| unsupported(error.to_string()))?;
+        let kvm = Kvm::new_with_path(path)
+            .map_err(|error| refusal(&io::Error::from_raw_os_error(error.errno())))?;
         let version = kvm.get_api_version();
+        if version < 0 {
+            return Err(refusal(&Errno::NXIO.into()));
+        }
         if version != API_VERSION {
             return Err(EngineError::Unsupported(format!(
                 "{DEVICE} speaks version {version} of its interface, not {API_VERSION}: use another kernel, \
@@ -104,7 +117,7 @@ impl Host {
     ///
     /// # Errors
     /// [`EngineError::Unsupported`] when it is too large.
-    pub(crate) fn check_cpus(&self, cpus: u32) -> Result<(), EngineError> {
+    pub fn check_cpus(&self, cpus: u32) -> Result<(), EngineError> {
         let most = self.most_cpus();
         if (1..=most).contains(&cpus) {
             return Ok(());
@@ -143,11 +156,24 @@ mod tests {
     }
 
     #[test]
+    fn what_is_no_kvm_is_refused() {
+        let refused = |path| {
+            Host::open_at(path)
+                .map(|_| ())
+                .expect_err("it is none")
+                .to_string()
+        };
+        assert!(refused("/nonexistent/kvm").contains("no such device"));
+        assert!(refused("/dev/null").contains("no driver behind it"));
+    }
+
+    #[test]
     fn each_refusal_says_what_to_do() {
         assert!(line(Errno::NOENT).contains("load the module"));
         assert!(line(Errno::ACCESS).contains("usermod -aG kvm"));
         assert!(line(Errno::PERM).contains("no permission"));
         assert!(line(Errno::BUSY).contains("another hypervisor"));
+        assert!(line(Errno::NXIO).contains("no driver"));
         assert!(line(Errno::NOMEM).contains("Cannot allocate memory"));
         for errno in [Errno::NOENT, Errno::ACCESS, Errno::NODEV, Errno::NOMEM] {
             assert!(line(errno).starts_with(DEVICE) && !line(errno).contains('\n'));

@@ -35,4 +35,4 @@ mod vcpu;
 
 pub use capability::{DEVICE, Host};
 pub use engine::{Config, KvmEngine};
-pub use quirk::{Findings, HARDWARE_SPEED, Quirk, examine, speed};
+pub use quirk::{Findings, HARDWARE_SPEED, Quirk, examine, glance};

@@ -74,28 +74,50 @@ impl Findings {
     }
 }
 
-/// Measures for a few milliseconds how fast guest code runs, in millions of steps a second.
+impl fmt::Display for Findings {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let digits = usize::from(self.speed < 10.0);
+        write!(f, "{:.digits$} million steps a second", self.speed)?;
+        self.quirks
+            .iter()
+            .try_for_each(|quirk| write!(f, "; {quirk}"))
+    }
+}
+
+/// Looks as long as it takes to know whether guests run on the processor itself: a few milliseconds.
 ///
 /// # Errors
-/// When KVM can't be had, or not even this guest runs.
-pub fn speed(host: Host) -> Result<f64, EngineError> {
-    measure(&mut Lab::new(host)?)
+/// When KVM can't be had, or not even a loop runs.
+pub fn glance(host: Host) -> Result<Findings, EngineError> {
+    let mut lab = Lab::new(host)?;
+    let speed = measure(&mut lab)?;
+    let quirks = if speed < HARDWARE_SPEED {
+        Vec::new()
+    } else {
+        quirks(&mut lab)?
+    };
+    Ok(Findings { speed, quirks })
 }
 
 /// Tries everything; takes some tens of milliseconds.
 ///
 /// # Errors
-/// As [`speed`].
+/// As [`glance`].
 pub fn examine(host: Host) -> Result<Findings, EngineError> {
     let mut lab = Lab::new(host)?;
     let speed = measure(&mut lab)?;
+    let quirks = quirks(&mut lab)?;
+    Ok(Findings { speed, quirks })
+}
+
+fn quirks(lab: &mut Lab) -> Result<Vec<Quirk>, EngineError> {
     let mut quirks = Vec::new();
     for quirk in Quirk::ALL {
-        if has(&mut lab, quirk)? {
+        if has(lab, quirk)? {
             quirks.push(quirk);
         }
     }
-    Ok(Findings { speed, quirks })
+    Ok(quirks)
 }
 
 /// A loop in kernel mode, for 3 ms at most.

@@ -7,6 +7,7 @@ use kvm::KvmEngine;
 use mem::GuestRam;
 use soft::SoftEngine;
 
+use crate::choice::choose;
 use crate::spec::EngineKind;
 use crate::{Error, Spec};
 
@@ -20,7 +21,15 @@ pub(crate) fn make(
     ram: &Arc<GuestRam>,
     clock: &Arc<dyn Clock>,
 ) -> Result<Arc<dyn Engine>, Error> {
-    match spec.engine {
+    let kind = match spec.engine {
+        EngineKind::Auto => {
+            let choice = choose(spec.cpus);
+            tracing::info!("{choice}");
+            choice.kind
+        }
+        kind => kind,
+    };
+    match kind {
         EngineKind::Auto | EngineKind::Soft => Ok(Arc::new(SoftEngine::new(soft::Config {
             ram: ram.clone(),
             clock: clock.clone(),

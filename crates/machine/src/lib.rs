@@ -24,6 +24,7 @@
 
 mod bios;
 mod chipset;
+mod choice;
 mod clock;
 mod control;
 mod engine;
@@ -45,6 +46,7 @@ pub mod layout;
 pub mod size;
 pub mod spec;
 
+pub use choice::{Choice, choose};
 pub use error::Error;
 pub use machine::{Handle, Machine};
 pub use outcome::Outcome;

@@ -47,6 +47,11 @@ pub enum Command {
     /// standard input is a pipe or a file, its bytes are the guest's input, and the guest runs on when it ends.
     #[command(after_long_help = RUN_AFTER)]
     Run(Run),
+    /// Tell what this host can do for virtual machines, and how to get what is missing
+    ///
+    /// Looks at KVM and how fast guests really run on it, huge pages, control groups, network devices and sandboxes,
+    /// and says which engine `suz run` chooses and why.
+    Doctor,
     /// Make, resize, compact disk images, and tell what they are
     #[command(subcommand)]
     Disk(image::Disk),

@@ -4,6 +4,7 @@
 
 pub mod cli;
 mod disk;
+mod doctor;
 mod log;
 mod run;
 mod status;
@@ -21,6 +22,7 @@ pub fn main() -> ExitCode {
     let cli = Cli::parse();
     let done = log::start(cli.log.as_deref()).and_then(|()| match cli.command {
         Command::Run(arguments) => run::run(&arguments),
+        Command::Doctor => Ok(doctor::run()),
         Command::Disk(command) => disk::run(&command),
     });
     // Whatever happened, nobody is left with a raw terminal.

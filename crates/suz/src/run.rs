@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use anyhow::Context;
 use host::signal::{self, Blocked, number};
-use machine::spec::{Boot, Device};
+use machine::spec::{Boot, Device, EngineKind};
 use machine::{Handle, Machine, Outcome, Spec};
 
 use crate::Status;
@@ -42,7 +42,9 @@ struct End {
 }
 
 pub(crate) fn run(arguments: &cli::Run) -> anyhow::Result<Status> {
-    let spec = spec(arguments)?;
+    let mut spec = spec(arguments)?;
+    spec.validate()?;
+    let notice = choose_engine(&mut spec);
     let signals = Blocked::new(&[
         number::SIGINT,
         number::SIGTERM,
@@ -53,6 +55,7 @@ pub(crate) fn run(arguments: &cli::Run) -> anyhow::Result<Status> {
     .context("blocking signals")?;
     let (console, device) = backend::Console::new();
     let machine = Machine::build(&spec, Box::new(device))?;
+    notice.iter().for_each(|line| crate::say(line));
     tracing::info!(engine = machine.engine().describe(), "starting");
 
     let (sender, notices) = channel();
@@ -78,6 +81,17 @@ pub(crate) fn run(arguments: &cli::Run) -> anyhow::Result<Status> {
         std::mem::forget(machine);
     }
     Ok(end.status)
+}
+
+/// Settles which engine runs the guest, and what to say where somebody may wonder.
+fn choose_engine(spec: &mut Spec) -> Option<String> {
+    if spec.engine != EngineKind::Auto {
+        return None;
+    }
+    let choice = machine::choose(spec.cpus);
+    tracing::info!("{choice}");
+    spec.engine = choice.kind;
+    choice.surprises.then(|| choice.to_string())
 }
 
 /// The machine that the command line asks for.

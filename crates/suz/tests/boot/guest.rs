@@ -49,7 +49,7 @@ pub(crate) fn demonstration() -> Guest {
 
 fn suz() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_suz"));
-    command.arg("run");
+    command.args(["run", "--engine", "soft"]);
     command
 }
 

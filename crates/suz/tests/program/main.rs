@@ -5,6 +5,8 @@ mod bad_input;
 #[cfg(test)]
 mod ends;
 #[cfg(test)]
+mod engine;
+#[cfg(test)]
 mod support;
 #[cfg(test)]
 mod terminal;

@@ -93,7 +93,7 @@ pub(crate) fn suz() -> Command {
 pub(crate) fn run(kernel: &Path) -> Command {
     let mut command = suz();
     command
-        .args(["run", "--memory", "16M", "--kernel"])
+        .args(["run", "--engine", "soft", "--memory", "16M", "--kernel"])
         .arg(kernel);
     command
 }
