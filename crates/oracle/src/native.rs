@@ -23,7 +23,7 @@ use crate::layout::{CODE, CODE_LEN, DATA, DATA_LEN, PAGE, READ_ONLY, STOP};
 pub const BATCH: usize = 128;
 
 /// How long a batch may take.
-const PATIENCE: Duration = Duration::from_secs(5);
+const PATIENCE: Duration = Duration::from_secs(10);
 
 const IDLE: u32 = 0;
 const GO: u32 = 1;

@@ -116,19 +116,24 @@ impl Weave {
         Ok(())
     }
 
-    /// What the host makes of cases: outcomes, none without a host, or the case at which its process died.
+    /// What the host makes of cases: outcomes, none without a host, or the case at which its process died, twice:
+    /// where the host is busy with something else, it may run out of time once.
     fn native(&mut self, cases: &[Case]) -> Result<Result<Vec<Outcome>, usize>, Error> {
-        let Some(native) = &mut self.native else {
-            return Ok(Ok(Vec::new()));
-        };
-        match native.run(cases) {
-            Ok(outcomes) => Ok(Ok(outcomes)),
-            Err(native::Error::Died { case, .. }) => {
-                self.native = Some(Native::new()?);
-                Ok(Err(case))
+        let mut died = None;
+        for _ in 0..2 {
+            let Some(native) = &mut self.native else {
+                return Ok(Ok(Vec::new()));
+            };
+            match native.run(cases) {
+                Ok(outcomes) => return Ok(Ok(outcomes)),
+                Err(native::Error::Died { case, .. }) => {
+                    self.native = Some(Native::new()?);
+                    died = Some(case);
+                }
+                Err(error) => return Err(error.into()),
             }
-            Err(error) => Err(error.into()),
         }
+        Ok(died.map_or(Ok(Vec::new()), Err))
     }
 
     /// Executes a program in every way; the first disagreement.
