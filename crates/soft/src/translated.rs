@@ -242,6 +242,10 @@ impl Processor {
         if !translation.is_hot(block.heat >> churn.min(MOST_CHURN)) || !self.cpu.is_translatable() {
             return None;
         }
+        if block.second.is_some() {
+            // Links within a page outlive changes of where the next page lies.
+            return None;
+        }
         let linear = self.cpu.rip;
         translation.prepare(&self.cpu, linear);
         let key = Key {
