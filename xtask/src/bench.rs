@@ -5,12 +5,14 @@
 //! guest   a kernel, an initramfs, a command line for either monitor
 //! boot    starts a monitor, listens to its console     (shell: the same to the demonstration's prompt)
 //! native  the same program on the bare host
+//! kvm     the engine over KVM: start, memory, exits
 //! report  medians, ratios, goals; as a table, as JSON, as docs/performance.md
 //! ```
 
 mod boot;
 mod console;
 mod guest;
+mod kvm;
 mod memory;
 mod native;
 mod packages;
@@ -67,6 +69,9 @@ pub(crate) struct Arguments {
     /// An argument for `suz run`; may be given more than once
     #[arg(long, value_name = "ARG", allow_hyphen_values = true)]
     suz_arg: Vec<String>,
+    /// Only the figures of the engine over KVM, which otherwise come last
+    #[arg(long)]
+    kvm: bool,
     /// Print the rows and what each is about, and measure nothing
     #[arg(long)]
     list: bool,
@@ -82,6 +87,9 @@ pub(crate) struct Arguments {
 }
 
 pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
+    if arguments.kvm {
+        return kvm::print(arguments.rounds);
+    }
     let workload = cargo::workload()?;
     let plan = Plan::new(&workload, arguments)?;
     if arguments.list {
@@ -105,6 +113,9 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
     }
     if arguments.page {
         write(&cargo::root().join("docs/performance.md"), &report.page())?;
+    }
+    if arguments.filter.is_empty() && arguments.only.contains(&Side::Suz) {
+        kvm::print(arguments.rounds)?;
     }
     report.verdict()
 }

@@ -118,6 +118,14 @@ impl KvmEngine {
 }
 
 impl KvmEngine {
+    /// Makes a vCPU.
+    pub(crate) fn concrete(&self, id: u32) -> Result<KvmVcpu, EngineError> {
+        if id >= self.shared.cpus {
+            return Err(EngineError::State(format!("there is no vCPU {id}")));
+        }
+        KvmVcpu::new(self.shared.clone(), id)
+    }
+
     /// What CPUID tells the first vCPU of this machine, but for what depends on its state.
     pub(crate) fn told(&self, leaf: u32, subleaf: u32) -> [u32; 4] {
         let processor = self.shared.processor(0);
@@ -254,10 +262,7 @@ impl Shared {
 
 impl Engine for KvmEngine {
     fn vcpu(&self, id: u32) -> Result<Box<dyn Vcpu>, EngineError> {
-        if id >= self.shared.cpus {
-            return Err(EngineError::State(format!("there is no vCPU {id}")));
-        }
-        Ok(Box::new(KvmVcpu::new(self.shared.clone(), id)?))
+        Ok(Box::new(self.concrete(id)?))
     }
 
     fn set_interrupt_line(&self, level: bool) {

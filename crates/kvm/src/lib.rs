@@ -10,6 +10,7 @@
 //!   cpuid, msr  the machine contract's tables, checked against what KVM supports
 //!   assist      help by the software CPU
 //!   quirk, lab  what this host's KVM does otherwise, found by trying
+//!   cost        what an exit costs, for the benchmark
 //!   time        TSC and clock in step with the machine's
 //! ```
 //!
@@ -19,6 +20,7 @@
 mod assist;
 mod bell;
 mod capability;
+mod cost;
 mod cpuid;
 mod engine;
 mod error;
@@ -34,5 +36,6 @@ mod time;
 mod vcpu;
 
 pub use capability::{DEVICE, Host};
+pub use cost::{Cost, exit_costs};
 pub use engine::{Config, KvmEngine};
 pub use quirk::{Findings, HARDWARE_SPEED, Quirk, examine, glance};
