@@ -75,7 +75,7 @@ pub(crate) struct Arguments {
     /// Print the rows and what each is about, and measure nothing
     #[arg(long)]
     list: bool,
-    /// Write all figures as JSON
+    /// Write all figures as JSON, after each round
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
     /// Show what has changed since the run that wrote this file by --json
@@ -103,13 +103,14 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
     for round in 1..=arguments.rounds {
         println!("round {round} of {}", arguments.rounds);
         bench.round(&mut report)?;
+        // After each round, so that a long run that is ended early has not been for nothing.
+        if let Some(path) = &arguments.json {
+            write(path, &report.json()?)?;
+        }
     }
     print!("{}", report.text());
     if let Some(earlier) = earlier {
         print!("\n{}", report.compared(&earlier));
-    }
-    if let Some(path) = &arguments.json {
-        write(path, &report.json()?)?;
     }
     if arguments.page {
         write(&cargo::root().join("docs/performance.md"), &report.page())?;
