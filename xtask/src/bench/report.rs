@@ -30,6 +30,8 @@ pub(crate) struct Report {
     skipped: Vec<String>,
     /// What the packages' programs are.
     programs: Option<String>,
+    /// The host's load before the run.
+    load: String,
 }
 
 impl Report {
@@ -42,6 +44,7 @@ impl Report {
             problems: Vec::new(),
             skipped: Vec::new(),
             programs,
+            load: machine::load(),
         }
     }
 
@@ -176,6 +179,7 @@ impl Report {
         let whole = serde_json::json!({
             "machine": machine.text(),
             "programs": self.programs,
+            "load": { "before": self.load, "after": machine::load() },
             "date": machine.date,
             "rows": rows,
             "times_qemu": self.mean_to_qemu(None),
@@ -191,12 +195,14 @@ impl Report {
         });
         format!(
             "# Performance\n\n\
-             Medians of alternating rounds in one run of `cargo xtask bench --packages --page`, on {}. Times are for one \
+             Medians of alternating rounds in one run of `cargo xtask bench --packages --page`, on {}. The host's load average was {} before and {} after. Times are for one \
              unit of a row's work; machines are shared and noisy, so ratios say more than times. *Times QEMU's speed* \
              above 1 means that Suzerain is faster. The same program runs in both guests and on the bare host; guests \
              have one vCPU, and two in the rows that need two. A monitor's memory is what is resident without the \
              guest's RAM, at its highest where a row ends. A goal that is missed is marked so.\n\n{}\n{}{programs}",
             Machine::this().text(),
+            self.load,
+            machine::load(),
             self.table(),
             self.goals()
         )

@@ -42,6 +42,12 @@ impl Machine {
     }
 }
 
+/// How many tasks have wanted a processor in the last minute, on average; more than there are spoils figures.
+pub(super) fn load() -> String {
+    let text = fs::read_to_string("/proc/loadavg").unwrap_or_default();
+    text.split(' ').next().unwrap_or("unknown").to_owned()
+}
+
 fn first_line(program: &str, arguments: &[&str]) -> String {
     let mut command = Command::new(program);
     let output = command.args(arguments).current_dir(cargo::root()).output();
