@@ -54,7 +54,24 @@ pub fn demonstration(busybox: &[u8]) -> Initramfs {
 /// A driver: its file's name, and the module.
 pub type Driver = (String, Vec<u8>);
 
-/// Adds drivers, and a command `drivers` that loads them.
+/// What busybox's DHCP client runs.
+const LEASE: &str = r#"#!/bin/busybox sh
+[ "$1" = bound ] || [ "$1" = renew ] || exit 0
+ifconfig $interface $ip netmask $subnet
+[ -z "$router" ] || route add default gw $router
+: > /etc/resolv.conf
+for server in $dns; do echo nameserver $server >> /etc/resolv.conf; done
+"#;
+
+/// Takes every interface up.
+const NETWORK: &str = r#"#!/bin/busybox sh
+ifconfig lo 127.0.0.1
+for interface in $(cd /sys/class/net; echo e*); do
+    [ -e /sys/class/net/$interface ] && ifconfig $interface up && udhcpc -q -n -i $interface -s /etc/lease > /dev/null 2>&1
+done
+"#;
+
+/// Adds drivers, a command `drivers` that loads them, and a command `network` that asks for addresses.
 #[must_use]
 pub fn with_drivers(initramfs: Initramfs, drivers: &[Driver]) -> Initramfs {
     let mut load = String::from("#!/bin/busybox sh\n");
@@ -63,13 +80,16 @@ pub fn with_drivers(initramfs: Initramfs, drivers: &[Driver]) -> Initramfs {
         load += &format!("/bin/busybox insmod /lib/modules/{name}\n");
         initramfs = initramfs.file(&format!("lib/modules/{name}"), 0o644, module);
     }
-    initramfs.file("bin/drivers", 0o755, load.as_bytes())
+    initramfs
+        .file("bin/drivers", 0o755, load.as_bytes())
+        .file("bin/network", 0o755, NETWORK.as_bytes())
+        .file("etc/lease", 0o755, LEASE.as_bytes())
 }
 
 /// [`demonstration`] with drivers that are loaded at its start.
 #[must_use]
 pub fn demonstration_with(busybox: &[u8], drivers: &[Driver]) -> Initramfs {
-    let script = script(busybox, &format!("drivers\n{DEMONSTRATION}"));
+    let script = script(busybox, &format!("drivers\nnetwork\n{DEMONSTRATION}"));
     with_drivers(script, drivers).file("etc/profile", 0o644, PROFILE)
 }
 

@@ -6,14 +6,14 @@ use std::sync::{Arc, Mutex};
 
 use backend::disk;
 use device::pci::{Address, Root, Windows};
-use iface::{Engine, Lifecycle, MsiSink};
+use iface::{Engine, Lifecycle, MsiSink, Nic};
 use mem::GuestRam;
 use virtio::pci::{Attachment, Keeper, Shared, VirtioPci};
 use virtio::{Block, Net, Rng, VirtioDevice};
 
 use crate::chipset::Messages;
 use crate::layout::{PCI_PORTS, PCI_WINDOW, PCI_WINDOW_64, PCI_WINDOW_64_LEN, PCI_WINDOW_LEN};
-use crate::spec::{self, Device, Network};
+use crate::spec::{self, Device, Network, UserNetwork};
 use crate::{Error, Spec};
 
 /// Slots behind the host bridge's.
@@ -146,19 +146,37 @@ fn block(disk: &spec::Disk, cpus: u32) -> Result<Block, Error> {
 /// An interface with a pair of queues for each processor, where the network has so many.
 fn net(interface: &spec::Net, cpus: u32) -> Result<Net, Error> {
     let pairs = cpus.clamp(1, QUEUES_MAX) as u16;
-    let nic = match &interface.network {
+    let failed = |device: String| |source| Error::Device { device, source };
+    let mut nic: Arc<dyn Nic> = match &interface.network {
         Network::Tap(name) => {
-            backend::net::Tap::open(name, pairs).map_err(|source| Error::Device {
-                device: format!("network tap:{name}"),
-                source,
-            })?
+            let tap = backend::net::Tap::open(name, pairs);
+            Arc::new(tap.map_err(failed(format!("network tap:{name}")))?)
+        }
+        Network::User(network) => {
+            let user = backend::net::User::new(&options(network));
+            Arc::new(user.map_err(failed("network user".to_owned()))?)
         }
     };
+    if let Some(path) = &interface.pcap {
+        let capture = backend::net::Capture::new(nic, path);
+        nic = Arc::new(capture.map_err(failed(path.display().to_string()))?);
+    }
     let mac = match interface.mac {
         Some(mac) => mac,
         None => random_mac()?,
     };
-    Ok(Net::new(Arc::new(nic), mac))
+    Ok(Net::new(nic, mac))
+}
+
+fn options(network: &UserNetwork) -> backend::net::user::Options {
+    let forward = |forward: &spec::Forward| backend::net::user::Forward {
+        host: forward.host,
+        guest: forward.guest,
+    };
+    backend::net::user::Options {
+        forwards: network.forwards.iter().map(forward).collect(),
+        host_loopback: network.host_loopback,
+    }
 }
 
 /// An address that nobody else has: unicast, locally administered.

@@ -1,5 +1,6 @@
 //! The description of a machine: one document for the command line, files and snapshots.
 
+use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
@@ -55,6 +56,9 @@ pub struct Net {
     /// The interface's address; one by chance when absent.
     #[serde(default)]
     pub mac: Option<[u8; 6]>,
+    /// A file that all frames are written to, in the format of libpcap.
+    #[serde(default)]
+    pub pcap: Option<PathBuf>,
 }
 
 /// A network.
@@ -63,6 +67,30 @@ pub struct Net {
 pub enum Network {
     /// A TAP device of the host's, by its name.
     Tap(String),
+    /// The host's network, as this process reaches it.
+    User(UserNetwork),
+}
+
+/// What a guest may do in the host's network.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct UserNetwork {
+    /// Ports of the host's that lead to the guest.
+    #[serde(default)]
+    pub forwards: Vec<Forward>,
+    /// Whether the gateway's address stands for the host's loopback.
+    #[serde(default)]
+    pub host_loopback: bool,
+}
+
+/// A TCP port of the host's that leads to the guest.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Forward {
+    /// Where the host listens.
+    pub host: SocketAddr,
+    /// The guest's port.
+    pub guest: u16,
 }
 
 /// A disk and what it is kept in.

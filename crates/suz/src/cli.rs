@@ -4,12 +4,12 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use machine::Size;
-use machine::spec::{Disk, EngineKind, Net};
+use machine::spec::{Disk, EngineKind, Forward};
 
 mod disk;
 pub mod image;
 mod list;
-mod net;
+pub mod net;
 
 /// Runs unmodified operating systems as virtual machines, with and without hardware virtualization
 #[derive(Debug, Parser)]
@@ -106,15 +106,36 @@ pub struct Run {
     /// is doubled. The guest sees the disks as /dev/vda, /dev/vdb and so on.
     #[arg(long, value_name = "PATH[,OPTION]...", value_parser = disk::parse)]
     pub disk: Vec<Disk>,
-    /// A network interface and its network: tap:NAME for a TAP device of the host's; may be given several times
+    /// A network interface and its network: user, tap:NAME or none; may be given several times
+    ///
+    /// user is the host's network as this program reaches it, without root: the guest is 10.0.2.15 by DHCP, behind
+    /// the gateway 10.0.2.2 and the name server 10.0.2.3. The host's loopback is out of reach; with user,loopback
+    /// the gateway stands for it. tap:NAME is a TAP device of the host's. Without the option there is no network,
+    /// unless --publish asks for one.
     #[arg(long, value_name = "NETWORK", value_parser = net::parse)]
-    pub net: Vec<Net>,
+    pub net: Vec<net::Choice>,
+    /// Let a TCP port of the host's lead to one of the guest's, in the user network
+    ///
+    /// The host's port is bound to 127.0.0.1 unless an address is told.
+    #[arg(long, short, value_name = "[ADDRESS:]PORT:GUESTPORT", value_parser = net::forward)]
+    pub publish: Vec<Forward>,
+    /// Write the frames of the first network interface to a file, for tcpdump -r and Wireshark
+    #[arg(long, value_name = "FILE")]
+    pub pcap: Option<PathBuf>,
     /// Put the debug-exit device at port 0xf4, by which kernels under test end with a status
     #[arg(long)]
     pub debug_exit: bool,
     /// When the machine has ended, print figures about its run
     #[arg(long)]
     pub stats: bool,
+}
+
+impl Run {
+    /// Whether the guest has devices that it needs drivers for.
+    pub(crate) fn has_devices(&self) -> bool {
+        let has_network = self.net.iter().any(|choice| *choice != net::Choice::None);
+        has_network || !self.disk.is_empty() || !self.publish.is_empty()
+    }
 }
 
 /// What executes the guest.

@@ -103,10 +103,7 @@ fn spec(arguments: &cli::Run) -> anyhow::Result<Spec> {
             initrd: arguments.initrd.clone(),
             append,
         },
-        None => demonstration(
-            &append,
-            !(arguments.disk.is_empty() && arguments.net.is_empty()),
-        )?,
+        None => demonstration(&append, arguments.has_devices())?,
     };
     let mut spec = Spec::new(boot);
     spec.cpus = arguments.cpus;
@@ -118,8 +115,10 @@ fn spec(arguments: &cli::Run) -> anyhow::Result<Spec> {
     spec.devices = vec![Device::Rng];
     let disks = arguments.disk.iter().cloned().map(Device::Disk);
     spec.devices.extend(disks);
-    let nets = arguments.net.iter().cloned().map(Device::Net);
-    spec.devices.extend(nets);
+    let pcap = arguments.pcap.as_deref();
+    let nets = cli::net::interfaces(&arguments.net, &arguments.publish, pcap);
+    let nets = nets.map_err(anyhow::Error::msg)?;
+    spec.devices.extend(nets.into_iter().map(Device::Net));
     Ok(spec)
 }
 

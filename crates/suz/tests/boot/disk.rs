@@ -44,6 +44,16 @@ impl Drop for Image {
 
 /// Debian's kernel, with its drivers loaded before `script` runs.
 pub(crate) fn start(name: &str, script: &str, options: &[(&str, &str)]) -> Guest {
+    start_in(&[], name, script, options)
+}
+
+/// The same, started by another program.
+pub(crate) fn start_in(
+    starter: &[&str],
+    name: &str,
+    script: &str,
+    options: &[(&str, &str)],
+) -> Guest {
     let cache = Cache::open().expect("a folder for the cache");
     let (kernel, drivers) = cache
         .drivers()
@@ -57,7 +67,7 @@ pub(crate) fn start(name: &str, script: &str, options: &[(&str, &str)]) -> Guest
         .with("--initrd", path(&initrd))
         .with("--append", "console=ttyS0 quiet panic=-1");
     let with = |spec: Spec, &(option, value): &(&str, &str)| spec.with(option, value);
-    options.iter().fold(spec, with).start()
+    options.iter().fold(spec, with).start_by(starter)
 }
 
 const WRITE: &str = r"

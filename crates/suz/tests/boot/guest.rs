@@ -33,7 +33,22 @@ impl Spec {
     }
 
     pub(crate) fn start(&self) -> Guest {
-        let mut command = suz();
+        self.start_by(&[])
+    }
+
+    /// Starts it by another program, which is given the command line.
+    pub(crate) fn start_by(&self, starter: &[&str]) -> Guest {
+        let mut command = match starter.split_first() {
+            Some((program, arguments)) => {
+                let mut command = Command::new(program);
+                command
+                    .args(arguments)
+                    .arg(env!("CARGO_BIN_EXE_suz"))
+                    .arg("run");
+                command
+            }
+            None => suz(),
+        };
         command
             .args(["--engine", "soft", "--kernel"])
             .arg(&self.kernel)

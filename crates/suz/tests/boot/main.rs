@@ -6,4 +6,5 @@
 mod disk;
 mod guest;
 mod linux;
+mod net;
 mod others;
