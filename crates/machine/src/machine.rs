@@ -14,7 +14,8 @@ use crate::control::Control;
 use crate::engine::{self, MakeEngine};
 use crate::io::MachineIo;
 use crate::layout::Layout;
-use crate::peripheral::Peripherals;
+use crate::peripheral::{Nowhere, Peripherals};
+use crate::spec::Console;
 use crate::timer::{Deadlines, Timer};
 use crate::{Error, Outcome, Spec, acpi, bios, firmware, mp_table, processor, promise};
 
@@ -36,13 +37,13 @@ pub struct Handle {
 
 impl Machine {
     /// Builds the machine: memory, engine, chipset, then what it boots, then its processors.
-    pub fn build(spec: &Spec, serial: Box<dyn Char>) -> Result<Self, Error> {
-        Self::assemble(spec, serial, &engine::make)
+    pub fn build(spec: &Spec, console: Box<dyn Char>) -> Result<Self, Error> {
+        Self::assemble(spec, console, &engine::make)
     }
 
     pub(crate) fn assemble(
         spec: &Spec,
-        serial: Box<dyn Char>,
+        console: Box<dyn Char>,
         make_engine: &MakeEngine,
     ) -> Result<Self, Error> {
         spec.validate()?;
@@ -51,6 +52,10 @@ impl Machine {
         let ram = memory(spec, layout)?;
         let clock = Arc::new(MachineClock::default());
         let engine = make_engine(spec, &ram, &(clock.clone() as Arc<dyn Clock>))?;
+        let (serial, console): (Box<dyn Char>, _) = match spec.console {
+            Console::Serial => (console, None),
+            Console::Virtio => (Box::new(Nowhere), Some(console)),
+        };
         let chipset = Arc::new(Chipset::new(Parts {
             engine: engine.clone(),
             clock: clock.clone(),
@@ -58,7 +63,13 @@ impl Machine {
             serial,
             debug_exit: spec.debug_exit,
         }));
-        let peripherals = Arc::new(Peripherals::attach(spec, &chipset.pci, &ram, &engine)?);
+        let peripherals = Arc::new(Peripherals::attach(
+            spec,
+            &chipset.pci,
+            &ram,
+            &engine,
+            console,
+        )?);
         let entry = load(spec, &kernel, &ram, layout)?;
         let vcpus = processors(spec, &*engine, &entry)?;
         let kickers = vcpus.iter().map(|vcpu| vcpu.kicker()).collect();
@@ -172,8 +183,9 @@ impl Handle {
         self.io.chipset.screen()
     }
 
-    /// To be called when what the serial port is plugged into became readable or writable.
-    pub fn poll_serial(&self) {
+    /// To be called when what the console is plugged into became readable or writable.
+    pub fn poll_console(&self) {
+        self.peripherals.poll_console();
         let action = self.io.chipset.poll_serial();
         self.io.act(action);
     }

@@ -6,10 +6,11 @@ use std::sync::{Arc, Mutex};
 
 use backend::disk;
 use device::pci::{Address, Root, Windows};
-use iface::{Engine, Lifecycle, MsiSink, Nic};
+use iface::{Char, Engine, Lifecycle, MsiSink, Nic};
 use mem::GuestRam;
+use virtio::console::Terminal;
 use virtio::pci::{Attachment, Keeper, Shared, VirtioPci};
-use virtio::{Block, Net, Rng, VirtioDevice};
+use virtio::{Balloon, Block, Console, Net, Rng, VirtioDevice};
 
 use crate::chipset::Messages;
 use crate::layout::{PCI_PORTS, PCI_WINDOW, PCI_WINDOW_64, PCI_WINDOW_64_LEN, PCI_WINDOW_LEN};
@@ -26,6 +27,7 @@ const QUEUES_MAX: u32 = 4;
 #[derive(Default)]
 pub(crate) struct Peripherals {
     lifecycles: Vec<Box<dyn Lifecycle>>,
+    terminal: Option<Terminal>,
 }
 
 impl Peripherals {
@@ -35,6 +37,7 @@ impl Peripherals {
         root: &Root,
         ram: &Arc<GuestRam>,
         engine: &Arc<dyn Engine>,
+        console: Option<Box<dyn Char>>,
     ) -> Result<Self, Error> {
         let mut slots = Slots {
             root,
@@ -48,6 +51,11 @@ impl Peripherals {
         for device in &spec.devices {
             slots.fill(device)?;
         }
+        if let Some(char) = console {
+            let console = Console::new(char);
+            slots.peripherals.terminal = Some(console.terminal());
+            slots.virtio(console)?;
+        }
         let ports = u64::from(PCI_PORTS);
         let windows = Windows {
             ports: ports..0x1_0000,
@@ -56,6 +64,13 @@ impl Peripherals {
         };
         root.place(&windows).expect("31 devices fit the windows");
         Ok(slots.peripherals)
+    }
+
+    /// What the console is plugged into became readable or writable.
+    pub(crate) fn poll_console(&self) {
+        if let Some(terminal) = &self.terminal {
+            terminal.poll();
+        }
     }
 
     /// Returns when none has anything in flight.
@@ -87,6 +102,7 @@ struct Slots<'a> {
 impl Slots<'_> {
     fn fill(&mut self, device: &Device) -> Result<(), Error> {
         match device {
+            Device::Balloon => self.virtio(Balloon::default()).map(drop),
             Device::Rng => self.virtio(Rng::new(file("/dev/urandom")?)).map(drop),
             Device::Disk(disk) => self.virtio(block(disk, self.cpus)?).map(drop),
             Device::Net(interface) => self.virtio(net(interface, self.cpus)?).map(drop),
@@ -189,4 +205,17 @@ fn random_mac() -> Result<[u8; 6], Error> {
     })?;
     mac[0] = 0x02;
     Ok(mac)
+}
+
+/// Where a serial port leads to that nobody listens at.
+pub(crate) struct Nowhere;
+
+impl Char for Nowhere {
+    fn read(&mut self, _: &mut [u8]) -> usize {
+        0
+    }
+
+    fn write(&mut self, from: &[u8]) -> usize {
+        from.len()
+    }
 }

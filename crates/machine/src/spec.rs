@@ -45,6 +45,19 @@ pub enum Device {
     Disk(Disk),
     /// A network interface.
     Net(Net),
+    /// A balloon, by which memory that the guest does not use goes back to the host.
+    Balloon,
+}
+
+/// Which device the guest's console is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Console {
+    /// The first serial port.
+    #[default]
+    Serial,
+    /// A virtio console.
+    Virtio,
 }
 
 /// A network interface and what it is plugged into.
@@ -140,6 +153,9 @@ pub struct Spec {
     /// The frequency of the guest's TSC in kHz; the engine's own choice when absent.
     #[serde(default)]
     pub tsc_khz: Option<u32>,
+    /// Which device the guest's console is.
+    #[serde(default)]
+    pub console: Console,
     /// Further devices, in the order of their PCI slots.
     #[serde(default)]
     pub devices: Vec<Device>,
@@ -177,6 +193,7 @@ impl Spec {
             code_cache: DEFAULT_CODE_CACHE,
             debug_exit: false,
             tsc_khz: None,
+            console: Console::default(),
             devices: Vec::new(),
         }
     }

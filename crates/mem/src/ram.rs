@@ -262,6 +262,15 @@ impl GuestRam {
         Ok(())
     }
 
+    /// Gives the whole pages of a range back to the host; they read as zeros. What the host refuses stays.
+    pub fn release(&self, at: Offset, len: u64) {
+        let start = at.0.next_multiple_of(PAGE_SIZE);
+        let end = at.0.saturating_add(len).min(self.size) & PAGE_MASK;
+        if start < end && self.file.punch(start, end - start).is_ok() {
+            self.flags.written(Offset(start), end - start);
+        }
+    }
+
     fn find(&self, at: Gpa, len: usize) -> Result<Offset, Error> {
         let len = len as u64;
         self.offset(at, len).ok_or(Error::OutOfRange { at, len })

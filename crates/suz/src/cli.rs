@@ -122,6 +122,12 @@ pub struct Run {
     /// Write the frames of the first network interface to a file, for tcpdump -r and Wireshark
     #[arg(long, value_name = "FILE")]
     pub pcap: Option<PathBuf>,
+    /// Which device the guest's console is: a virtio console is hvc0 to Linux
+    #[arg(long, value_name = "DEVICE", default_value = "serial")]
+    pub console: Console,
+    /// Let memory that the guest does not use go back to the host
+    #[arg(long)]
+    pub balloon: bool,
     /// Put the debug-exit device at port 0xf4, by which kernels under test end with a status
     #[arg(long)]
     pub debug_exit: bool,
@@ -134,7 +140,25 @@ impl Run {
     /// Whether the guest has devices that it needs drivers for.
     pub(crate) fn has_devices(&self) -> bool {
         let has_network = self.net.iter().any(|choice| *choice != net::Choice::None);
-        has_network || !self.disk.is_empty() || !self.publish.is_empty()
+        has_network || self.balloon || !self.disk.is_empty() || !self.publish.is_empty()
+    }
+}
+
+/// Which device the guest's console is.
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub enum Console {
+    /// The first serial port
+    Serial,
+    /// A virtio console
+    Virtio,
+}
+
+impl From<Console> for machine::spec::Console {
+    fn from(console: Console) -> Self {
+        match console {
+            Console::Serial => Self::Serial,
+            Console::Virtio => Self::Virtio,
+        }
     }
 }
 

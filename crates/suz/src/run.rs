@@ -112,7 +112,11 @@ fn spec(arguments: &cli::Run) -> anyhow::Result<Spec> {
     spec.interpret = arguments.interpret;
     spec.code_cache = arguments.code_cache.0;
     spec.debug_exit = arguments.debug_exit;
+    spec.console = arguments.console.into();
     spec.devices = vec![Device::Rng];
+    if arguments.balloon {
+        spec.devices.push(Device::Balloon);
+    }
     let disks = arguments.disk.iter().cloned().map(Device::Disk);
     spec.devices.extend(disks);
     let pcap = arguments.pcap.as_deref();

@@ -35,13 +35,17 @@ mod testing;
 mod transport;
 mod worker;
 
+pub mod balloon;
 pub mod block;
+pub mod console;
 pub mod feature;
 pub mod net;
 pub mod rng;
 
+pub use balloon::Balloon;
 pub use block::Block;
 pub use chain::Chain;
+pub use console::Console;
 pub use interrupt::Interrupt;
 pub use net::Net;
 pub use queue::{Mark, Queue, Token};

@@ -47,7 +47,7 @@ impl Terminal {
         let output = own(output.as_fd()).context("standard output")?;
         let tell = move |event| {
             let notice = match event {
-                Event::Ready => return machine.poll_serial(),
+                Event::Ready => return machine.poll_console(),
                 Event::Escape => Notice::Escape,
                 Event::Closed(_) => Notice::OutputClosed,
             };

@@ -45,7 +45,7 @@ fn user_network_leads_out_and_in() {
          wget -q -O /tmp/file http://10.0.2.2:{port}/file; wc -c < /tmp/file
          cksum < /tmp/file
          wget -q -O - http://10.0.2.2:1/ || echo refused
-         echo listening; nc -l -p 80 -e cksum"
+         echo listening; nc -l -p 80 -e cksum; sleep 3"
     );
     let publish = format!("{free}:80");
     let options = [
@@ -98,5 +98,23 @@ fn tap_device_reaches_the_host() {
     );
     guest.expect("3 packets received");
     guest.expect("rx-0  rx-1  tx-0  tx-1");
+    assert_eq!(guest.finish(), 0);
+}
+
+#[test]
+fn console_and_balloon_are_driven() {
+    let script = "
+exec < /dev/hvc0 > /dev/hvc0 2>&1
+stty -echo
+echo hello by virtio; read line; echo got $line
+dd if=/dev/zero of=/tmp/big bs=1M count=64 2> /dev/null; rm /tmp/big
+sleep 5; dmesg | grep -c virtio_balloon; echo end
+";
+    let options = [("--balloon", "--console=virtio")];
+    let mut guest = start("console", script, &options);
+    guest.expect("hello by virtio");
+    guest.send("some text\n");
+    guest.expect("got some text");
+    guest.expect("end");
     assert_eq!(guest.finish(), 0);
 }

@@ -1,0 +1,186 @@
+//! The console device (virtio 1.2, 5.3), with one port.
+
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Mutex};
+
+use device::lock;
+use host::Bell;
+use iface::{Char, Misfit};
+
+use crate::{Driver, Handler, Interrupt, Queue, VirtioDevice, Wait};
+
+const ID: u16 = 3;
+/// Simple communication controller, other.
+const CLASS: u32 = 0x07_80_00;
+const QUEUE_SIZE: u16 = 64;
+const SIZE: u64 = 1 << 0;
+const RECEIVE: u16 = 0;
+/// Bytes that are carried at once.
+const CHUNK: usize = 4096;
+
+/// What queues and the host's side share.
+struct Shared {
+    char: Mutex<Box<dyn Char>>,
+    bells: Mutex<Vec<Arc<Bell>>>,
+    interrupt: Mutex<Option<Arc<Interrupt>>>,
+    /// Columns, and rows in the high half.
+    size: AtomicU32,
+}
+
+/// A terminal.
+pub struct Console {
+    shared: Arc<Shared>,
+}
+
+/// Reaches the console from the host's side.
+#[derive(Clone)]
+pub struct Terminal(Arc<Shared>);
+
+impl Terminal {
+    /// Bytes arrived, or there is room for them again.
+    pub fn poll(&self) {
+        for bell in lock(&self.0.bells).iter() {
+            bell.ring();
+        }
+    }
+
+    /// The window has another size.
+    pub fn resize(&self, columns: u16, rows: u16) {
+        let size = u32::from(columns) | u32::from(rows) << 16;
+        self.0.size.store(size, Ordering::SeqCst);
+        if let Some(interrupt) = &*lock(&self.0.interrupt) {
+            interrupt.config_changed();
+        }
+    }
+}
+
+impl Console {
+    /// A console whose other side is a stream.
+    #[must_use]
+    pub fn new(char: Box<dyn Char>) -> Self {
+        Self {
+            shared: Arc::new(Shared {
+                char: Mutex::new(char),
+                bells: Mutex::default(),
+                interrupt: Mutex::default(),
+                size: AtomicU32::new(80 | 25 << 16),
+            }),
+        }
+    }
+
+    /// The host's side.
+    #[must_use]
+    pub fn terminal(&self) -> Terminal {
+        Terminal(self.shared.clone())
+    }
+}
+
+impl VirtioDevice for Console {
+    const NAME: &'static str = "virtio-console";
+    const VERSION: u32 = 1;
+    type State = ();
+
+    fn id(&self) -> u16 {
+        ID
+    }
+
+    fn class(&self) -> u32 {
+        CLASS
+    }
+
+    fn features(&self) -> u64 {
+        SIZE
+    }
+
+    fn queues(&self) -> Vec<u16> {
+        vec![QUEUE_SIZE; 2]
+    }
+
+    fn config(&self) -> Vec<u8> {
+        self.shared.size.load(Ordering::SeqCst).to_le_bytes().into()
+    }
+
+    fn start(&mut self, index: u16, driver: &Driver) -> Box<dyn Handler> {
+        let mut bells = lock(&self.shared.bells);
+        if !bells.iter().any(|bell| Arc::ptr_eq(bell, &driver.bell)) {
+            bells.push(driver.bell.clone());
+        }
+        drop(bells);
+        *lock(&self.shared.interrupt) = Some(driver.interrupt.clone());
+        if index == RECEIVE {
+            Box::new(Receive(self.shared.clone()))
+        } else {
+            Box::new(Transmit {
+                shared: self.shared.clone(),
+                done: 0,
+            })
+        }
+    }
+
+    fn save(&self) {}
+
+    fn restore(&mut self, (): ()) -> Result<(), Misfit> {
+        Ok(())
+    }
+}
+
+/// Bytes to the guest.
+struct Receive(Arc<Shared>);
+
+impl Handler for Receive {
+    fn run(&mut self, queue: &mut Queue) -> Wait {
+        loop {
+            let start = queue.mark();
+            let Some(mut chain) = queue.pop() else {
+                return Wait::Driver;
+            };
+            let room = usize::try_from(chain.writable.len()).unwrap_or(CHUNK);
+            let mut bytes = vec![0; room.min(CHUNK)];
+            let count = lock(&self.0.char).read(&mut bytes);
+            if count == 0 && room > 0 {
+                queue.rewind(start);
+                return Wait::Source;
+            }
+            let bytes = bytes.get(..count).unwrap_or_default();
+            let written = chain.writable.write(queue.ram(), bytes);
+            queue.complete(chain.token, u32::try_from(written).unwrap_or(0));
+            queue.signal();
+        }
+    }
+}
+
+/// Bytes from the guest.
+struct Transmit {
+    shared: Arc<Shared>,
+    /// Bytes of the next chain that have been taken already.
+    done: u64,
+}
+
+impl Handler for Transmit {
+    fn run(&mut self, queue: &mut Queue) -> Wait {
+        loop {
+            let start = queue.mark();
+            let Some(mut chain) = queue.pop() else {
+                return Wait::Driver;
+            };
+            let _ = chain.readable.take(self.done);
+            let mut bytes = [0; CHUNK];
+            while !chain.readable.is_empty() {
+                let count = chain.readable.read(queue.ram(), &mut bytes);
+                let taken = lock(&self.shared.char).write(bytes.get(..count).unwrap_or_default());
+                self.done += taken as u64;
+                if taken < count {
+                    // The host's side is slow: its bell tells when there is room.
+                    queue.rewind(start);
+                    return Wait::Source;
+                }
+            }
+            self.done = 0;
+            queue.complete(chain.token, 0);
+            queue.signal();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;
