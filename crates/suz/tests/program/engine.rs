@@ -42,6 +42,74 @@ fn kvm_says_nothing_or_why_not() {
     }
 }
 
+/// The engines of this host.
+fn engines() -> Vec<&'static str> {
+    match Host::open() {
+        Ok(_) => vec!["soft", "kvm"],
+        Err(reason) => {
+            println!("SKIPPED under KVM: {reason}");
+            vec!["soft"]
+        }
+    }
+}
+
+/// Guests that switch the machine off or reset it, by each of the ways that there are.
+#[test]
+fn power_off_and_resets_end_the_run_on_either_engine() {
+    // MOV DX, port; MOV AX, value; OUT DX, AX; JMP $
+    let word = |port: u16, value: u16| {
+        let ([p0, p1], [v0, v1]) = (port.to_le_bytes(), value.to_le_bytes());
+        vec![
+            0x66, 0xba, p0, p1, 0x66, 0xb8, v0, v1, 0x66, 0xef, 0xeb, 0xfe,
+        ]
+    };
+    // MOV DX, port; MOV AL, value; OUT DX, AL; JMP $
+    let byte = |port: u16, value: u8| {
+        let [p0, p1] = port.to_le_bytes();
+        vec![0x66, 0xba, p0, p1, 0xb0, value, 0xee, 0xeb, 0xfe]
+    };
+    let ways = [
+        ("acpi", word(0x604, 5 << 10 | 1 << 13)),
+        ("reset-control", byte(0xcf9, 6)),
+        ("keyboard", byte(0x64, 0xfe)),
+        ("fast-reset", byte(0x92, 1)),
+    ];
+    for engine in engines() {
+        for (name, code) in &ways {
+            let folder = Folder::new(&format!("{name}-{engine}"));
+            let kernel = folder.file("k", &kernel(code));
+            let mut command = suz();
+            command.args(["run", "--memory", "16M", "--engine", engine, "--kernel"]);
+            let done = finish(command.arg(&kernel));
+            assert_eq!(
+                (done.code(), done.stderr.as_str()),
+                (Some(0), ""),
+                "{name} on {engine}"
+            );
+        }
+    }
+}
+
+/// What a guest prints arrives, whichever engine runs it.
+#[test]
+fn the_serial_port_prints_on_either_engine() {
+    // The text by a string instruction from behind the code: MOV ESI, text; MOV ECX, 5; MOV DX, 0x3F8; REP OUTSB;
+    // MOV AL, 0; OUT 0xF4, AL; JMP $
+    let mut code = vec![0xbe, 0x36, 0x00, 0x10, 0x00, 0xb9, 5, 0, 0, 0];
+    code.extend([
+        0x66, 0xba, 0xf8, 0x03, 0xf3, 0x6e, 0xb0, 0, 0xe6, 0xf4, 0xeb, 0xfe,
+    ]);
+    code.extend(*b"hello");
+    for engine in engines() {
+        let folder = Folder::new(&format!("hello-{engine}"));
+        let kernel = folder.file("k", &kernel(&code));
+        let mut command = suz();
+        command.args(["run", "--memory", "16M", "--debug-exit", "--engine", engine]);
+        let done = finish(command.arg("--kernel").arg(&kernel));
+        assert_eq!(done.stdout, b"hello", "{engine}");
+    }
+}
+
 #[test]
 fn the_doctor_tells_what_auto_chooses_and_why() {
     let done = finish(suz().arg("doctor"));
