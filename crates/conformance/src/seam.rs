@@ -226,6 +226,28 @@ pub fn what_was_posted_to_a_stopped_vcpu_is_in_its_state(make: &MakeEngine<'_>) 
     );
 }
 
+pub fn written_pages_are_logged(make: &MakeEngine<'_>) {
+    // MOV [0x2345], AL; MOV AL, [0x5000]; MOV [0x3fff], AX; OUT 0x10, AL; JMP $
+    let code = [
+        0xa2, 0x45, 0x23, 0xa0, 0x00, 0x50, 0xa3, 0xff, 0x3f, 0xe6, 0x10, 0xeb, 0xfe,
+    ];
+    let guest = Guest::new(make, 1, &code);
+    guest.engine.log_dirty(true).expect("it can log");
+    guest.ram.write(Gpa(0x7000), &[1]).expect("it fits");
+    let mut vcpu = guest.vcpu(|_| {});
+    let kicker = vcpu.kicker();
+    let io = guest.io.clone();
+    let thread = std::thread::spawn(move || vcpu.run(&io).expect("it can run"));
+    guest.ports.recv_timeout(PATIENCE).expect("it comes");
+    kicker.kick();
+    thread.join().expect("it ends when kicked");
+    let pages = guest.engine.take_dirty().expect("it logs");
+    assert_eq!(pages, [2, 3, 4, 7], "the guest's pages, and the device's");
+    let pages = guest.engine.take_dirty().expect("it logs");
+    assert!(pages.is_empty(), "{pages:?}");
+    guest.engine.log_dirty(false).expect("it can stop");
+}
+
 /// 32-bit protected mode with flat segments and no interrupt table.
 fn protected(state: &mut CpuState) {
     state.cr0 |= 1;
@@ -272,6 +294,7 @@ macro_rules! seam_tests {
         $crate::seam_tests! {
             $make, $condition,
             a_kick_ends_loops_and_sleep an_early_kick_counts_once a_halted_vcpu_costs_nothing messages_and_the_pic_wake_a_halted_vcpu an_interrupt_reaches_a_running_vcpu_soon what_was_posted_to_a_stopped_vcpu_is_in_its_state a_triple_fault_says_why_and_where
+            written_pages_are_logged
         }
     };
     ($make:path, $condition:expr, $($name:ident)+) => {

@@ -116,6 +116,21 @@ pub trait Engine: Send + Sync {
     /// Delivers a message-signalled interrupt to the local APICs that it addresses.
     fn send_msi(&self, msi: Msi);
 
+    /// Starts or stops recording which pages of RAM are written, by the guest and by devices alike.
+    fn log_dirty(&self, on: bool) -> Result<(), EngineError> {
+        let _ = on;
+        Err(EngineError::Unsupported(
+            "this engine keeps no log of pages".into(),
+        ))
+    }
+
+    /// The pages written since the last call, ascending, as page numbers of the RAM file.
+    fn take_dirty(&self) -> Result<Vec<u64>, EngineError> {
+        Err(EngineError::Unsupported(
+            "this engine keeps no log of pages".into(),
+        ))
+    }
+
     /// One line for people: the engine and what is particular to it here.
     fn describe(&self) -> String;
 

@@ -7,7 +7,6 @@ use iface::{Clock, Engine, EngineError, Msi, Vcpu};
 use kvm_bindings::{
     KVM_CAP_EXIT_ON_EMULATION_FAILURE, KVM_CAP_SPLIT_IRQCHIP, KVM_CAP_X2APIC_API,
     KVM_X2APIC_API_DISABLE_BROADCAST_QUIRK, KVM_X2APIC_API_USE_32BIT_IDS, kvm_enable_cap, kvm_msi,
-    kvm_userspace_memory_region,
 };
 use kvm_ioctls::VmFd;
 use mem::GuestRam;
@@ -18,8 +17,9 @@ use crate::capability::Host;
 use crate::cpuid::{self, Supported};
 use crate::error::{failed, unsupported};
 use crate::figure::Figures;
-use crate::ioctl::{done, set_slot, vm_tsc_khz};
+use crate::ioctl::{done, vm_tsc_khz};
 use crate::route::{PINS, Routes};
+use crate::slot;
 use crate::time::Time;
 use crate::vcpu::KvmVcpu;
 
@@ -161,16 +161,7 @@ fn missing_features(host: &Host) -> Result<Vec<&'static Feature>, EngineError> {
 fn prepare(vm: &VmFd, ram: &GuestRam) -> Result<(), EngineError> {
     done(vm.set_identity_map_address(IDENTITY_MAP)).map_err(failed("placing KVM's page table"))?;
     done(vm.set_tss_address(TSS)).map_err(failed("placing KVM's TSS"))?;
-    for (slot, range) in (0..).zip(ram.ranges()) {
-        let region = kvm_userspace_memory_region {
-            slot,
-            flags: 0,
-            guest_phys_addr: range.start.0,
-            memory_size: range.len,
-            userspace_addr: ram.pointer(range.offset, range.len).as_ptr() as u64,
-        };
-        map(vm, region)?;
-    }
+    slot::map(vm, ram, false).map_err(failed("mapping guest memory into the VM"))?;
     let enable = |capability, argument: u64| {
         let mut request = kvm_enable_cap {
             cap: capability,
@@ -189,12 +180,6 @@ fn prepare(vm: &VmFd, ram: &GuestRam) -> Result<(), EngineError> {
     // Without it (before 5.14) KVM answers by #UD what it can't emulate in user mode.
     let _ = enable(KVM_CAP_EXIT_ON_EMULATION_FAILURE, 1);
     Ok(())
-}
-
-#[allow(unsafe_code, reason = "the engine answers for the memory's life")]
-fn map(vm: &VmFd, region: kvm_userspace_memory_region) -> Result<(), EngineError> {
-    // SAFETY: the engine and each of its vCPUs hold the RAM; guest RAM is never a Rust reference.
-    unsafe { set_slot(vm, region) }.map_err(failed("mapping guest memory into the VM"))
 }
 
 impl Shared {
@@ -277,6 +262,17 @@ impl Engine for KvmEngine {
 
     fn send_msi(&self, msi: Msi) {
         self.shared.send(msi);
+    }
+
+    fn log_dirty(&self, on: bool) -> Result<(), EngineError> {
+        let Shared { vm, ram, .. } = &*self.shared;
+        ram.flags().log(on);
+        slot::map(vm, ram, on).map_err(failed("logging the guest's writes"))
+    }
+
+    fn take_dirty(&self) -> Result<Vec<u64>, EngineError> {
+        let Shared { vm, ram, .. } = &*self.shared;
+        slot::take_dirty(vm, ram).map_err(failed("reading the log of the guest's writes"))
     }
 
     fn describe(&self) -> String {

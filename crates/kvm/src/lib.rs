@@ -2,7 +2,8 @@
 //!
 //! ```text
 //!   capability  the device, and what it must be able to do
-//!   engine      the VM: memory, messages, the PIC's line
+//!   engine      the VM: messages, the PIC's line
+//!   slot        guest memory, and the log of its pages
 //!   route       which interrupts' ends KVM reports to us
 //!   vcpu        in and out of the guest: accesses, kicks, the PIC
 //!   bell, page  how other threads reach a vCPU; the page shared with the kernel
@@ -31,6 +32,7 @@ mod msr;
 mod page;
 mod quirk;
 mod route;
+mod slot;
 mod state;
 mod time;
 mod vcpu;

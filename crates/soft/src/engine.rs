@@ -197,6 +197,15 @@ impl Engine for SoftEngine {
         }
     }
 
+    fn log_dirty(&self, on: bool) -> Result<(), EngineError> {
+        self.shared.ram.flags().log(on);
+        Ok(())
+    }
+
+    fn take_dirty(&self) -> Result<Vec<u64>, EngineError> {
+        Ok(self.shared.ram.flags().take_dirty())
+    }
+
     fn describe(&self) -> String {
         format!(
             "soft: software x86-64 CPU, {}, {} vCPU(s), TSC {} kHz",
