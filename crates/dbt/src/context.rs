@@ -55,6 +55,8 @@ pub(crate) struct Run {
     pub(crate) exit: u32,
     /// Zero while the vector registers and MXCSR are in the host's.
     pub(crate) vectors_away: u32,
+    /// 63 and 31.
+    pub(crate) masks: [u64; 2],
 }
 
 impl Context {
@@ -82,6 +84,8 @@ impl Context {
     pub(crate) const FAULT_AT: i64 = Self::RUN + std::mem::offset_of!(Run, fault_at) as i64;
     pub(crate) const FAULT_VECTOR: i64 = Self::RUN + std::mem::offset_of!(Run, fault_vector) as i64;
     pub(crate) const FAULT_CC: i64 = Self::RUN + std::mem::offset_of!(Run, fault_cc) as i64;
+    pub(crate) const MASK_63: i64 = Self::RUN + std::mem::offset_of!(Run, masks) as i64;
+    pub(crate) const MASK_31: i64 = Self::MASK_63 + 8;
     pub(crate) const EXIT: i64 = Self::RUN + std::mem::offset_of!(Run, exit) as i64;
     pub(crate) const VECTORS_AWAY: i64 = Self::RUN + std::mem::offset_of!(Run, vectors_away) as i64;
 }
@@ -103,6 +107,7 @@ impl Default for Context {
             waiting: 0,
             run: Run {
                 vectors_away: 1,
+                masks: [63, 31],
                 ..Run::default()
             },
         }

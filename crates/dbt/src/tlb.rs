@@ -42,8 +42,8 @@ const INVALID_IN_FIRST: u64 = (ENTRIES as u64 / 2) << PAGE_SHIFT;
 pub struct Entry {
     /// Linear address of the page: `linear ^ tag` is at most 4096 minus the operand's size on a hit, and only there.
     pub tag: u64,
-    /// What to add to a linear address for the host address.
-    pub addend: u64,
+    /// The page's host address.
+    pub host: u64,
 }
 
 const _: () = assert!(size_of::<Entry>() == 16 && align_of::<Entry>() <= 16);
@@ -163,8 +163,13 @@ impl Tlb {
                 (*table).read[slot]
             }
         };
-        (linear ^ entry.tag <= PAGE_SIZE - bytes)
-            .then(|| Offset(linear.wrapping_add(entry.addend).wrapping_sub(self.start)))
+        (linear ^ entry.tag <= PAGE_SIZE - bytes).then(|| {
+            Offset(
+                (linear ^ entry.tag)
+                    .wrapping_add(entry.host)
+                    .wrapping_sub(self.start),
+            )
+        })
     }
 
     /// Caches a translation in a table, in place of what its slot had.
@@ -177,10 +182,7 @@ impl Tlb {
         }
         assert!(fill.page.0.is_multiple_of(PAGE_SIZE), "{:?}", fill.page);
         let host = self.ram.pointer(fill.page, PAGE_SIZE).as_ptr() as u64;
-        let entry = Entry {
-            tag: linear,
-            addend: host.wrapping_sub(linear),
-        };
+        let entry = Entry { tag: linear, host };
         let entries = self.table_mut(table);
         if fill.read {
             entries.read[slot] = entry;
@@ -228,7 +230,7 @@ impl Tlb {
     fn written_page(&mut self, table: usize, slot: usize) -> Offset {
         let start = self.start;
         let entry = &self.table_mut(table).write[slot];
-        Offset(entry.tag.wrapping_add(entry.addend).wrapping_sub(start))
+        Offset(entry.host.wrapping_sub(start))
     }
 
     /// Drops what belongs to one address space.

@@ -27,7 +27,7 @@ fn find(tlb: &Tlb, write: bool, linear: u64, bytes: u64) -> Option<u64> {
     let at = at + ((linear >> 8) as usize & (ENTRIES - 1) << 4);
     // SAFETY: inside of the table.
     let entry = unsafe { *(at as *const Entry) };
-    (linear ^ entry.tag <= 4096 - bytes).then(|| linear.wrapping_add(entry.addend))
+    (linear ^ entry.tag <= 4096 - bytes).then(|| (linear ^ entry.tag).wrapping_add(entry.host))
 }
 
 #[test]

@@ -3,7 +3,7 @@
 
 use iced_x86::{Code, Instruction, MemoryOperand, Mnemonic, OpKind, Register};
 
-use super::register::{self, RAX, RCX, RDX};
+use super::register::{self, RAX, RCX};
 use super::writer::Label;
 use super::{Cold, State, Translator};
 use crate::{Context, jump};
@@ -152,11 +152,11 @@ impl Translator<'_> {
         self.state = State::Saved;
         let slow = self.out.label();
         self.look_up_attention(slow);
-        self.out.load(RDX, Context::JUMPS);
+        self.out.load(RAX, Context::JUMPS);
         self.out.constant(RCX, target);
         let entry = |at| {
             let slot = jump::offset(target) as i64 + at;
-            MemoryOperand::with_base_displ(Register::RDX, slot)
+            MemoryOperand::with_base_displ(Register::RAX, slot)
         };
         let compare = Instruction::with2(Code::Cmp_r64_rm64, Register::RCX, entry(0));
         self.out.add(&compare.expect("operands of CMP"));
@@ -166,15 +166,15 @@ impl Translator<'_> {
         self.leave_later(slow, target, Link::NEVER, State::Saved);
     }
 
-    /// Finds the code for the linear address in RCX: afterwards RDX points at its entry in the jump table.
+    /// Finds the code for the linear address in RCX: afterwards RAX points at its entry in the jump table.
     fn look_up(&mut self) {
         let slow = self.slow();
         self.look_up_attention(slow);
-        self.out.bytes(&[0x89, 0xca, 0x81, 0xe2]); // mov edx, ecx; and edx, mask
+        self.out.bytes(&[0x89, 0xc8, 0x25]); // mov eax, ecx; and eax, mask
         self.out.bytes(&jump::MASK.to_le_bytes());
-        self.out.bytes(&[0xc1, 0xe2, 4]); // shl edx, 4
-        self.out.add_context(RDX, Context::JUMPS);
-        self.out.bytes(&[0x48, 0x3b, 0x0a]); // cmp rcx, [rdx]
+        self.out.bytes(&[0xc1, 0xe0, 4]); // shl eax, 4
+        self.out.add_context(RAX, Context::JUMPS);
+        self.out.bytes(&[0x48, 0x3b, 0x08]); // cmp rcx, [rax]
         self.out.jump_if(5, slow);
     }
 
@@ -185,7 +185,7 @@ impl Translator<'_> {
         self.state = State::Saved;
         self.look_up();
         self.move_stack(instruction.stack_pointer_increment());
-        self.out.bytes(&[0xff, 0x62, 8]); // jmp [rdx + 8]
+        self.out.bytes(&[0xff, 0x60, 8]); // jmp [rax + 8]
         Some(false)
     }
 
@@ -202,16 +202,16 @@ impl Translator<'_> {
             }
             _ => {
                 let bytes = if self.source.wide { 8 } else { 4 };
-                let place = self.operand(instruction, bytes, false, true)?;
+                let place = self.operand(instruction, bytes, false)?;
                 self.load_slot(RCX, place);
             }
         }
         self.look_up();
         if instruction.mnemonic() == Mnemonic::Jmp {
-            self.out.bytes(&[0xff, 0x62, 8]); // jmp [rdx + 8]
+            self.out.bytes(&[0xff, 0x60, 8]); // jmp [rax + 8]
             return Some(false);
         }
-        self.out.bytes(&[0x48, 0x8b, 0x42, 8]); // mov rax, [rdx + 8]
+        self.out.bytes(&[0x48, 0x8b, 0x40, 8]); // mov rax, [rax + 8]
         self.out.store(Context::TEMPORARY, RAX);
         if !self.push_constant(self.address(instruction.next_ip())) {
             return None;

@@ -4,7 +4,7 @@
 use iced_x86::{Code, Instruction, Mnemonic, OpKind, Register};
 
 use super::probe::{Address, Place};
-use super::register::{RAX, RCX, RDX};
+use super::register::{self, RAX, RCX};
 use super::rewrite::{self, Free};
 use super::{State, Translator, flags};
 use crate::Context;
@@ -14,7 +14,6 @@ const RSI: u8 = 6;
 /// Numbers of guest registers.
 const GUEST_RAX: u8 = 0;
 const GUEST_RCX: u8 = 1;
-const GUEST_RDX: u8 = 2;
 
 impl Translator<'_> {
     /// Translates an instruction with implicit registers; false when it is none, or can't be done here.
@@ -24,18 +23,15 @@ impl Translator<'_> {
             M::Mul | M::Div | M::Idiv => self.multiply(instruction),
             M::Imul if instruction.op_count() == 1 => self.multiply(instruction),
             M::Cmpxchg => self.compare_exchange(instruction),
-            M::Mulx => self.with(instruction, &[(RDX, GUEST_RDX)], &[]),
+            M::Mulx => self.with(instruction, &[], &[]),
             M::Vzeroupper | M::Vzeroall => {
                 self.need_vectors();
                 self.out.try_add(instruction)
             }
             M::Pcmpestri | M::Vpcmpestri => {
-                let reads = [(RAX, GUEST_RAX), (RDX, GUEST_RDX)];
-                self.with(instruction, &reads, &[(GUEST_RCX, RCX)])
+                self.with(instruction, &[(RAX, GUEST_RAX)], &[(GUEST_RCX, RCX)])
             }
-            M::Pcmpestrm | M::Vpcmpestrm => {
-                self.with(instruction, &[(RAX, GUEST_RAX), (RDX, GUEST_RDX)], &[])
-            }
+            M::Pcmpestrm | M::Vpcmpestrm => self.with(instruction, &[(RAX, GUEST_RAX)], &[]),
             M::Pcmpistri | M::Vpcmpistri => self.with(instruction, &[], &[(GUEST_RCX, RCX)]),
             M::Lahf => {
                 self.restore_flags();
@@ -104,16 +100,11 @@ impl Translator<'_> {
         true
     }
 
+    /// Multiplications and divisions of RDX:RAX; RDX is at home in RDX.
     fn multiply(&mut self, instruction: &Instruction) -> bool {
         // What a division by zero finds must be exact.
         self.save_flags();
-        let byte = instruction.op0_register().size() == 1 || instruction.memory_size().size() == 1;
-        let (rax, rdx) = ((RAX, GUEST_RAX), (RDX, GUEST_RDX));
-        let (to_rax, to_rdx) = ((GUEST_RAX, RAX), (GUEST_RDX, RDX));
-        match byte {
-            true => self.with(instruction, &[rax], &[to_rax]),
-            false => self.with(instruction, &[rax, rdx], &[to_rax, to_rdx]),
-        }
+        self.with(instruction, &[(RAX, GUEST_RAX)], &[(GUEST_RAX, RAX)])
     }
 
     fn compare_exchange(&mut self, instruction: &Instruction) -> bool {
@@ -127,7 +118,7 @@ impl Translator<'_> {
             return false;
         }
         self.save_flags();
-        let Some(place) = self.operand(instruction, bytes, true, true) else {
+        let Some(place) = self.operand(instruction, bytes, true) else {
             return false;
         };
         // The instruction itself must not fault any more.
@@ -138,21 +129,18 @@ impl Translator<'_> {
         self.out.store(Context::TEMPORARY, RSI);
         self.out.copy(RSI, place.base);
         self.load_guest(RAX, GUEST_RAX);
-        self.load_guest(RDX, GUEST_RDX);
         self.load_guest(RCX, GUEST_RCX);
         let mut body = *instruction;
         rewrite::set_memory(
             &mut body,
             Place {
                 base: RSI,
-                index: None,
                 displacement: 0,
             },
         );
         self.out.add(&body);
         self.out.load(RSI, Context::TEMPORARY);
         self.store_guest(GUEST_RAX, RAX);
-        self.store_guest(GUEST_RDX, RDX);
         self.state = State::Host;
         true
     }
@@ -164,8 +152,8 @@ impl Translator<'_> {
             return false;
         }
         let (bytes, shift, mask) = match register.size() {
-            8 => (8, 6, 63),
-            4 => (4, 5, 31),
+            8 => (8, 6, Context::MASK_63),
+            4 => (4, 5, Context::MASK_31),
             _ => return false,
         };
         if !self.source.wide || instruction.memory_base().size() == 4 {
@@ -180,31 +168,32 @@ impl Translator<'_> {
             Address::In(held) => self.out.copy(RCX, held),
             Address::Fixed(linear) => self.out.constant(RCX, linear),
         }
-        let number = super::register::number(register);
-        self.load_guest(RDX, number);
+        let number = register::number(register);
+        self.load_guest(RAX, number);
         if bytes == 4 {
-            self.out.bytes(&[0x48, 0x63, 0xd2]); // movsxd rdx, edx
+            self.out.bytes(&[0x48, 0x98]); // cdqe
         }
-        self.out.bytes(&[0x48, 0xc1, 0xfa, shift]); // sar rdx, shift
-        // lea rcx, [rcx + rdx * bytes]
-        let scale = if bytes == 8 { 0xd1 } else { 0x91 };
+        self.out.bytes(&[0x48, 0xc1, 0xf8, shift]); // sar rax, shift
+        // lea rcx, [rcx + rax * bytes]
+        let scale = if bytes == 8 { 0xc1 } else { 0x81 };
         self.out.bytes(&[0x48, 0x8d, 0x0c, scale]);
-        if self.probe(Address::In(RCX), bytes, write, true).is_none() {
+        let Some(place) = self.probe(Address::In(RCX), bytes, write) else {
             return false;
-        }
-        self.restore_flags();
-        self.load_guest(RDX, number);
-        let mut body = *instruction;
-        let place = Place {
-            base: RCX,
-            index: None,
-            displacement: 0,
         };
+        self.restore_flags();
+        self.load_guest(RAX, number);
+        let mut body = *instruction;
         rewrite::set_memory(&mut body, place);
         // The register that selects the bit: what is beyond the word has been added to the address.
-        self.out.bytes(&[0xb8, mask, 0, 0, 0]); // mov eax, mask
-        self.out.bytes(&[0xc4, 0xe2, 0xeb, 0xf5, 0xd0]); // pdep rdx, rdx, rax
-        body.set_op1_register(super::register::part(RDX, register));
+        let mask = self.out.in_context(mask);
+        let cut = Instruction::with3(
+            Code::VEX_Pdep_r64_r64_rm64,
+            Register::RAX,
+            Register::RAX,
+            mask,
+        );
+        self.out.add(&cut.expect("operands of PDEP"));
+        body.set_op1_register(register::part(RAX, register));
         self.mark(false);
         self.out.add(&body);
         self.state = State::Host;
@@ -215,18 +204,18 @@ impl Translator<'_> {
         let Some(place) = self.memory(instruction) else {
             return false;
         };
+        self.restore_flags();
         let place = place.map(|place| {
             // RCX is to hold the count.
-            self.out.copy(RDX, RCX);
-            Place { base: RDX, ..place }
+            self.out.copy(RAX, RCX);
+            Place { base: RAX, ..place }
         });
         let mut body = *instruction;
         if let Some(place) = place {
             rewrite::set_memory(&mut body, place);
         }
-        self.restore_flags();
         self.load_guest(RCX, GUEST_RCX);
-        let taken: &[u8] = if place.is_some() { &[RCX, RDX] } else { &[RCX] };
+        let taken: &[u8] = if place.is_some() { &[RCX, RAX] } else { &[RCX] };
         // CL itself is not to be mapped.
         let mut free = Free::new(taken);
         let mut borrowed: [Option<(u8, u8)>; 2] = [None; 2];
@@ -236,9 +225,9 @@ impl Translator<'_> {
             if !guest.is_gpr() {
                 continue;
             }
-            let number = super::register::number(guest);
-            let high = super::register::is_high(guest);
-            let host = match super::register::home(guest) {
+            let number = register::number(guest);
+            let high = register::is_high(guest);
+            let host = match register::home(guest) {
                 Some(home) if !high => home,
                 _ => {
                     let Some(scratch) = free.take() else {
@@ -248,7 +237,7 @@ impl Translator<'_> {
                     scratch
                 }
             };
-            body.set_op_register(operand, super::register::part(host, guest));
+            body.set_op_register(operand, register::part(host, guest));
         }
         for &(scratch, guest) in borrowed.iter().flatten() {
             self.load_guest(scratch, guest);
@@ -273,11 +262,7 @@ impl Translator<'_> {
             Code::Cdqe => with2(Code::Movsxd_r64_rm32, Register::R8, Register::R8D),
             Code::Cwd | Code::Cdq | Code::Cqo => {
                 self.load_guest(RAX, GUEST_RAX);
-                if instruction.code() == Code::Cwd {
-                    self.load_guest(RDX, GUEST_RDX);
-                }
                 self.out.add(instruction);
-                self.store_guest(GUEST_RDX, RDX);
                 return true;
             }
             _ => return false,

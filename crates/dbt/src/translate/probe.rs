@@ -3,27 +3,24 @@
 use iced_x86::{Code, Instruction, MemoryOperand, Register};
 
 use super::Translator;
-use super::register::{self, RAX, RCX, RDX};
+use super::register::{self, RAX, RCX};
 use super::writer::Slot;
 use crate::Context;
 
 /// A probed operand: where the host finds it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Place {
-    /// Always RCX when there is no index, else RCX holds the addend.
     pub(super) base: u8,
-    pub(super) index: Option<u8>,
     pub(super) displacement: i64,
 }
 
 impl Place {
     pub(super) fn operand(self) -> MemoryOperand {
-        let index = self.index.map_or(Register::None, register::wide);
         let size = u32::from(self.displacement != 0);
         let base = register::wide(self.base);
         MemoryOperand::new(
             base,
-            index,
+            Register::None,
             1,
             self.displacement,
             size,
@@ -44,71 +41,44 @@ pub(super) enum Address {
 
 impl Translator<'_> {
     /// Probes the instruction's memory operand, `bytes` bytes long; `None` when that can't be done here. The flags must
-    /// be saved. Changes RAX and RDX; RCX belongs to the place.
-    ///
-    /// `plain` asks for an address in RCX alone.
+    /// be saved. Changes RAX; RCX belongs to the place.
     pub(super) fn operand(
         &mut self,
         instruction: &Instruction,
         bytes: u32,
         write: bool,
-        plain: bool,
     ) -> Option<Place> {
         let address = self.linear(instruction)?;
-        self.probe(address, bytes, write, plain)
+        self.probe(address, bytes, write)
     }
 
     /// Probes `bytes` bytes at an address.
-    pub(super) fn probe(
-        &mut self,
-        address: Address,
-        bytes: u32,
-        write: bool,
-        plain: bool,
-    ) -> Option<Place> {
+    pub(super) fn probe(&mut self, address: Address, bytes: u32, write: bool) -> Option<Place> {
         debug_assert!(self.state.is_saved());
         let slow = self.slow();
         self.state = super::State::Saved;
-        let (slot, held) = match address {
-            Address::In(held) => (Slot::Dynamic, held),
+        let slot = match address {
+            Address::In(held) => {
+                self.out.copy(RCX, held);
+                Slot::Dynamic
+            }
             Address::Fixed(linear) => {
                 if linear & 0xfff > u64::from(4096 - bytes) {
                     return None;
                 }
                 self.out.constant(RCX, linear);
-                (Slot::Fixed(linear), RCX)
+                Slot::Fixed(linear)
             }
         };
-        self.out.probe(slot, held, bytes, write, slow);
-        if held == RCX {
-            self.out.addend(slot, write, true);
-        } else {
-            self.out.addend(slot, write, false);
-            if !plain {
-                return Some(Place {
-                    base: RCX,
-                    index: Some(held),
-                    displacement: 0,
-                });
-            }
-            // lea rcx, [rcx + held]
-            let sum = Place {
-                base: RCX,
-                index: Some(held),
-                displacement: 0,
-            };
-            let lea = Instruction::with2(Code::Lea_r64_m, Register::RCX, sum.operand());
-            self.out.add(&lea.expect("operands of LEA"));
-        }
+        self.out.probe(slot, bytes, write, slow);
         Some(Place {
             base: RCX,
-            index: None,
             displacement: 0,
         })
     }
 
     /// The linear address of a memory operand, in RCX unless some register has it anyway; `None` for segments that
-    /// have to be looked at. Changes RAX, RDX, and the flags when a segment has a base.
+    /// have to be looked at. Changes RAX, and the flags when a segment has a base.
     pub(super) fn linear(&mut self, instruction: &Instruction) -> Option<Address> {
         let segment = self.segment(instruction)?;
         let (base, index) = (instruction.memory_base(), instruction.memory_index());
@@ -160,10 +130,12 @@ impl Translator<'_> {
         Some(Address::In(RCX))
     }
 
-    /// The effective address as an operand of LEA, 64 bits wide; changes RAX and RDX.
+    /// The effective address as an operand of LEA, 64 bits wide; changes RAX, and RCX when two registers live in the
+    /// context.
     pub(super) fn effective(&mut self, instruction: &Instruction) -> MemoryOperand {
         let base = self.addressing(instruction.memory_base(), RAX);
-        let index = self.addressing(instruction.memory_index(), RDX);
+        let scratch = if base == Register::RAX { RCX } else { RAX };
+        let index = self.addressing(instruction.memory_index(), scratch);
         let displacement = instruction.memory_displacement64();
         let narrow =
             instruction.memory_base().size() == 4 || instruction.memory_index().size() == 4;

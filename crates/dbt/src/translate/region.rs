@@ -6,15 +6,19 @@
 //! runs instead, out of line; that copy is also where the run is entered in its middle.
 
 use iced_x86::{
-    FlowControl, Instruction, InstructionInfoFactory, Mnemonic, OpAccess, OpKind, Register,
+    Code, FlowControl, Instruction, InstructionInfoFactory, MemoryOperand, Mnemonic, OpAccess,
+    OpKind, Register,
 };
 
 use super::probe::Place;
 use super::register::{self, RCX};
+use super::writer::Slot;
 use super::{Cold, Guest, Translator, rewrite};
 
 /// Most bytes that a shared probe covers: the more there are, the more often they cross pages.
 const WIDEST: i64 = 512;
+/// Most instructions of a run.
+const MOST: usize = 64;
 /// Guest number of RSP.
 const RSP: u8 = 4;
 
@@ -30,6 +34,9 @@ pub(super) struct Region {
     high: i64,
     write: bool,
     vectors: bool,
+    /// Number of the first instruction, and where each one's access lies, relative to the start of the range.
+    first: usize,
+    places: [i16; MOST],
 }
 
 /// What an instruction does to memory and to its base register.
@@ -50,14 +57,12 @@ impl Translator<'_> {
         self.region.is_some_and(|region| self.op < region.end)
     }
 
-    /// The place of an access of the run, at a displacement from its base register.
-    pub(super) fn region_place(&self, displacement: i64) -> Option<Place> {
+    /// The place of the present instruction's access, which belongs to the run.
+    pub(super) fn region_place(&self) -> Option<Place> {
         let region = self.region.filter(|_| self.in_region())?;
-        let held = register::HOMES[usize::from(region.base)]?;
         Some(Place {
             base: RCX,
-            index: Some(held),
-            displacement,
+            displacement: i64::from(region.places[self.op - region.first]),
         })
     }
 
@@ -81,8 +86,10 @@ impl Translator<'_> {
         let apart = self.out.label();
         let back = self.out.label();
         let bytes = (region.high - region.low) as u32;
-        self.out
-            .probe_range(held, region.low, bytes, region.write, apart);
+        let operand = MemoryOperand::with_base_displ(register::wide(held), region.low);
+        let lea = Instruction::with2(Code::Lea_r64_m, Register::RCX, operand);
+        self.out.add(&lea.expect("operands of LEA"));
+        self.out.probe(Slot::Dynamic, bytes, region.write, apart);
         self.cold.push(Cold::Apart {
             label: apart,
             back,
@@ -125,6 +132,8 @@ impl Translator<'_> {
             high: i64::MIN,
             write: false,
             vectors: false,
+            first,
+            places: [0; MOST],
         };
         let (mut count, mut moved) = (0, 0);
         for (offset, guest) in guests.iter().enumerate() {
@@ -137,9 +146,11 @@ impl Translator<'_> {
                 let at = moved + touch.displacement;
                 let low = region.low.min(at);
                 let high = region.high.max(at + i64::from(touch.bytes));
-                if high - low > WIDEST {
+                if high - low > WIDEST || offset >= MOST {
                     break;
                 }
+                // Relative to the base register, until the start of the range is known.
+                region.places[offset] = i16::try_from(at).unwrap_or(0);
                 (region.low, region.high) = (low, high);
                 region.write |= touch.write;
                 moved += touch.moves;
@@ -156,6 +167,10 @@ impl Translator<'_> {
         }
         for guest in &self.source.guests[first..region.end] {
             region.vectors |= rewrite::names_vectors(&guest.instruction);
+        }
+        let low = i16::try_from(region.low).ok()?;
+        for place in &mut region.places[..region.end - first] {
+            *place = place.wrapping_sub(low);
         }
         (count > 1).then_some(region)
     }
@@ -210,7 +225,7 @@ fn touch(info: &mut InstructionInfoFactory, guest: &Guest) -> Option<Touch> {
         && instruction.memory_index() == Register::None
         && !matches!(instruction.memory_segment(), Register::FS | Register::GS)
         && bytes > 0
-        && borrowed(instruction) <= 2
+        && borrowed(instruction) <= 1
         && !has_high(instruction);
     if !simple {
         return None;
@@ -261,13 +276,13 @@ fn is_quiet(guest: &Guest) -> bool {
         | Mnemonic::Cdq
         | Mnemonic::Cqo
         | Mnemonic::Cdqe => true,
-        Mnemonic::Lea => true,
+        Mnemonic::Lea => addressed(instruction) <= 1,
         _ if instruction.is_jcc_short_or_near() => true,
         _ => {
             instruction.flow_control() == FlowControl::Next
                 && rewrite::is_plain(instruction)
                 && rewrite::memory_operand(instruction).is_none()
-                && borrowed(instruction) <= 2
+                && borrowed(instruction) <= 1
         }
     }
 }
@@ -278,6 +293,14 @@ fn borrowed(instruction: &Instruction) -> usize {
         .filter(|&operand| instruction.op_kind(operand) == OpKind::Register)
         .map(|operand| instruction.op_register(operand))
         .filter(|register| register.is_gpr() && register::home(*register).is_none())
+        .count()
+}
+
+/// The same for the registers of its effective address.
+fn addressed(instruction: &Instruction) -> usize {
+    [instruction.memory_base(), instruction.memory_index()]
+        .iter()
+        .filter(|register| register.is_gpr() && register::home(**register).is_none())
         .count()
 }
 

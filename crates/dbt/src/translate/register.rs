@@ -5,7 +5,6 @@ use iced_x86::Register;
 /// Numbers of host registers that generated code uses freely.
 pub(super) const RAX: u8 = 0;
 pub(super) const RCX: u8 = 1;
-pub(super) const RDX: u8 = 2;
 /// The host's number of guest RSP.
 pub(super) const STACK: u8 = 11;
 
@@ -13,13 +12,13 @@ pub(super) const STACK: u8 = 11;
 pub(super) const HOMES: [Option<u8>; 16] = [
     Some(8),
     Some(9),
-    Some(10),
+    Some(2),
     Some(3),
     Some(STACK),
     Some(5),
     Some(6),
     Some(7),
-    None,
+    Some(10),
     None,
     None,
     None,

@@ -2,7 +2,7 @@
 
 use iced_x86::{Code, Instruction, Mnemonic, OpAccess, OpKind, Register};
 
-use super::register::{self, RAX, RCX, RDX};
+use super::register::{self, RAX, RCX};
 use super::{Translator, flags, probe::Place};
 use crate::form;
 
@@ -18,17 +18,17 @@ struct Borrowed {
 /// Scratch registers that are still free.
 #[derive(Debug, Clone)]
 pub(super) struct Free {
-    registers: [u8; 3],
+    registers: [u8; 2],
     len: usize,
 }
 
 impl Free {
     pub(super) fn new(taken: &[u8]) -> Self {
         let mut free = Self {
-            registers: [0; 3],
+            registers: [0; 2],
             len: 0,
         };
-        for register in [RCX, RDX, RAX] {
+        for register in [RCX, RAX] {
             if !taken.contains(&register) {
                 free.registers[free.len] = register;
                 free.len += 1;
@@ -79,8 +79,7 @@ impl Translator<'_> {
             return Some(None);
         };
         if self.in_region() {
-            let displacement = instruction.memory_displacement64() as i64;
-            return self.region_place(displacement).map(Some);
+            return self.region_place().map(Some);
         }
         let access = self.info.info(instruction).op_access(operand);
         let write = !matches!(access, OpAccess::Read | OpAccess::CondRead);
@@ -88,11 +87,7 @@ impl Translator<'_> {
             return None;
         }
         self.save_flags();
-        let high = (0..instruction.op_count()).any(|operand| {
-            instruction.op_kind(operand) == OpKind::Register
-                && register::is_high(instruction.op_register(operand))
-        });
-        self.operand(instruction, bytes, write, high).map(Some)
+        self.operand(instruction, bytes, write).map(Some)
     }
 
     /// Emits the instruction on mapped registers, its memory operand replaced by a place, with the scratch registers
@@ -257,7 +252,7 @@ pub(super) fn memory_operand(instruction: &Instruction) -> Option<(u32, u32)> {
 pub(super) fn set_memory(body: &mut Instruction, place: Place) {
     body.set_segment_prefix(Register::None);
     body.set_memory_base(register::wide(place.base));
-    body.set_memory_index(place.index.map_or(Register::None, register::wide));
+    body.set_memory_index(Register::None);
     body.set_memory_index_scale(1);
     body.set_memory_displacement64(place.displacement as u64);
     body.set_memory_displ_size(u32::from(place.displacement != 0));

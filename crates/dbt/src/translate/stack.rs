@@ -53,7 +53,7 @@ impl Translator<'_> {
             OpKind::Memory => {
                 let slot = self.slot();
                 self.save_flags();
-                let Some(place) = self.operand(instruction, slot, false, true) else {
+                let Some(place) = self.operand(instruction, slot, false) else {
                     return false;
                 };
                 self.load_slot(RAX, place);
@@ -121,7 +121,7 @@ impl Translator<'_> {
             self.narrow_address(RBP, 0)
         };
         let slot = self.slot();
-        let Some(place) = self.probe(address, slot, false, true) else {
+        let Some(place) = self.probe(address, slot, false) else {
             return false;
         };
         self.load_slot(RAX, place);
@@ -148,7 +148,7 @@ impl Translator<'_> {
         let slot = self.slot();
         let below = -i64::from(slot);
         if self.in_region() {
-            return self.region_place(below);
+            return self.region_place();
         }
         self.save_flags();
         let address = if self.source.wide {
@@ -159,13 +159,13 @@ impl Translator<'_> {
         } else {
             self.narrow_address(STACK, below)
         };
-        self.probe(address, slot, true, true)
+        self.probe(address, slot, true)
     }
 
     /// The probed slot on the top of the stack.
     pub(super) fn pop_place(&mut self) -> Option<Place> {
         if self.in_region() {
-            return self.region_place(0);
+            return self.region_place();
         }
         self.save_flags();
         let address = if self.source.wide {
@@ -174,7 +174,7 @@ impl Translator<'_> {
             self.narrow_address(STACK, 0)
         };
         let slot = self.slot();
-        self.probe(address, slot, false, false)
+        self.probe(address, slot, false)
     }
 
     fn narrow_address(&mut self, base: u8, displacement: i64) -> Address {

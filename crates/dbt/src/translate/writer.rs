@@ -1,8 +1,8 @@
 //! Bytes of host code, labels, and the sequences that blocks are made of besides the guest's own instructions.
 
-use iced_x86::{Code, Encoder, Instruction, MemoryOperand, Register};
+use iced_x86::{Encoder, Instruction, MemoryOperand, Register};
 
-use super::register::{RAX, RCX, RDX};
+use super::register::{RAX, RCX};
 use crate::Context;
 use crate::tlb;
 
@@ -249,67 +249,38 @@ impl Writer {
         self.jump(label);
     }
 
-    /// Checks that `bytes` bytes at the linear address in RCX, or at a fixed one, can be accessed, or goes to `slow`;
-    /// afterwards RDX (and nothing when fixed) is the offset of the entry in the table. Changes RAX and the flags.
-    pub(super) fn probe(&mut self, slot: Slot, check: u8, bytes: u32, write: bool, slow: Label) {
+    /// Checks that `bytes` bytes at the linear address in RCX, which a fixed slot is for, can be accessed, or goes to
+    /// `slow`; afterwards RCX is their host address. Changes RAX and the flags.
+    pub(super) fn probe(&mut self, slot: Slot, bytes: u32, write: bool, slow: Label) {
         let half = if write { tlb::WRITE as u32 } else { 0 };
-        match slot {
-            Slot::Dynamic => {
-                // rorx rdx, check, 8
-                let rex = [0xc4, if check >= 8 { 0xc3 } else { 0xe3 }, 0xfb, 0xf0];
-                self.bytes(&rex);
-                self.bytes(&[0xc0 | RDX << 3 | check & 7, 8]);
-                self.bytes(&[0x81, 0xe2]); // and edx, mask
-                self.displacement(tlb::MASK as u32);
-                self.table(&[0x48, 0x8b], RAX, half);
-            }
-            Slot::Fixed(linear) => {
-                self.fixed(&[0x48, 0x8b], RAX, half, linear);
-            }
+        if slot == Slot::Dynamic {
+            self.bytes(&[0xc4, 0xe3, 0xfb, 0xf0, 0xc1, 8]); // rorx rax, rcx, 8
+            self.bytes(&[0x25]); // and eax, mask
+            self.displacement(tlb::MASK as u32);
         }
-        // xor rax, check; cmp rax, 4096 - bytes; ja slow
-        self.bytes(&[0x48 | check >> 3 << 2, 0x31, 0xc0 | (check & 7) << 3]);
-        self.bytes(&[0x48, 0x3d]);
+        // xor rcx, tag; cmp rcx, 4096 - bytes; ja slow; add rcx, host
+        self.entry(0x33, slot, half);
+        self.bytes(&[0x48, 0x81, 0xf9]);
         self.displacement(4096 - bytes);
         self.jump_if(7, slow);
+        self.entry(0x03, slot, half + 8);
     }
 
-    /// Checks that `bytes` bytes from `low` on, relative to a register, lie in one page that can be accessed, or goes to
-    /// `slow`; afterwards RCX is the addend. Changes RAX, RDX and the flags.
-    pub(super) fn probe_range(&mut self, base: u8, low: i64, bytes: u32, write: bool, slow: Label) {
-        let check = if low == 0 {
-            base
-        } else {
-            let operand = MemoryOperand::with_base_displ(super::register::wide(base), low);
-            let lea = Instruction::with2(Code::Lea_r64_m, Register::RCX, operand);
-            self.add(&lea.expect("operands of LEA"));
-            RCX
-        };
-        self.probe(Slot::Dynamic, check, bytes, write, slow);
-        self.addend(Slot::Dynamic, write, false);
-    }
-
-    /// Adds the addend of the probed entry to RCX, or moves it there.
-    pub(super) fn addend(&mut self, slot: Slot, write: bool, add: bool) {
-        let half = if write { tlb::WRITE as u32 } else { 0 };
-        let opcode = if add { 0x03 } else { 0x8b };
+    /// An operation on RCX and a word of the entry that RAX, or a known address, selects.
+    fn entry(&mut self, opcode: u8, slot: Slot, displacement: u32) {
         match slot {
-            Slot::Dynamic => self.table(&[0x48, opcode], RCX, half + 8),
-            Slot::Fixed(linear) => self.fixed(&[0x48, opcode], RCX, half + 8, linear),
-        }
-    }
-
-    /// An operand at `displacement` of the entry that RDX selects.
-    fn table(&mut self, prefix: &[u8], register: u8, displacement: u32) {
-        self.bytes(&[0x65]);
-        self.bytes(prefix);
-        match displacement {
-            0 => self.bytes(&[register << 3 | RDX]),
-            1..=127 => self.bytes(&[0x40 | register << 3 | RDX, displacement as u8]),
-            _ => {
-                self.bytes(&[0x80 | register << 3 | RDX]);
-                self.displacement(displacement);
+            Slot::Dynamic => {
+                self.bytes(&[0x65, 0x48, opcode]);
+                match displacement {
+                    0 => self.bytes(&[RCX << 3]),
+                    1..=127 => self.bytes(&[0x40 | RCX << 3, displacement as u8]),
+                    _ => {
+                        self.bytes(&[0x80 | RCX << 3]);
+                        self.displacement(displacement);
+                    }
+                }
             }
+            Slot::Fixed(linear) => self.fixed(&[0x48, opcode], RCX, displacement, linear),
         }
     }
 
