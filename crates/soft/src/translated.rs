@@ -251,7 +251,6 @@ impl Processor {
         let key = Key {
             linear,
             place: block.code.0.0,
-            second: block.second.map(|(at, _)| at.0),
             kind: self.cpu.translation_key(linear) & 0xfff0_00ff,
         };
         let found = translation.blocks.find(&key);

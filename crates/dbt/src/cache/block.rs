@@ -9,8 +9,6 @@ pub struct Key {
     pub linear: u64,
     /// Where that lies in RAM.
     pub place: u64,
-    /// Where the page lies in RAM into which its only instruction crosses, if it does.
-    pub second: Option<u64>,
     /// Everything else that matters: mode, privilege, what is switched on.
     pub kind: u64,
 }
