@@ -122,9 +122,7 @@ impl Translator<'_> {
             return false;
         };
         // The instruction itself must not fault any more.
-        let slow = self.slow();
-        self.out.bytes(&[0xf6, 0xc1, bytes as u8 - 1]); // test cl, bytes - 1
-        self.out.jump_if(5, slow);
+        self.whole(place, bytes);
         self.restore_flags();
         self.out.store(Context::TEMPORARY, RSI);
         self.out.copy(RSI, place.base);
@@ -180,6 +178,9 @@ impl Translator<'_> {
         let Some(place) = self.probe(Address::In(RCX), bytes, write) else {
             return false;
         };
+        if rewrite::is_locked(instruction) {
+            self.whole(place, bytes);
+        }
         self.restore_flags();
         self.load_guest(RAX, number);
         let mut body = *instruction;

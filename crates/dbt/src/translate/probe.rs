@@ -77,6 +77,17 @@ impl Translator<'_> {
         })
     }
 
+    /// Leaves a locked access to others when it is not aligned: one that crosses cache lines stops the whole host, and
+    /// host kernels punish it.
+    pub(super) fn whole(&mut self, place: Place, bytes: u32) {
+        debug_assert!(place.base == RCX && place.displacement == 0);
+        if bytes > 1 {
+            let slow = self.slow();
+            self.out.bytes(&[0xf6, 0xc1, bytes as u8 - 1]); // test cl, bytes - 1
+            self.out.jump_if(5, slow);
+        }
+    }
+
     /// The linear address of a memory operand, in RCX unless some register has it anyway; `None` for segments that
     /// have to be looked at. Changes RAX, and the flags when a segment has a base.
     pub(super) fn linear(&mut self, instruction: &Instruction) -> Option<Address> {

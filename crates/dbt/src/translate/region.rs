@@ -221,6 +221,7 @@ fn touch(info: &mut InstructionInfoFactory, guest: &Guest) -> Option<Touch> {
     let base = instruction.memory_base();
     let simple = rewrite::is_plain(instruction)
         && instruction.mnemonic() != Mnemonic::Lea
+        && !rewrite::is_locked(instruction)
         && base.is_gpr64()
         && instruction.memory_index() == Register::None
         && !matches!(instruction.memory_segment(), Register::FS | Register::GS)

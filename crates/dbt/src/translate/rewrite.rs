@@ -87,7 +87,11 @@ impl Translator<'_> {
             return None;
         }
         self.save_flags();
-        self.operand(instruction, bytes, write).map(Some)
+        let place = self.operand(instruction, bytes, write)?;
+        if is_locked(instruction) {
+            self.whole(place, bytes);
+        }
+        Some(Some(place))
     }
 
     /// Emits the instruction on mapped registers, its memory operand replaced by a place, with the scratch registers
@@ -235,6 +239,11 @@ impl Translator<'_> {
         }
         true
     }
+}
+
+/// Whether an instruction locks its memory operand.
+pub(super) fn is_locked(instruction: &Instruction) -> bool {
+    instruction.has_lock_prefix() || instruction.mnemonic() == Mnemonic::Xchg
 }
 
 pub(super) fn names_vectors(instruction: &Instruction) -> bool {
