@@ -9,6 +9,7 @@ mod table;
 
 use std::arch::asm;
 use std::collections::HashMap;
+use std::hash::BuildHasherDefault;
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU32;
@@ -16,7 +17,7 @@ use std::sync::atomic::AtomicU32;
 use host::fault;
 
 pub use block::Key;
-use block::{Block, Site};
+use block::{Block, Mix, Site};
 use table::Tables;
 
 use crate::region::{CodeArea, Registers};
@@ -74,7 +75,7 @@ pub struct Blocks {
     thunks: Thunks,
     blocks: Vec<Block>,
     sites: Vec<Site>,
-    by_key: HashMap<Key, u32>,
+    by_key: HashMap<Key, u32, BuildHasherDefault<Mix>>,
     by_page: HashMap<u64, Vec<u32>>,
     tables: Tables,
     /// Linked sites that lead to other pages.
@@ -117,7 +118,7 @@ impl Blocks {
             thunks,
             blocks: Vec::new(),
             sites: Vec::new(),
-            by_key: HashMap::new(),
+            by_key: HashMap::default(),
             by_page: HashMap::new(),
             tables: Tables::new()?,
             far: Vec::new(),

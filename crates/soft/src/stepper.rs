@@ -7,7 +7,7 @@ use mem::GuestRam;
 use x86::{CpuState, Exception};
 
 use crate::cpu::Cpu;
-use crate::engine::{Config, Shared};
+use crate::engine::{Config, Shared, Translate};
 use crate::run::Processor;
 use crate::vcpu::NoIo;
 
@@ -30,12 +30,21 @@ impl Clock for Still {
 impl Stepper {
     /// A processor over `ram`, in its state after RESET.
     pub fn new(ram: Arc<GuestRam>) -> Self {
+        Self::with(ram, Translate::Never)
+    }
+
+    /// The same, all of whose code [`Stepper::run`] translates before it runs.
+    pub fn with_translation(ram: Arc<GuestRam>) -> Self {
+        Self::with(ram, Translate::After(0))
+    }
+
+    fn with(ram: Arc<GuestRam>, translate: Translate) -> Self {
         let config = Config {
             ram,
             clock: Arc::new(Still),
             cpus: 1,
             tsc_khz: Config::TSC_KHZ,
-            translate: crate::engine::Translate::default(),
+            translate,
             code_cache: Config::CODE_CACHE,
         };
         let cpu = Cpu::new(Arc::new(Shared::new(&config)), 0, Arc::new(NoIo));
@@ -58,6 +67,24 @@ impl Stepper {
     /// Where it is.
     pub fn rip(&self) -> u64 {
         self.0.cpu.rip
+    }
+
+    /// Runs until an exception, which is returned as [`Stepper::step`] does unless it comes at `until`, or until the
+    /// processor wants something of its machine for the `most`th time.
+    pub fn run(&mut self, until: u64, most: u64) -> Option<(Exception, u64)> {
+        for _ in 0..most {
+            let result = self.0.run();
+            self.0.cpu.attend = false;
+            self.0.cpu.release_x87();
+            if self.0.cpu.rip == until {
+                return None;
+            }
+            if let Err(trap) = result {
+                let exception = trap.exception()?;
+                return Some((exception, self.0.cpu.fault_address));
+            }
+        }
+        None
     }
 
     /// Executes one instruction. An exception is not delivered but returned, with the linear address of a page

@@ -1,6 +1,28 @@
 //! What is known of a translated block.
 
+use std::hash::Hasher;
+
 use crate::translate::{Exit, Mark};
+
+/// Mixes the integers of a [`Key`].
+#[derive(Debug, Default)]
+pub(super) struct Mix(u64);
+
+impl Hasher for Mix {
+    fn finish(&self) -> u64 {
+        self.0 ^ self.0 >> 32
+    }
+
+    fn write(&mut self, bytes: &[u8]) {
+        for &byte in bytes {
+            self.write_u64(u64::from(byte));
+        }
+    }
+
+    fn write_u64(&mut self, value: u64) {
+        self.0 = (self.0.rotate_left(5) ^ value).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    }
+}
 
 /// What a translated block depends on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

@@ -27,8 +27,15 @@ pub const STEP: Way = Way {
     run: step,
 };
 
+/// All of it translated.
+pub const TRANSLATED: Way = Way {
+    name: "translated",
+    make: Stepper::with_translation,
+    run: Stepper::run,
+};
+
 /// All ways; the first is the one that the others are compared with.
-pub const ALL: &[Way] = &[STEP];
+pub const ALL: &[Way] = &[STEP, TRANSLATED];
 
 fn step(stepper: &mut Stepper, until: u64, most: u64) -> Option<(Exception, u64)> {
     for _ in 0..most {
