@@ -164,6 +164,8 @@ impl Blocks {
             context: self.area.context(),
             leave: thunk(self.thunks.leave),
             load_vectors: thunk(self.thunks.load_vectors),
+            thunks: thunk(0),
+            strings: self.thunks.strings,
             first_exit: self.sites.len() as u32,
         };
         let translated = translate::block(source, frame);
@@ -211,8 +213,9 @@ impl Blocks {
         Entry::plain(self.area.start() + u64::from(self.blocks[block as usize].entry_saved))
     }
 
-    /// Where a block goes on with an instruction; `None` when the block was dropped.
-    pub fn resume(&self, block: u32, op: u16) -> Option<Entry> {
+    /// Where a block goes on with an instruction; `None` when the block was dropped, and when it relies on x87
+    /// registers while they are not there ([`crate::Context::x87_away`]).
+    pub fn resume(&self, block: u32, op: u16, x87: bool) -> Option<Entry> {
         let block = self
             .blocks
             .get(block as usize)
@@ -220,7 +223,8 @@ impl Blocks {
         let mark = block
             .marks
             .iter()
-            .find(|mark| mark.op == op && mark.entry)?;
+            .find(|mark| mark.op == op && mark.entry)
+            .filter(|mark| x87 || !mark.x87)?;
         Some(Entry {
             address: self.area.start() + u64::from(block.start + mark.at),
             vectors: mark.vectors,

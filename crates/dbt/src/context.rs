@@ -31,6 +31,10 @@ pub struct Context {
     pub interrupts: u64,
     /// Not zero when something waits that may happen once IF is set.
     pub waiting: u64,
+    /// Zero while the x87 registers are in the host's and all of x87's exceptions are masked, for generated blocks.
+    pub x87_away: u64,
+    /// Address of the last x87 instruction that is not a control instruction; generated blocks change it.
+    pub x87_ip: u64,
     /// What only generated blocks and those who run them use.
     pub(crate) run: Run,
 }
@@ -76,6 +80,8 @@ impl Context {
     pub(crate) const SYSTEM_FLAGS: i64 = std::mem::offset_of!(Self, system_flags) as i64;
     pub(crate) const INTERRUPTS: i64 = std::mem::offset_of!(Self, interrupts) as i64;
     pub(crate) const WAITING: i64 = std::mem::offset_of!(Self, waiting) as i64;
+    pub(crate) const X87_AWAY: i64 = std::mem::offset_of!(Self, x87_away) as i64;
+    pub(crate) const X87_IP: i64 = std::mem::offset_of!(Self, x87_ip) as i64;
     const RUN: i64 = std::mem::offset_of!(Self, run) as i64;
     pub(crate) const TARGET: i64 = Self::RUN + std::mem::offset_of!(Run, target) as i64;
     pub(crate) const ATTENTION: i64 = Self::RUN + std::mem::offset_of!(Run, attention) as i64;
@@ -105,6 +111,8 @@ impl Default for Context {
             system_flags: 2,
             interrupts: 0,
             waiting: 0,
+            x87_away: 1,
+            x87_ip: 0,
             run: Run {
                 vectors_away: 1,
                 masks: [63, 31],

@@ -13,6 +13,8 @@
 //!   rewrite    an instruction on other registers
 //!   implicit   instructions with registers of their own choice
 //!   system     RFLAGS as a whole, and IF
+//!   string     MOVS, STOS, LODS, CMPS, SCAS
+//!   x87        x87 and MMX
 //!   stack      PUSH, POP, LEAVE, CALL, RET
 //!   branch     ways out of a block
 //!   thunk      code around blocks: entering, leaving, vector registers
@@ -26,9 +28,11 @@ mod region;
 mod register;
 mod rewrite;
 mod stack;
+pub(crate) mod string;
 mod system;
 pub(crate) mod thunk;
 mod writer;
+mod x87;
 
 use iced_x86::{Instruction, InstructionInfoFactory};
 
@@ -91,6 +95,8 @@ pub(crate) struct Mark {
     pub(crate) entry: bool,
     /// The vector registers are in the host's.
     pub(crate) vectors: bool,
+    /// The x87 registers are in the host's, all exceptions masked.
+    pub(crate) x87: bool,
 }
 
 /// A translated block.
@@ -117,6 +123,9 @@ pub(crate) struct Frame {
     pub(crate) leave: u64,
     /// Address of the code that loads the vector registers.
     pub(crate) load_vectors: u64,
+    /// Address that offsets of thunks count from.
+    pub(crate) thunks: u64,
+    pub(crate) strings: string::Routines,
     pub(crate) first_exit: u32,
 }
 
@@ -134,6 +143,9 @@ struct Translator<'a> {
     cold: Vec<Cold>,
     info: InstructionInfoFactory,
     vectors: bool,
+    x87: bool,
+    /// The x87 instruction pointer, where the one in the context is older.
+    x87_ip: Option<u64>,
     region: Option<region::Region>,
     /// Where the copy of the present run comes back.
     region_back: Option<Label>,
@@ -153,10 +165,12 @@ enum Cold {
         /// In [`Translator::ends`].
         index: usize,
         vectors: bool,
+        x87: bool,
     },
     Interpret {
         label: Label,
         op: u16,
+        x87_ip: Option<u64>,
     },
     Leave {
         label: Label,
@@ -189,6 +203,8 @@ pub(crate) fn block(source: Source<'_>, frame: Frame) -> Translated {
         cold: Vec::new(),
         info: InstructionInfoFactory::new(),
         vectors: false,
+        x87: false,
+        x87_ip: None,
         region: None,
         region_back: None,
         ends: Vec::new(),
@@ -205,6 +221,7 @@ impl Translator<'_> {
             self.op = op;
             self.end_region();
             self.mark(!self.in_region());
+            self.end_x87_run();
             self.begin_region();
             open = self.instruction();
         }
@@ -212,6 +229,7 @@ impl Translator<'_> {
         if open {
             self.end_region();
             self.mark(true);
+            self.flush_x87_ip();
             self.go(self.end());
         }
         self.region = None;
@@ -271,6 +289,7 @@ impl Translator<'_> {
             saved: self.state.is_saved(),
             entry,
             vectors: self.vectors,
+            x87: self.x87,
         });
     }
 
@@ -284,6 +303,8 @@ impl Translator<'_> {
             }
             if self.stack(&instruction)
                 || self.system(&instruction)
+                || self.string(&instruction)
+                || self.x87(&instruction)
                 || self.implicit(&instruction)
                 || self.plain(&instruction)
             {
@@ -298,7 +319,9 @@ impl Translator<'_> {
     /// Has the instruction executed elsewhere, and goes on behind it.
     fn interpret(&mut self) {
         self.save_flags();
+        self.flush_x87_ip();
         self.vectors = false;
+        self.x87 = false;
         let exit = self.exit(Exit::Interpret { op: self.op as u16 });
         self.out.leave(exit, self.frame.leave);
         self.state = State::Both;
@@ -309,12 +332,15 @@ impl Translator<'_> {
         let op = self.op as u16;
         for cold in self.cold.iter().rev() {
             match cold {
-                Cold::Interpret { label, op: known } if *known == op => return *label,
+                Cold::Interpret {
+                    label, op: known, ..
+                } if *known == op => return *label,
                 _ => {}
             }
         }
         let label = self.out.label();
-        self.cold.push(Cold::Interpret { label, op });
+        let x87_ip = self.x87_ip;
+        self.cold.push(Cold::Interpret { label, op, x87_ip });
         label
     }
 
@@ -357,6 +383,7 @@ impl Translator<'_> {
         for op in first..end {
             self.op = op;
             self.mark(true);
+            self.end_x87_run();
             self.instruction();
         }
         let Some((state, vectors)) = then else {
@@ -389,14 +416,19 @@ impl Translator<'_> {
                     end,
                     index,
                     vectors,
+                    x87,
                 } => {
                     self.out.bind(label);
                     self.state = State::Saved;
                     self.vectors = vectors;
+                    self.x87 = x87;
+                    self.x87_ip = None;
                     self.apart(first, end, self.ends[index], back);
                 }
-                Cold::Interpret { label, op } => {
+                Cold::Interpret { label, op, x87_ip } => {
                     self.out.bind(label);
+                    self.x87_ip = x87_ip;
+                    self.flush_x87_ip();
                     let exit = self.exit(Exit::Interpret { op });
                     self.out.leave(exit, self.frame.leave);
                 }

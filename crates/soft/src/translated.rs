@@ -177,10 +177,12 @@ impl Processor {
         cpu.ctx.system_flags = cpu.flags & !flags::IF;
         cpu.ctx.interrupts = u64::from(cpu.flags & flags::IF != 0);
         cpu.ctx.waiting = u64::from(cpu.is_interrupt_waiting());
+        cpu.lend_x87();
         let table = cpu.mmu.base();
         let left = translation.blocks.enter(&mut cpu.ctx, table, entry);
         cpu.leave_code();
         cpu.flags = cpu.ctx.system_flags | cpu.ctx.interrupts << 9;
+        cpu.take_back_x87();
         Some(left)
     }
 
@@ -196,7 +198,8 @@ impl Processor {
         if !goes_on || self.cpu.is_wanted() || self.cpu.translation_key(code.start) != key {
             return Ok(None);
         }
-        Ok(translation.blocks.resume(block, op + 1))
+        let x87 = self.cpu.x87.is_calm();
+        Ok(translation.blocks.resume(block, op + 1, x87))
     }
 
     /// The code for RIP, to which a direct branch led; it is linked.

@@ -2,7 +2,7 @@
 
 use iced_x86::{FlowControl, Instruction, Mnemonic, OpKind, RflagsBits as Bits};
 
-use super::Guest;
+use super::{Guest, x87};
 
 /// Where the guest's arithmetic flags are at a place in a block.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -55,6 +55,7 @@ pub(super) fn wanted(guests: &[Guest]) -> Wanted {
         let conditional = instruction.flow_control() == FlowControl::ConditionalBranch;
         let leaves = !guest.native
             || accesses_memory(instruction)
+            || x87::is_here(instruction)
             || !conditional && instruction.flow_control() != FlowControl::Next
             || matches!(instruction.mnemonic(), Mnemonic::Div | Mnemonic::Idiv);
         match () {

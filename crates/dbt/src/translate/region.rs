@@ -97,6 +97,7 @@ impl Translator<'_> {
             end: region.end,
             index: self.ends.len(),
             vectors: self.vectors,
+            x87: self.x87,
         });
         self.ends.push(None);
         self.region = Some(region);

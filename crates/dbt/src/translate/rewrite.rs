@@ -115,7 +115,7 @@ impl Translator<'_> {
         let mut borrowed: [Option<Borrowed>; 4] = [None; 4];
         for operand in registers.filter(is_register) {
             let guest = instruction.op_register(operand);
-            if guest.is_vector_register() {
+            if guest.is_vector_register() || guest.is_mm() {
                 continue;
             }
             if !guest.is_gpr() {

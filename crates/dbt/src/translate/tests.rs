@@ -38,6 +38,8 @@ fn listing(wide: bool, code: &[u8]) -> String {
         context: CONTEXT,
         leave: BASE - 0x100,
         load_vectors: BASE - 0x80,
+        thunks: BASE - 0x200,
+        strings: string::Routines::default(),
         first_exit: 0,
     };
     let made = block(source, frame);

@@ -3,6 +3,7 @@
 use iced_x86::{Code, Instruction, Register};
 
 use super::register::{HOMES, RAX, RCX};
+use super::string::{self, Routines};
 use super::writer::Writer;
 use crate::Context;
 
@@ -22,6 +23,8 @@ pub(crate) struct Thunks {
     pub(crate) fault: u32,
     /// Called: loads the vector registers; changes RAX and RCX.
     pub(crate) load_vectors: u32,
+    /// Called for repeated string instructions.
+    pub(crate) strings: Routines,
 }
 
 const CALLEE_SAVED: [Register; 6] = [
@@ -42,13 +45,13 @@ pub(crate) fn write(base: u64, context: u64) -> (Vec<u8>, Thunks) {
     thunks.enter = out.len();
     enter(&mut out);
     out.jump_context(Context::TARGET);
-    align(&mut out);
+    out.align();
     thunks.enter_vectors = out.len();
     enter(&mut out);
     out.call_label(load_vectors);
     out.jump_context(Context::TARGET);
 
-    align(&mut out);
+    out.align();
     thunks.leave = out.len();
     out.store32(Context::EXIT, RCX);
     for (guest, home) in HOMES.iter().enumerate() {
@@ -65,7 +68,7 @@ pub(crate) fn write(base: u64, context: u64) -> (Vec<u8>, Thunks) {
     }
     out.bytes(&[0xc3]);
 
-    align(&mut out);
+    out.align();
     thunks.fault = out.len();
     out.store(Context::FAULT_AT, RCX);
     out.store(Context::FAULT_VECTOR, RAX);
@@ -75,15 +78,16 @@ pub(crate) fn write(base: u64, context: u64) -> (Vec<u8>, Thunks) {
     let leave = base + u64::from(thunks.leave);
     out.jump_to(leave);
 
-    align(&mut out);
+    out.align();
     out.bind(save);
     vectors_to_context(&mut out);
     out.jump(back);
 
-    align(&mut out);
+    out.align();
     thunks.load_vectors = out.len();
     out.bind(load_vectors);
     vectors_from_context(&mut out);
+    thunks.strings = string::write(&mut out);
     (out.finish(), thunks)
 }
 
@@ -98,12 +102,6 @@ fn enter(out: &mut Writer) {
         }
     }
     out.restore_flags();
-}
-
-fn align(out: &mut Writer) {
-    while !out.len().is_multiple_of(16) {
-        out.bytes(&[0xcc]);
-    }
 }
 
 fn has_avx() -> bool {

@@ -159,6 +159,17 @@ impl Writer {
         self.displacement(value);
     }
 
+    /// A constant into a 64-bit word of the context; changes RAX when it is a long one.
+    pub(crate) fn store_constant(&mut self, offset: i64, value: u64) {
+        if let Ok(short) = i32::try_from(value as i64) {
+            self.context_operand(&[0x48, 0xc7], 0, offset, 4);
+            self.displacement(short as u32);
+        } else {
+            self.constant(RAX, value);
+            self.store(offset, RAX);
+        }
+    }
+
     /// MOV between 64-bit registers.
     pub(crate) fn copy(&mut self, to: u8, from: u8) {
         if to != from {
@@ -187,7 +198,17 @@ impl Writer {
 
     /// The host's flags into the context; changes RAX, and no flags.
     pub(crate) fn save_flags(&mut self) {
+        self.take_flags();
+        self.store_flags();
+    }
+
+    /// The host's flags into RAX, in the form that the context has; changes no flags.
+    pub(crate) fn take_flags(&mut self) {
         self.bytes(&[0x9f, 0x0f, 0x90, 0xc0]); // lahf; seto al
+    }
+
+    /// What [`Writer::take_flags`] took into the context; changes no flags.
+    pub(crate) fn store_flags(&mut self) {
         self.context_operand(&[0x66, 0x89], RAX, Context::CC, 0);
     }
 
@@ -247,6 +268,32 @@ impl Writer {
         self.context_operand(&[0x8b], RCX, Context::VECTORS_AWAY, 0); // mov ecx, [vectors_away]
         self.bytes(&[0xe3, 0x05]); // jrcxz +5
         self.jump(label);
+    }
+
+    /// Goes to `label` unless x87 instructions can run; changes RCX, and no flags.
+    pub(crate) fn jump_unless_x87(&mut self, label: Label) {
+        self.load(RCX, Context::X87_AWAY);
+        self.bytes(&[0xe3, 0x05]); // jrcxz +5
+        self.jump(label);
+    }
+
+    /// Goes to `label` when string instructions go downwards; changes the flags, and clears ZF there.
+    pub(crate) fn leave_if_down(&mut self, label: Label) {
+        self.context_operand(&[0xf6], 0, Context::SYSTEM_FLAGS + 1, 1); // test byte ptr [system_flags + 1], DF
+        self.bytes(&[4]);
+        self.jump_if(5, label);
+    }
+
+    /// Skips the JMP that follows, when RCX is not zero; changes no flags.
+    pub(crate) fn skip_unless_zero(&mut self) {
+        self.bytes(&[0xe3, 0x02, 0xeb, 0x05]); // jrcxz +2; jmp +5
+    }
+
+    /// Fills up to where code should begin.
+    pub(crate) fn align(&mut self) {
+        while !self.len.is_multiple_of(16) {
+            self.bytes(&[0xcc]);
+        }
     }
 
     /// Checks that `bytes` bytes at the linear address in RCX, which a fixed slot is for, can be accessed, or goes to

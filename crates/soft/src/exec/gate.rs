@@ -1,7 +1,7 @@
 //! Whether the operating system lets the x87, MMX, SSE and AVX instructions run: CR0.EM, TS and MP, CR4.OSFXSR and
 //! OSXSAVE, XCR0 (SDM vol. 3, 2.5 and 13.1; vol. 2, 2.4).
 
-use iced_x86::{EncodingKind, Instruction, Register};
+use iced_x86::{Code, CpuidFeature, EncodingKind, Instruction, Register};
 use x86::cr::{cr0, cr4, xcr0};
 
 use crate::cpu::Cpu;
@@ -66,10 +66,22 @@ pub(crate) fn is_open(cpu: &Cpu, instruction: &Instruction) -> bool {
         MMX => check::<MMX>(cpu).is_ok(),
         SSE => check::<SSE>(cpu).is_ok(),
         AVX => check::<AVX>(cpu).is_ok(),
+        _ if uses_x87(instruction.code()) => check::<X87>(cpu).is_ok(),
         // VZEROUPPER names none.
         _ if instruction.code().encoding() == EncodingKind::VEX => check::<AVX>(cpu).is_ok(),
         _ => true,
     }
+}
+
+/// Whether an instruction that names no such registers uses x87's.
+fn uses_x87(code: Code) -> bool {
+    let x87 = [
+        CpuidFeature::FPU,
+        CpuidFeature::FPU287,
+        CpuidFeature::FPU387,
+    ];
+    matches!(code, Code::Wait | Code::Emms)
+        || code.cpuid_features().iter().any(|feature| x87.contains(feature))
 }
 
 #[cold]

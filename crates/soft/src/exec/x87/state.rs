@@ -31,6 +31,12 @@ pub(crate) struct X87 {
 }
 
 impl X87 {
+    /// Whether the registers are resident and no exception can be raised or waiting.
+    #[inline(always)]
+    pub(crate) fn is_calm(&self) -> bool {
+        self.resident && !self.alert
+    }
+
     /// FXSAVE's first 160 bytes in 64-bit format, MXCSR's part left zero.
     pub(crate) fn save(&mut self) -> [u8; 160] {
         if self.resident {
@@ -122,6 +128,22 @@ impl Cpu {
         if self.x87.resident {
             x87::store(&mut self.x87.image);
             self.x87.resident = false;
+        }
+    }
+
+    /// Lets generated code use the registers, if it can.
+    #[inline(always)]
+    pub(crate) fn lend_x87(&mut self) {
+        self.ctx.x87_away = u64::from(!self.x87.is_calm());
+        self.ctx.x87_ip = self.x87.fip;
+    }
+
+    /// To be called after generated code ran.
+    #[inline(always)]
+    pub(crate) fn take_back_x87(&mut self) {
+        if self.ctx.x87_ip != self.x87.fip {
+            self.x87.fip = self.ctx.x87_ip;
+            self.x87.fcs = self.seg[1].selector;
         }
     }
 
