@@ -13,6 +13,7 @@ mod atomic;
 mod page_flags;
 mod pieces;
 mod ram;
+mod search;
 mod runner;
 mod word;
 

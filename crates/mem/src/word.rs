@@ -47,10 +47,23 @@ pub trait Word: sealed::Sealed + Copy + PartialEq + Send + Sync + 'static {
     /// `count * BYTES` bytes at `at` must be mapped writable and belong to guest RAM.
     #[doc(hidden)]
     unsafe fn fill(at: *mut u8, value: Self, count: usize);
+    /// How many of `count` consecutive places at `a` and `b` hold the same (or, unless `equal`, something else) before
+    /// the first pair that does not.
+    ///
+    /// # Safety
+    /// `count * BYTES` bytes at `a` and at `b` must be mapped readable.
+    #[doc(hidden)]
+    unsafe fn compare(a: *const u8, b: *const u8, count: usize, equal: bool) -> usize;
+    /// As [`Word::compare`], of a value with the places at `at`.
+    ///
+    /// # Safety
+    /// `count * BYTES` bytes at `at` must be mapped readable.
+    #[doc(hidden)]
+    unsafe fn scan(at: *const u8, value: Self, count: usize, equal: bool) -> usize;
 }
 
 macro_rules! word {
-    ($t:ty, $signed:ty, $class:ident, $m:literal, $ptr:literal, $a:tt, $stos:literal) => {
+    ($t:ty, $signed:ty, $class:ident, $m:literal, $ptr:literal, $a:tt, $stos:literal, $cmps:literal, $scas:literal) => {
         impl sealed::Sealed for $t {}
         impl Word for $t {
             const BYTES: u64 = size_of::<$t>() as u64;
@@ -125,11 +138,52 @@ macro_rules! word {
                          options(nostack, preserves_flags));
                 }
             }
+
+            #[inline(always)]
+            unsafe fn compare(a: *const u8, b: *const u8, count: usize, equal: bool) -> usize {
+                let (left, ended): (usize, u8);
+                // SAFETY: as for loads; DF is clear by the ABI. The comparisons of RSP set ZF as
+                // it has to be when there are no places.
+                unsafe {
+                    if equal {
+                        asm!("cmp rsp, rsp", concat!("repe ", $cmps), "setne {ended}",
+                             ended = out(reg_byte) ended, inout("rcx") count => left,
+                             inout("rsi") a => _, inout("rdi") b => _,
+                             options(nostack, readonly));
+                    } else {
+                        asm!("test rsp, rsp", concat!("repne ", $cmps), "sete {ended}",
+                             ended = out(reg_byte) ended, inout("rcx") count => left,
+                             inout("rsi") a => _, inout("rdi") b => _,
+                             options(nostack, readonly));
+                    }
+                }
+                count - left - usize::from(ended)
+            }
+
+            #[inline(always)]
+            unsafe fn scan(at: *const u8, value: Self, count: usize, equal: bool) -> usize {
+                let (left, ended): (usize, u8);
+                // SAFETY: as above.
+                unsafe {
+                    if equal {
+                        asm!("cmp rsp, rsp", concat!("repe ", $scas), "setne {ended}",
+                             ended = out(reg_byte) ended, inout("rcx") count => left,
+                             inout("rdi") at => _, in($a) value,
+                             options(nostack, readonly));
+                    } else {
+                        asm!("test rsp, rsp", concat!("repne ", $scas), "sete {ended}",
+                             ended = out(reg_byte) ended, inout("rcx") count => left,
+                             inout("rdi") at => _, in($a) value,
+                             options(nostack, readonly));
+                    }
+                }
+                count - left - usize::from(ended)
+            }
         }
     };
 }
 
-word!(u8, i8, reg_byte, "", "byte", "al", "stosb");
-word!(u16, i16, reg, ":x", "word", "ax", "stosw");
-word!(u32, i32, reg, ":e", "dword", "eax", "stosd");
-word!(u64, i64, reg, "", "qword", "rax", "stosq");
+word!(u8, i8, reg_byte, "", "byte", "al", "stosb", "cmpsb", "scasb");
+word!(u16, i16, reg, ":x", "word", "ax", "stosw", "cmpsw", "scasw");
+word!(u32, i32, reg, ":e", "dword", "eax", "stosd", "cmpsd", "scasd");
+word!(u64, i64, reg, "", "qword", "rax", "stosq", "cmpsq", "scasq");

@@ -1,8 +1,8 @@
 //! MOVS, CMPS, STOS, LODS, SCAS, alone and repeated.
 //!
 //! A repeated instruction keeps its progress in the registers, as hardware does: a fault in the middle leaves
-//! them at the element that faulted, and after a while it gives way to interrupts ([`Trap::AGAIN`]). MOVS and
-//! STOS go upwards a page at a time where nothing but plain RAM is concerned.
+//! them at the element that faulted, and after a while it gives way to interrupts ([`Trap::AGAIN`]). All but
+//! LODS go upwards a page at a time where nothing but plain RAM is concerned.
 
 mod bulk;
 
@@ -73,6 +73,11 @@ trait Kind {
     /// Registers that a repeated one writes at once.
     const TOUCHES: &[usize] = &[];
     fn element<T: Alu + Operand>(cpu: &mut Cpu, op: &Op) -> R;
+    /// Of a comparison: does elements that are equal (or not) and that more elements follow in any case; says how
+    /// many. The flags stay. `None` when they have to be done singly.
+    fn skip<T: Alu + Operand>(_: &mut Cpu, _: &Op, _equal: bool) -> R<Option<u64>> {
+        Ok(None)
+    }
 }
 
 struct Movs;
@@ -95,6 +100,10 @@ impl Kind for Movs {
 }
 
 impl Kind for Cmps {
+    fn skip<T: Alu + Operand>(cpu: &mut Cpu, op: &Op, equal: bool) -> R<Option<u64>> {
+        bulk::cmps::<T>(cpu, op, equal)
+    }
+
     #[inline(always)]
     fn element<T: Alu + Operand>(cpu: &mut Cpu, op: &Op) -> R {
         // In the order of processors, which shows when both fault.
@@ -130,6 +139,10 @@ impl Kind for Lods {
 }
 
 impl Kind for Scas {
+    fn skip<T: Alu + Operand>(cpu: &mut Cpu, op: &Op, equal: bool) -> R<Option<u64>> {
+        bulk::scas::<T>(cpu, op, equal)
+    }
+
     #[inline(always)]
     fn element<T: Alu + Operand>(cpu: &mut Cpu, op: &Op) -> R {
         let b = load_target::<T>(cpu, op)?;
@@ -145,7 +158,7 @@ fn plain<T: Alu + Operand, K: Kind, const REPEAT: u8>(cpu: &mut Cpu, op: &Op) ->
     }
     let before = cpu.ctx.cc;
     loop {
-        match elements::<T, K, REPEAT>(cpu, op, PATIENCE) {
+        match next_elements::<T, K, REPEAT>(cpu, op) {
             Ok(false) => return Ok(()),
             Ok(true) if is_stopped(cpu) => return Err(Trap::AGAIN),
             Ok(true) => {}
@@ -155,6 +168,26 @@ fn plain<T: Alu + Operand, K: Kind, const REPEAT: u8>(cpu: &mut Cpu, op: &Op) ->
                 return Err(fault);
             }
         }
+    }
+}
+
+/// Does some elements; says whether there are more.
+fn next_elements<T, K, const REPEAT: u8>(cpu: &mut Cpu, op: &Op) -> R<bool>
+where
+    T: Alu + Operand,
+    K: Kind,
+{
+    if REPEAT == REP {
+        return elements::<T, K, REPEAT>(cpu, op, PATIENCE);
+    }
+    match K::skip::<T>(cpu, op, REPEAT == REPE)? {
+        Some(done) => {
+            let left = cpu.counter(op) - done;
+            cpu.set_counter(op, left);
+            // The one that decides, or whose page is another.
+            elements::<T, K, REPEAT>(cpu, op, 1)
+        }
+        None => elements::<T, K, REPEAT>(cpu, op, bulk::UNTIL_NEXT_TRY),
     }
 }
 

@@ -1,4 +1,4 @@
-//! Runs of elements within one page of plain RAM, moved by the host in one go.
+//! Runs of elements within one page of plain RAM, moved or compared by the host in one go.
 
 use mem::{PAGE_MASK, PAGE_SIZE};
 use x86::descriptor::SegmentRegister;
@@ -112,4 +112,63 @@ pub(super) fn stos<T: Operand>(cpu: &mut Cpu, op: &Op) -> R<Option<u64>> {
     }
     cpu.set_address_register(op, RDI, to + bytes);
     Ok(Some(run))
+}
+
+/// Skips a run of CMPS, all of whose elements are equal (or not), and which ends before the last one; says how many
+/// elements, or `None` when they have to be compared singly.
+pub(super) fn cmps<T: Operand>(cpu: &mut Cpu, op: &Op, equal: bool) -> R<Option<u64>> {
+    let es = SegmentRegister::Es as u8;
+    let count = cpu.counter(op);
+    if count < 3 || !is_plain(cpu) {
+        return Ok(None);
+    }
+    let mask = op.address_mask();
+    let (a, b) = (cpu.ctx.gpr[RSI] & mask, cpu.ctx.gpr[RDI] & mask);
+    let target = start::<T>(cpu, op, es, b, false)?;
+    let source = start::<T>(cpu, op, op.seg, a, false)?;
+    let run = fitting::<T>(op, a, source, fitting::<T>(op, b, target, count - 1));
+    if run < 2
+        || !run_fits::<T>(cpu, op.seg, a, run, false)
+        || !run_fits::<T>(cpu, es, b, run, false)
+    {
+        return Ok(None);
+    }
+    let bytes = run * T::BYTES;
+    let privilege = cpu.mmu.privilege;
+    let second = cpu
+        .place(target, bytes, Access::Read, privilege)
+        .map_err(es_fault)?;
+    let first = cpu.place(source, bytes, Access::Read, privilege)?;
+    let (Place::Ram(first), Place::Ram(second)) = (first, second) else {
+        return Ok(None);
+    };
+    let done = cpu.ram.compare::<T>(first, second, run, equal);
+    cpu.set_address_register(op, RSI, a + done * T::BYTES);
+    cpu.set_address_register(op, RDI, b + done * T::BYTES);
+    Ok(Some(done))
+}
+
+/// Skips a run of SCAS; as [`cmps`].
+pub(super) fn scas<T: Operand>(cpu: &mut Cpu, op: &Op, equal: bool) -> R<Option<u64>> {
+    let es = SegmentRegister::Es as u8;
+    let count = cpu.counter(op);
+    if count < 3 || !is_plain(cpu) {
+        return Ok(None);
+    }
+    let offset = cpu.ctx.gpr[RDI] & op.address_mask();
+    let target = start::<T>(cpu, op, es, offset, false)?;
+    let run = fitting::<T>(op, offset, target, count - 1);
+    if run < 2 || !run_fits::<T>(cpu, es, offset, run, false) {
+        return Ok(None);
+    }
+    let place = cpu
+        .place(target, run * T::BYTES, Access::Read, cpu.mmu.privilege)
+        .map_err(es_fault)?;
+    let Place::Ram(at) = place else {
+        return Ok(None);
+    };
+    let value = cpu.reg::<T>(RAX as u8);
+    let done = cpu.ram.scan(at, value, run, equal);
+    cpu.set_address_register(op, RDI, offset + done * T::BYTES);
+    Ok(Some(done))
 }
