@@ -13,8 +13,8 @@ mod atomic;
 mod page_flags;
 mod pieces;
 mod ram;
-mod search;
 mod runner;
+mod search;
 mod word;
 
 pub use address::{Gpa, Gva, Offset, PAGE_MASK, PAGE_SHIFT, PAGE_SIZE};

@@ -30,10 +30,19 @@ mod tests {
     fn runs_end_before_the_first_word_that_is_otherwise() {
         let ram = GuestRam::new(&[(Gpa(0), 0x2000)]).unwrap();
         ram.store(Offset(0x100 + 24), 7_u32);
-        assert_eq!(ram.compare::<u32>(Offset(0x100), Offset(0x200), 16, true), 6);
-        assert_eq!(ram.compare::<u8>(Offset(0x100), Offset(0x200), 64, true), 24);
+        assert_eq!(
+            ram.compare::<u32>(Offset(0x100), Offset(0x200), 16, true),
+            6
+        );
+        assert_eq!(
+            ram.compare::<u8>(Offset(0x100), Offset(0x200), 64, true),
+            24
+        );
         assert_eq!(ram.compare::<u64>(Offset(0x100), Offset(0x200), 3, true), 3);
-        assert_eq!(ram.compare::<u16>(Offset(0x118), Offset(0x200), 9, false), 1);
+        assert_eq!(
+            ram.compare::<u16>(Offset(0x118), Offset(0x200), 9, false),
+            1
+        );
         assert_eq!(ram.compare::<u8>(Offset(0), Offset(0), 0, true), 0);
         assert_eq!(ram.compare::<u8>(Offset(0), Offset(0), 0, false), 0);
         assert_eq!(ram.scan(Offset(0x100), 7_u32, 16, false), 6);

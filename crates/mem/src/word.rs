@@ -183,7 +183,11 @@ macro_rules! word {
     };
 }
 
-word!(u8, i8, reg_byte, "", "byte", "al", "stosb", "cmpsb", "scasb");
+word!(
+    u8, i8, reg_byte, "", "byte", "al", "stosb", "cmpsb", "scasb"
+);
 word!(u16, i16, reg, ":x", "word", "ax", "stosw", "cmpsw", "scasw");
-word!(u32, i32, reg, ":e", "dword", "eax", "stosd", "cmpsd", "scasd");
+word!(
+    u32, i32, reg, ":e", "dword", "eax", "stosd", "cmpsd", "scasd"
+);
 word!(u64, i64, reg, "", "qword", "rax", "stosq", "cmpsq", "scasq");

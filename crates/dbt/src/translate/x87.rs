@@ -118,7 +118,10 @@ impl Translator<'_> {
 /// Whether [`Translator::x87`] is there for an instruction; before it, a block may be left.
 pub(super) fn is_here(instruction: &Instruction) -> bool {
     let code = instruction.code();
-    let initializes = matches!(code, Code::Fninit | Code::Fneni | Code::Fndisi | Code::Fnsetpm);
+    let initializes = matches!(
+        code,
+        Code::Fninit | Code::Fneni | Code::Fndisi | Code::Fnsetpm
+    );
     code == Code::Wait
         || form::is_native(code) && !initializes && (form::is_x87(code) || is_mmx(instruction))
 }

@@ -81,7 +81,10 @@ fn uses_x87(code: Code) -> bool {
         CpuidFeature::FPU387,
     ];
     matches!(code, Code::Wait | Code::Emms)
-        || code.cpuid_features().iter().any(|feature| x87.contains(feature))
+        || code
+            .cpuid_features()
+            .iter()
+            .any(|feature| x87.contains(feature))
 }
 
 #[cold]

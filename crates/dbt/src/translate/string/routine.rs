@@ -89,7 +89,7 @@ impl Routine<'_> {
         self.out.skip_unless_zero();
         self.out.jump(done);
         self.out.bind(again);
-        let misses = self.to_offsets();
+        let misses = self.probe_strings();
         self.count();
         for (base, entry, write) in self.strings() {
             self.table(Code::Add_r64_rm64, base, entry, write, 8);
@@ -110,8 +110,7 @@ impl Routine<'_> {
             self.out.bytes(&[0x49, 0x01, 0xc9]); // add r9, rcx
             self.out.bytes(&[0xf6, 0xc4, ZF]); // test ah, ZF
             // What was looked for ends it.
-            self.out
-                .jump_if(if self.unequal { 5 } else { 4 }, finish);
+            self.out.jump_if(if self.unequal { 5 } else { 4 }, finish);
             self.unless_wanted(again, finish);
             self.out.store_flags();
             self.out.jump(slow);
@@ -155,7 +154,7 @@ impl Routine<'_> {
 
     /// Makes the registers offsets in pages that can be accessed, or goes to a label for the string of which that is
     /// not so; there it is to be undone, from the last string to the first.
-    fn to_offsets(&mut self) -> Vec<(Label, (u8, u8, bool))> {
+    fn probe_strings(&mut self) -> Vec<(Label, (u8, u8, bool))> {
         let mut misses = Vec::new();
         for (base, entry, write) in self.strings() {
             let select = Instruction::with3(
@@ -195,9 +194,11 @@ impl Routine<'_> {
         if self.shift > 0 {
             self.out.bytes(&[0xc1, 0xe9, self.shift]); // shr ecx, shift
         }
-        // cmp rcx, r9; cmova rcx, r9; sub r9, rcx
-        self.out
-            .bytes(&[0x4c, 0x39, 0xc9, 0x49, 0x0f, 0x47, 0xc9, 0x49, 0x29, 0xc9]);
+        // cmp rcx, r9; jb +3; mov rcx, r9; sub r9, rcx: a branch, so that the host's instruction, which is slow to
+        // start without its count, need not wait for the probes.
+        self.out.bytes(&[0x4c, 0x39, 0xc9, 0x72, 0x03]);
+        self.out.copy(RCX, GUEST_RCX);
+        self.out.bytes(&[0x49, 0x29, 0xc9]);
     }
 
     /// The host's instruction.
@@ -233,7 +234,7 @@ impl Routine<'_> {
             self.unary(Code::Pop_r64, *register);
         }
         match done {
-            true => self.out.bytes(&[0x31, 0xc0, 0xc3]),  // xor eax, eax; ret
+            true => self.out.bytes(&[0x31, 0xc0, 0xc3]), // xor eax, eax; ret
             false => self.out.bytes(&[0x0c, 0x01, 0xc3]), // or al, 1; ret
         }
     }
@@ -256,6 +257,7 @@ impl Routine<'_> {
             Register::GS,
         );
         let instruction = Instruction::with2(code, register::wide(register), operand);
-        self.out.add(&instruction.expect("operands of an operation"));
+        self.out
+            .add(&instruction.expect("operands of an operation"));
     }
 }
