@@ -46,6 +46,7 @@ impl Peripherals {
             free: 1..32,
             asked: spec.devices.len(),
             cpus: spec.cpus,
+            packed: spec.packed_rings,
             peripherals: Self::default(),
         };
         for device in &spec.devices {
@@ -96,6 +97,7 @@ struct Slots<'a> {
     free: std::ops::Range<u8>,
     asked: usize,
     cpus: u32,
+    packed: bool,
     peripherals: Peripherals,
 }
 
@@ -121,7 +123,7 @@ impl Slots<'_> {
                 ram: self.ram.clone(),
                 messages: self.messages.clone(),
                 line: self.root.intx(address, 1),
-                packed: false,
+                packed: self.packed,
             },
         );
         let function = Arc::new(Mutex::new(function));

@@ -156,6 +156,9 @@ pub struct Spec {
     /// Which device the guest's console is.
     #[serde(default)]
     pub console: Console,
+    /// Whether virtio devices offer packed rings beside split ones.
+    #[serde(default)]
+    pub packed_rings: bool,
     /// Further devices, in the order of their PCI slots.
     #[serde(default)]
     pub devices: Vec<Device>,
@@ -194,6 +197,7 @@ impl Spec {
             debug_exit: false,
             tsc_khz: None,
             console: Console::default(),
+            packed_rings: false,
             devices: Vec::new(),
         }
     }

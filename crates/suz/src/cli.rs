@@ -128,6 +128,9 @@ pub struct Run {
     /// Let memory that the guest does not use go back to the host
     #[arg(long)]
     pub balloon: bool,
+    /// Offer virtio devices' packed rings to the guest's drivers beside split ones
+    #[arg(long)]
+    pub packed_rings: bool,
     /// Put the debug-exit device at port 0xf4, by which kernels under test end with a status
     #[arg(long)]
     pub debug_exit: bool,

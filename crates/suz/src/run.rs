@@ -113,6 +113,7 @@ fn spec(arguments: &cli::Run) -> anyhow::Result<Spec> {
     spec.code_cache = arguments.code_cache.0;
     spec.debug_exit = arguments.debug_exit;
     spec.console = arguments.console.into();
+    spec.packed_rings = arguments.packed_rings;
     spec.devices = vec![Device::Rng];
     if arguments.balloon {
         spec.devices.push(Device::Balloon);

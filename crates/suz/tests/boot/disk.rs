@@ -93,9 +93,13 @@ echo checked
 const SUM: &str = "dea9193b768319cbb4ff1a137ac03113  /mnt/file";
 
 /// Writes in one machine, which is killed, and reads in another.
-fn survives(image: &Image) {
+fn survives(image: &Image, ring: &str) {
     let disk = image.with(",serial=abc");
-    let mut guest = start("disk-write", WRITE, &[("--disk", &disk), ("--cpus", "2")]);
+    let mut guest = start(
+        "disk-write",
+        WRITE,
+        &[("--disk", &disk), (ring, "--cpus=2")],
+    );
     guest.expect("abc\r\n2\r\n100\r\n");
     guest.expect(SUM);
     guest.expect("synced\r\n");
@@ -111,13 +115,13 @@ fn survives(image: &Image) {
 
 #[test]
 fn what_was_synced_survives_the_monitor() {
-    survives(&Image::new("survive", 32 << 20));
+    survives(&Image::new("survive", 32 << 20), "--packed-rings");
 }
 
 #[test]
 fn what_was_synced_to_qcow2_survives_the_monitor() {
     let image = Image::qcow2("survive", "32M");
-    survives(&image);
+    survives(&image, "--balloon");
     match Command::new("qemu-img").arg("check").arg(&image.0).output() {
         Ok(output) => {
             let said = String::from_utf8_lossy(&output.stdout);

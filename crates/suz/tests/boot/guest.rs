@@ -38,19 +38,9 @@ impl Spec {
 
     /// Starts it by another program, which is given the command line.
     pub(crate) fn start_by(&self, starter: &[&str]) -> Guest {
-        let mut command = match starter.split_first() {
-            Some((program, arguments)) => {
-                let mut command = Command::new(program);
-                command
-                    .args(arguments)
-                    .arg(env!("CARGO_BIN_EXE_suz"))
-                    .arg("run");
-                command
-            }
-            None => suz(),
-        };
+        let mut command = suz(starter);
         command
-            .args(["--engine", "soft", "--kernel"])
+            .arg("--kernel")
             .arg(&self.kernel)
             .args(&self.arguments);
         Guest::start(command)
@@ -59,11 +49,20 @@ impl Spec {
 
 /// The demonstration guest: `suz run` told nothing.
 pub(crate) fn demonstration() -> Guest {
-    Guest::start(suz())
+    Guest::start(suz(&[]))
 }
 
-fn suz() -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_suz"));
+/// `suz run` on the software engine, started by another program if one is given.
+fn suz(starter: &[&str]) -> Command {
+    let program = env!("CARGO_BIN_EXE_suz");
+    let mut command = match starter.split_first() {
+        Some((starter, arguments)) => {
+            let mut command = Command::new(starter);
+            command.args(arguments).arg(program);
+            command
+        }
+        None => Command::new(program),
+    };
     command.args(["run", "--engine", "soft"]);
     command
 }
