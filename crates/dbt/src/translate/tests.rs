@@ -1,10 +1,14 @@
-//! Listings of what snippets become. `UPDATE=1` in the environment writes them anew.
+//! Listings of what snippets become, so that a change which makes code worse is seen. `UPDATE=1` in the environment
+//! writes them anew.
 
 use std::fmt::Write as _;
 
 use iced_x86::{Decoder, DecoderOptions, FastFormatter, Instruction};
 
 use super::*;
+use snippets::SNIPPETS;
+
+mod snippets;
 
 const BASE: u64 = 0x10_0000;
 const CONTEXT: u64 = BASE - 0x1000;
@@ -61,18 +65,25 @@ fn listing(wide: bool, code: &[u8]) -> String {
 }
 
 #[test]
-fn print() {
-    // The test crate's snippets are in hexadecimal.
-    for code in [
-        "488b04d14801c8ffc975f5",
-        "554889e54883ec10c9c3",
-        "f20f58c1f20f1107",
-        "4c8b0d10000000410fb6014f8d0c88d3e0",
-        "f00fb10f88e048f7f1e810000000",
-    ] {
-        let bytes: Vec<u8> = (0..code.len() / 2)
+fn snippets_become_what_the_listings_say() {
+    let mut found = String::new();
+    for (name, wide, code) in SNIPPETS {
+        let code: Vec<u8> = (0..code.len() / 2)
             .map(|at| u8::from_str_radix(&code[2 * at..2 * at + 2], 16).unwrap())
             .collect();
-        println!("{}", listing(true, &bytes));
+        write!(found, "== {name}\n{}\n", listing(wide, &code)).unwrap();
     }
+    let file = concat!(
+        env!("CARGO_MANIFEST_DIR"),
+        "/src/translate/tests/listings.txt"
+    );
+    if std::env::var_os("UPDATE").is_some() {
+        std::fs::write(file, &found).unwrap();
+    }
+    let known = std::fs::read_to_string(file).unwrap();
+    let differs = known.lines().zip(found.lines()).find(|(a, b)| a != b);
+    assert!(
+        known == found,
+        "other code than before: {differs:?}; if it is better, write the listings with UPDATE=1"
+    );
 }
