@@ -18,7 +18,7 @@ use crate::cpuid::{self, Supported};
 use crate::error::{failed, unsupported};
 use crate::figure::Figures;
 use crate::ioctl::{done, vm_tsc_khz};
-use crate::route::{PINS, Routes};
+use crate::route::{self, PINS, Routes};
 use crate::slot;
 use crate::time::Time;
 use crate::vcpu::KvmVcpu;
@@ -227,13 +227,14 @@ impl Shared {
 
     /// Delivers a message.
     pub(crate) fn send(&self, msi: Msi) {
-        let mut routes = self.routes.lock().unwrap_or_else(PoisonError::into_inner);
-        if routes.learn(msi)
-            && let Err(error) = routes.install(&self.vm)
-        {
-            tracing::warn!(%error, "KVM refuses a route for {msi:x?}");
+        if route::is_level(msi) {
+            let mut routes = self.routes.lock().unwrap_or_else(PoisonError::into_inner);
+            if routes.learn(msi)
+                && let Err(error) = routes.install(&self.vm)
+            {
+                tracing::warn!(%error, "KVM refuses a route for {msi:x?}");
+            }
         }
-        drop(routes);
         let message = kvm_msi {
             address_lo: msi.address as u32,
             address_hi: (msi.address >> 32) as u32,

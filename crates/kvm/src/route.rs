@@ -20,6 +20,11 @@ const LEVEL: u32 = 1 << 15;
 /// Level assert in a message's data, which makes no difference to what it is.
 const ASSERT: u32 = 1 << 14;
 
+/// Whether a message's trigger mode is level.
+pub(crate) fn is_level(msi: Msi) -> bool {
+    msi.data & LEVEL != 0
+}
+
 /// The routes made so far.
 #[derive(Debug, Default)]
 pub(crate) struct Routes {
@@ -34,7 +39,7 @@ impl Routes {
             data: msi.data & !ASSERT,
             ..msi
         };
-        if msi.data & LEVEL == 0 || self.known.contains(&msi) {
+        if !is_level(msi) || self.known.contains(&msi) {
             return false;
         }
         if self.known.len() < PINS as usize {
