@@ -83,10 +83,12 @@ pub struct Blocks {
     /// What GS holds.
     table: usize,
     attention: Attention,
-    /// Blocks ever made, and times that everything was dropped.
+    /// Blocks ever made.
     pub made: u64,
-    /// See [`Blocks::made`].
+    /// Times that everything was dropped.
     pub flushes: u64,
+    /// Branches ever linked.
+    pub linked: u64,
     _fault: fault::Region,
 }
 
@@ -126,6 +128,7 @@ impl Blocks {
             attention,
             made: 0,
             flushes: 0,
+            linked: 0,
             _fault: fault,
         })
     }
@@ -270,6 +273,7 @@ impl Blocks {
             State::Both => to.entry_host.max(to.entry_saved),
         };
         to.incoming.push(site);
+        self.linked += 1;
         self.patch(at, entry);
     }
 

@@ -5,15 +5,19 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use crate::cpu::Cpu;
 
 /// Names of the figures.
-const NAMES: [&str; 8] = [
-    "instructions begun",
+const NAMES: [&str; 12] = [
+    "instructions of interpreted blocks",
     "page walks",
     "exceptions",
     "interrupts",
     "sleeps",
     "blocks decoded",
-    "translated code entered",
-    "instructions left to the interpreter",
+    "blocks translated",
+    "bytes of translated code",
+    "times the code cache was full",
+    "entries of translated code",
+    "instructions that it left to the interpreter",
+    "branches linked",
 ];
 
 /// What one processor counts.
@@ -25,8 +29,18 @@ pub(crate) struct Figures {
     pub(crate) interrupts: u64,
     pub(crate) sleeps: u64,
     pub(crate) decoded: u64,
+    pub(crate) translated: Translated,
     pub(crate) entered: u64,
     pub(crate) left: u64,
+}
+
+/// What the translator counts.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Translated {
+    pub(crate) blocks: u64,
+    pub(crate) bytes: u64,
+    pub(crate) full: u64,
+    pub(crate) linked: u64,
 }
 
 /// One processor's figures for others to read.
@@ -58,6 +72,7 @@ impl Cpu {
             interrupts,
             sleeps,
             decoded,
+            translated,
             entered,
             left,
         } = self.figures;
@@ -69,8 +84,12 @@ impl Cpu {
             interrupts,
             sleeps,
             decoded,
+            translated.blocks,
+            translated.bytes,
+            translated.full,
             entered,
             left,
+            translated.linked,
         ];
         let published = &self.shared.figures[self.id as usize];
         for (to, value) in published.0.iter().zip(values) {

@@ -15,6 +15,7 @@ use crate::block::{Block, Op};
 use crate::cpu::Cpu;
 use crate::engine::Translate;
 use crate::exec;
+use crate::figure::Translated;
 use crate::mode::CodeSize;
 use crate::run::Processor;
 use crate::trap::{R, Trap};
@@ -267,6 +268,16 @@ impl Processor {
 }
 
 impl Translation {
+    /// What it has counted.
+    pub(crate) fn figures(&self) -> Translated {
+        Translated {
+            blocks: self.blocks.made,
+            bytes: self.blocks.used() as u64,
+            full: self.blocks.flushes,
+            linked: self.blocks.linked,
+        }
+    }
+
     /// Logs which instructions were left to the interpreter most often.
     pub(crate) fn log_left(&self) {
         let mut counts: Vec<_> = Mnemonic::values()

@@ -117,6 +117,9 @@ impl Vcpu for SoftVcpu {
         self.processor.cpu.forget_steal();
         let result = self.run_until_kicked();
         self.processor.cpu.release_x87();
+        if let Some(translation) = &self.processor.translation {
+            self.processor.cpu.figures.translated = translation.figures();
+        }
         self.processor.cpu.publish_figures();
         if let Some(translation) = &self.processor.translation
             && enabled!(Level::DEBUG)
