@@ -61,6 +61,8 @@ pub(crate) struct Run {
     pub(crate) vectors_away: u32,
     /// 63 and 31.
     pub(crate) masks: [u64; 2],
+    /// Host addresses of the ranges that a run of accesses has probed.
+    pub(crate) ranges: [u64; 4],
 }
 
 impl Context {
@@ -92,6 +94,7 @@ impl Context {
     pub(crate) const FAULT_CC: i64 = Self::RUN + std::mem::offset_of!(Run, fault_cc) as i64;
     pub(crate) const MASK_63: i64 = Self::RUN + std::mem::offset_of!(Run, masks) as i64;
     pub(crate) const MASK_31: i64 = Self::MASK_63 + 8;
+    pub(crate) const RANGES: i64 = Self::RUN + std::mem::offset_of!(Run, ranges) as i64;
     pub(crate) const EXIT: i64 = Self::RUN + std::mem::offset_of!(Run, exit) as i64;
     pub(crate) const VECTORS_AWAY: i64 = Self::RUN + std::mem::offset_of!(Run, vectors_away) as i64;
 }

@@ -147,6 +147,8 @@ struct Translator<'a> {
     /// The x87 instruction pointer, where the one in the context is older.
     x87_ip: Option<u64>,
     region: Option<region::Region>,
+    /// The group of the run whose range is in RCX.
+    held: u8,
     /// Where the copy of the present run comes back.
     region_back: Option<Label>,
     /// Where things are behind each run, once it is known.
@@ -206,6 +208,7 @@ pub(crate) fn block(source: Source<'_>, frame: Frame) -> Translated {
         x87: false,
         x87_ip: None,
         region: None,
+        held: 0,
         region_back: None,
         ends: Vec::new(),
         merge: true,

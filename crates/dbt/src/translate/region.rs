@@ -1,9 +1,10 @@
-//! Accesses that share a probe.
+//! Accesses that share probes.
 //!
-//! A run of instructions often reaches memory by one base register with different displacements: fields of a
-//! structure, the stack. One probe covers the range of all of them when it lies within a page; its addend stays in RCX
-//! until the run ends. Where the range crosses pages or the probe misses, a copy of the run with a probe for each access
-//! runs instead, out of line; that copy is also where the run is entered in its middle.
+//! A run of instructions often reaches memory by few addresses with different displacements: fields of a structure,
+//! the stack, elements of arrays. One probe covers the range of all accesses by an address when it lies within a page.
+//! The host address of the range stays in RCX until the run ends or, where there are several addresses, in the context.
+//! Where a range crosses pages or a probe misses, a copy of the run with a probe for each access runs instead, out of
+//! line; that copy is also where the run is entered in its middle.
 
 use iced_x86::{
     Code, FlowControl, Instruction, InstructionInfoFactory, MemoryOperand, Mnemonic, OpAccess,
@@ -11,38 +12,56 @@ use iced_x86::{
 };
 
 use super::probe::Place;
-use super::register::{self, RCX};
+use super::register::{self, RAX, RCX};
 use super::writer::Slot;
 use super::{Cold, Guest, Translator, rewrite};
+use crate::Context;
 
 /// Most bytes that a shared probe covers: the more there are, the more often they cross pages.
 const WIDEST: i64 = 512;
 /// Most instructions of a run.
 const MOST: usize = 64;
-/// Guest number of RSP.
-const RSP: u8 = 4;
+/// Most addresses.
+const ADDRESSES: usize = 4;
 
-/// A run of instructions with one probe.
+/// An address that accesses share.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Base {
+    base: Register,
+    index: Register,
+    scale: u32,
+}
+
+/// Accesses by one address.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Region {
-    /// Number of the guest's base register.
-    base: u8,
-    /// Number of the first instruction behind the run.
-    pub(super) end: usize,
-    /// The range, relative to the base register at the start.
+struct Group {
+    base: Base,
+    /// The range, relative to the address at the start.
     low: i64,
     high: i64,
     write: bool,
-    vectors: bool,
-    /// Number of the first instruction, and where each one's access lies, relative to the start of the range.
+}
+
+/// A run of instructions with shared probes.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Region {
     first: usize,
-    places: [i16; MOST],
+    /// Number of the first instruction behind the run.
+    pub(super) end: usize,
+    groups: [Option<Group>; ADDRESSES],
+    vectors: bool,
+    /// General registers that were changed since the run began, as bits.
+    written: u16,
+    /// What was added to those that were only added to.
+    moved: [i64; 16],
+    /// By instruction: the group of its access, and where it is.
+    places: [(u8, i16); MOST],
 }
 
 /// What an instruction does to memory and to its base register.
 #[derive(Debug, Clone, Copy)]
 struct Touch {
-    base: u8,
+    base: Base,
     displacement: i64,
     bytes: u32,
     write: bool,
@@ -58,11 +77,16 @@ impl Translator<'_> {
     }
 
     /// The place of the present instruction's access, which belongs to the run.
-    pub(super) fn region_place(&self) -> Option<Place> {
+    pub(super) fn region_place(&mut self) -> Option<Place> {
         let region = self.region.filter(|_| self.in_region())?;
+        let (group, at) = region.places[self.op - region.first];
+        if self.held != group {
+            self.out.load(RCX, Context::RANGES + 8 * i64::from(group));
+            self.held = group;
+        }
         Some(Place {
             base: RCX,
-            displacement: i64::from(region.places[self.op - region.first]),
+            displacement: i64::from(at),
         })
     }
 
@@ -75,9 +99,6 @@ impl Translator<'_> {
         let Some(region) = self.find_region() else {
             return;
         };
-        let Some(held) = register::HOMES[usize::from(region.base)] else {
-            return;
-        };
         if region.vectors {
             self.need_vectors();
         }
@@ -85,11 +106,30 @@ impl Translator<'_> {
         self.state = super::State::Saved;
         let apart = self.out.label();
         let back = self.out.label();
-        let bytes = (region.high - region.low) as u32;
-        let operand = MemoryOperand::with_base_displ(register::wide(held), region.low);
-        let lea = Instruction::with2(Code::Lea_r64_m, Register::RCX, operand);
-        self.out.add(&lea.expect("operands of LEA"));
-        self.out.probe(Slot::Dynamic, bytes, region.write, apart);
+        let count = region.groups.iter().flatten().count();
+        for (number, group) in region.groups.iter().flatten().enumerate() {
+            let base = self.addressing(group.base.base, RAX);
+            let scratch = if base == Register::RAX { RCX } else { RAX };
+            let index = self.addressing(group.base.index, scratch);
+            let size = if base == Register::None { 8 } else { 1 };
+            let operand = MemoryOperand::new(
+                base,
+                index,
+                group.base.scale,
+                group.low,
+                size,
+                false,
+                Register::None,
+            );
+            let lea = Instruction::with2(Code::Lea_r64_m, Register::RCX, operand);
+            self.out.add(&lea.expect("operands of LEA"));
+            let bytes = (group.high - group.low) as u32;
+            self.out.probe(Slot::Dynamic, bytes, group.write, apart);
+            if count > 1 {
+                self.out.store(Context::RANGES + 8 * number as i64, RCX);
+            }
+            self.held = number as u8;
+        }
         self.cold.push(Cold::Apart {
             label: apart,
             back,
@@ -124,56 +164,131 @@ impl Translator<'_> {
         }
         let first = self.op;
         let guests = &self.source.guests[first..];
-        let base = touch(&mut self.info, guests.first()?)?.base;
-        register::HOMES[usize::from(base)]?;
         let mut region = Region {
-            base,
+            first,
             end: first,
+            groups: [None; ADDRESSES],
+            vectors: false,
+            written: 0,
+            moved: [0; 16],
+            places: [(0, 0); MOST],
+        };
+        touch(&mut self.info, guests.first()?)?;
+        let mut count = 0;
+        // Groups that end behind the run's last access do not count.
+        let mut kept = region;
+        for (offset, guest) in guests.iter().enumerate().take(MOST) {
+            let instruction = &guest.instruction;
+            if let Some(touch) = touch(&mut self.info, guest) {
+                if !region.add(offset, &touch) {
+                    break;
+                }
+                count += 1;
+                region.end = first + offset + 1;
+                let changed = region.note(&mut self.info, instruction, touch.moves);
+                kept = region;
+                if touch.last || changed {
+                    break;
+                }
+            } else if !is_quiet(guest) {
+                break;
+            } else {
+                let by = moves(instruction);
+                if region.note(&mut self.info, instruction, by) {
+                    break;
+                }
+            }
+        }
+        let mut region = kept;
+        for (group, at) in &mut region.places {
+            if let Some(group) = region.groups[usize::from(*group)] {
+                *at = at.wrapping_sub(i16::try_from(group.low).ok()?);
+            }
+        }
+        let guests = &self.source.guests[first..region.end];
+        region.vectors = guests
+            .iter()
+            .any(|guest| rewrite::names_vectors(&guest.instruction));
+        (count > region.groups.iter().flatten().count()).then_some(region)
+    }
+}
+
+impl Region {
+    /// Takes an access in; false when there is no room for it.
+    fn add(&mut self, offset: usize, touch: &Touch) -> bool {
+        let known = self
+            .groups
+            .iter()
+            .position(|group| group.is_some_and(|group| group.base == touch.base));
+        let Some(number) = known.or_else(|| self.groups.iter().position(Option::is_none)) else {
+            return false;
+        };
+        let Base { base, index, .. } = touch.base;
+        let was_written = |register: Register| {
+            register != Register::None && self.written >> register::number(register) & 1 != 0
+        };
+        let index_moved =
+            index != Register::None && self.moved[usize::from(register::number(index))] != 0;
+        if was_written(base) || was_written(index) || index_moved {
+            return false;
+        }
+        let moved = match base {
+            Register::None => 0,
+            _ => self.moved[usize::from(register::number(base))],
+        };
+        let mut group = self.groups[number].unwrap_or(Group {
+            base: touch.base,
             low: i64::MAX,
             high: i64::MIN,
             write: false,
-            vectors: false,
-            first,
-            places: [0; MOST],
+        });
+        let at = moved + touch.displacement;
+        group.low = group.low.min(at);
+        group.high = group.high.max(at + i64::from(touch.bytes));
+        group.write |= touch.write;
+        let Ok(place) = i16::try_from(at) else {
+            return false;
         };
-        let (mut count, mut moved) = (0, 0);
-        for (offset, guest) in guests.iter().enumerate() {
-            let number = first + offset;
-            let writes = writes_register(&mut self.info, &guest.instruction, base);
-            if let Some(touch) = touch(&mut self.info, guest) {
-                if touch.base != base {
-                    break;
-                }
-                let at = moved + touch.displacement;
-                let low = region.low.min(at);
-                let high = region.high.max(at + i64::from(touch.bytes));
-                if high - low > WIDEST || offset >= MOST {
-                    break;
-                }
-                // Relative to the base register, until the start of the range is known.
-                region.places[offset] = i16::try_from(at).unwrap_or(0);
-                (region.low, region.high) = (low, high);
-                region.write |= touch.write;
-                moved += touch.moves;
-                count += 1;
-                region.end = number + 1;
-                if touch.last || writes && touch.moves == 0 {
-                    break;
-                }
-            } else if let Some(by) = moves_base(&guest.instruction, base) {
-                moved += by;
-            } else if writes || !is_quiet(guest) {
-                break;
+        if group.high - group.low > WIDEST || i16::try_from(group.low).is_err() {
+            return false;
+        }
+        self.groups[number] = Some(group);
+        self.places[offset] = (number as u8, place);
+        true
+    }
+
+    /// Notes what an instruction does to registers, `moves` being what it adds to the one that it only adds to (RSP for
+    /// the stack's instructions); true when an address of the run is not known any more.
+    fn note(
+        &mut self,
+        info: &mut InstructionInfoFactory,
+        instruction: &Instruction,
+        moves: i64,
+    ) -> bool {
+        let moved = match moves {
+            0 => Register::None,
+            _ if instruction.is_stack_instruction() => Register::RSP,
+            _ => instruction.op0_register(),
+        };
+        let mut changed = false;
+        for used in info.info(instruction).used_registers() {
+            let register = used.register();
+            if !register.is_gpr() || matches!(used.access(), OpAccess::Read | OpAccess::CondRead) {
+                continue;
+            }
+            let full = register.full_register();
+            let groups = || self.groups.iter().flatten();
+            let indexes = groups().any(|group| group.base.index == full);
+            let number = register::number(full);
+            if full == moved && !indexes {
+                let sum = &mut self.moved[usize::from(number)];
+                *sum = sum.wrapping_add(moves);
+            } else {
+                changed |= indexes || groups().any(|group| group.base.base == full);
+                self.written |= 1 << number;
             }
         }
-        for guest in &self.source.guests[first..region.end] {
-            region.vectors |= rewrite::names_vectors(&guest.instruction);
-        }
-        let low = i16::try_from(region.low).ok()?;
-        for place in &mut region.places[..region.end - first] {
-            *place = place.wrapping_sub(low);
-        }
-        (count > 1).then_some(region)
+        changed
     }
 }
 
@@ -185,7 +300,11 @@ fn touch(info: &mut InstructionInfoFactory, guest: &Guest) -> Option<Touch> {
     }
     let stack = |displacement, write, moves, last| {
         Some(Touch {
-            base: RSP,
+            base: Base {
+                base: Register::RSP,
+                index: Register::None,
+                scale: 1,
+            },
             displacement,
             bytes: 8,
             write,
@@ -219,12 +338,12 @@ fn touch(info: &mut InstructionInfoFactory, guest: &Guest) -> Option<Touch> {
         _ => {}
     }
     let (operand, bytes) = rewrite::memory_operand(instruction)?;
-    let base = instruction.memory_base();
+    let (base, index) = (instruction.memory_base(), instruction.memory_index());
     let simple = rewrite::is_plain(instruction)
         && instruction.mnemonic() != Mnemonic::Lea
         && !rewrite::is_locked(instruction)
-        && base.is_gpr64()
-        && instruction.memory_index() == Register::None
+        && (base.is_gpr64() || base == Register::None && index.is_gpr64())
+        && (index.is_gpr64() || index == Register::None)
         && !matches!(instruction.memory_segment(), Register::FS | Register::GS)
         && bytes > 0
         && borrowed(instruction) <= 1
@@ -237,7 +356,11 @@ fn touch(info: &mut InstructionInfoFactory, guest: &Guest) -> Option<Touch> {
         return None;
     }
     Some(Touch {
-        base: register::number(base),
+        base: Base {
+            base,
+            index,
+            scale: instruction.memory_index_scale(),
+        },
         displacement: instruction.memory_displacement64() as i64,
         bytes,
         write: !matches!(access, OpAccess::Read | OpAccess::CondRead),
@@ -246,22 +369,16 @@ fn touch(info: &mut InstructionInfoFactory, guest: &Guest) -> Option<Touch> {
     })
 }
 
-/// What an instruction that does nothing else adds to the base register.
-fn moves_base(instruction: &Instruction, base: u8) -> Option<i64> {
-    if instruction.op0_kind() != OpKind::Register
-        || !instruction.op0_register().is_gpr64()
-        || register::number(instruction.op0_register()) != base
-    {
-        return None;
-    }
-    let constant = || {
-        (instruction.op1_kind() != OpKind::Register && instruction.op1_kind() != OpKind::Memory)
-            .then(|| instruction.immediate(1) as i64)
-    };
+/// What an instruction that does nothing else adds to its first operand; zero when it does something else.
+fn moves(instruction: &Instruction) -> i64 {
+    let constant = instruction.op1_kind() != OpKind::Register
+        && instruction.op1_kind() != OpKind::Memory
+        && instruction.op0_kind() == OpKind::Register
+        && instruction.op0_register().is_gpr64();
     match instruction.mnemonic() {
-        Mnemonic::Add => constant(),
-        Mnemonic::Sub => constant().map(i64::wrapping_neg),
-        _ => None,
+        Mnemonic::Add if constant => instruction.immediate(1) as i64,
+        Mnemonic::Sub if constant => (instruction.immediate(1) as i64).wrapping_neg(),
+        _ => 0,
     }
 }
 
@@ -310,16 +427,5 @@ fn has_high(instruction: &Instruction) -> bool {
     (0..instruction.op_count()).any(|operand| {
         instruction.op_kind(operand) == OpKind::Register
             && register::is_high(instruction.op_register(operand))
-    })
-}
-
-fn writes_register(
-    info: &mut InstructionInfoFactory,
-    instruction: &Instruction,
-    number: u8,
-) -> bool {
-    let is = |register: Register| register.is_gpr() && register::number(register) == number;
-    info.info(instruction).used_registers().iter().any(|used| {
-        is(used.register()) && !matches!(used.access(), OpAccess::Read | OpAccess::CondRead)
     })
 }
