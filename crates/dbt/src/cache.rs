@@ -368,7 +368,14 @@ impl Blocks {
     #[cold]
     fn fault(&self, registers: &mut Registers) -> Left {
         let at = (registers.run.fault_at.wrapping_sub(self.area.start())) as u32;
-        let number = self.blocks.partition_point(|block| block.start <= at) - 1;
+        let before = self.blocks.partition_point(|block| block.start <= at);
+        let Some(number) = before.checked_sub(1) else {
+            let vector = registers.run.fault_vector;
+            panic!(
+                "exception {vector} outside of blocks, at {at:#x}; thunks {:?}",
+                self.thunks
+            );
+        };
         let block = &self.blocks[number];
         let index = block
             .marks

@@ -89,7 +89,13 @@ impl Writer {
                 self.len += len as u32;
                 true
             }
-            Err(_) => false,
+            Err(_) => {
+                // The encoder may have begun.
+                let mut code = self.encoder.take_buffer();
+                code.truncate(self.len as usize);
+                self.encoder.set_buffer(code);
+                false
+            }
         }
     }
 
@@ -338,5 +344,24 @@ impl Writer {
         self.bytes(&[register << 3 | 4, 0x25]);
         let slot = (linear >> 8) as u32 & tlb::MASK as u32;
         self.displacement(slot + displacement);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use iced_x86::Code;
+
+    use super::*;
+
+    #[test]
+    fn what_cannot_be_encoded_leaves_nothing_behind() {
+        let mut out = Writer::new(0x1000, 0);
+        out.bytes(&[0x90]);
+        // AH and a register that needs a prefix.
+        let add = Instruction::with2(Code::Add_rm8_r8, Register::R9L, Register::AH);
+        assert!(!out.try_add(&add.unwrap()));
+        out.bytes(&[0x91]);
+        assert_eq!(out.len(), 2);
+        assert_eq!(out.finish(), [0x90, 0x91]);
     }
 }
