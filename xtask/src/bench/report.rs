@@ -195,7 +195,7 @@ impl Report {
         });
         format!(
             "# Performance\n\n\
-             Medians of alternating rounds in one run of `cargo xtask bench --packages --page`, on {}. The host's load average was {} before and {} after. Times are for one \
+             Medians of alternating rounds in one run of `cargo xtask bench` (programs of Debian's packages only where their rows are listed), on {}. The host's load average was {} before and {} after. Times are for one \
              unit of a row's work; machines are shared and noisy, so ratios say more than times. *Times QEMU's speed* \
              above 1 means that Suzerain is faster. The same program runs in both guests and on the bare host; guests \
              have one vCPU, and two in the rows that need two. A monitor's memory is what is resident without the \
