@@ -11,7 +11,7 @@ use crate::mode::{CodeSize, Mode};
 /// Slots of the jump cache.
 const JUMPS: usize = 4096;
 /// Ops kept before everything is dropped.
-const MOST_OPS: usize = 150_000;
+const MOST_OPS: usize = 300_000;
 
 /// What the decoding of bytes depends on besides the bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
