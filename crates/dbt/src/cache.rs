@@ -82,7 +82,8 @@ pub struct Blocks {
     far: Vec<u32>,
     /// What GS holds.
     table: usize,
-    attention: Attention,
+    /// Keeps the word alive whose address code has.
+    _attention: Attention,
     /// Blocks ever made.
     pub made: u64,
     /// Times that everything was dropped.
@@ -125,7 +126,7 @@ impl Blocks {
             tables: Tables::new()?,
             far: Vec::new(),
             table: 0,
-            attention,
+            _attention: attention,
             made: 0,
             flushes: 0,
             linked: 0,
@@ -190,7 +191,6 @@ impl Blocks {
         self.blocks.push(Block {
             key,
             start,
-            end: self.used as u32,
             entry_host: start + translated.entry_host,
             entry_saved: start + translated.entry_saved,
             marks: translated.marks.into(),
@@ -204,11 +204,6 @@ impl Blocks {
     /// The block with a key.
     pub fn find(&self, key: &Key) -> Option<u32> {
         self.by_key.get(key).copied()
-    }
-
-    /// The key of a block.
-    pub fn key(&self, block: u32) -> Key {
-        self.blocks[block as usize].key
     }
 
     /// Where a block begins.
@@ -389,17 +384,5 @@ impl Blocks {
             block: number as u32,
             op: mark.op,
         }
-    }
-
-    /// The host code of a block, for listings.
-    pub fn code(&self, block: u32) -> (u64, &[u8]) {
-        let block = &self.blocks[block as usize];
-        let bytes = self.area.read(block.start as usize..block.end as usize);
-        (self.area.start() + u64::from(block.start), bytes)
-    }
-
-    /// Whose attention ends the running of code.
-    pub fn attention(&self) -> &Attention {
-        &self.attention
     }
 }

@@ -108,16 +108,6 @@ impl CodeArea {
         self.0.writable.len()
     }
 
-    /// The code at some offsets.
-    pub(crate) fn read(&self, range: std::ops::Range<usize>) -> &[u8] {
-        assert!(range.start <= range.end && range.end <= self.len());
-        // SAFETY: in bounds of the mapping, which only `write` changes.
-        unsafe {
-            let from = self.0.writable.start().as_ptr().add(range.start);
-            std::slice::from_raw_parts(from, range.end - range.start)
-        }
-    }
-
     /// Writes code at an offset.
     pub(crate) fn write(&mut self, at: usize, code: &[u8]) {
         assert!(at <= self.len() && code.len() <= self.len() - at);

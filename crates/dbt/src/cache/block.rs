@@ -38,9 +38,8 @@ pub struct Key {
 #[derive(Debug)]
 pub(super) struct Block {
     pub(super) key: Key,
-    /// Offsets in the code: of its bytes, and of its ways in by where the flags are.
+    /// Offsets in the code: of its first byte, and of its ways in by where the flags are.
     pub(super) start: u32,
-    pub(super) end: u32,
     pub(super) entry_host: u32,
     pub(super) entry_saved: u32,
     pub(super) marks: Box<[Mark]>,
