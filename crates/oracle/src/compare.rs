@@ -8,6 +8,7 @@ use x86::flags;
 use crate::case::{Bits, Case, Outcome};
 use crate::program::{Flow, Program};
 use crate::tolerance::Tolerance;
+use crate::vendor;
 
 pub(crate) const NAMES: [&str; 16] = [
     "rax", "rcx", "rdx", "rbx", "rsp", "rbp", "rsi", "rdi", "r8", "r9", "r10", "r11", "r12", "r13",
@@ -39,7 +40,11 @@ pub(crate) fn program(
         Some(instruction) if native.vector != Outcome::COMPLETED => {
             Tolerance::of(case, &instruction, native, soft)
         }
-        _ => Tolerance::none(case.bits),
+        _ => {
+            let mut tolerance = Tolerance::none(case.bits);
+            vendor::allow_pointers(&mut tolerance);
+            tolerance
+        }
     };
     let mask = flow.defined(native.registers.rip);
     compare(case.bits, &tolerance, mask, native, soft)
@@ -85,13 +90,14 @@ fn compare(
         differ(name, left.gpr[index] & mask, right.gpr[index] & mask);
     }
     differ("rip", left.rip, right.rip);
+    let flags = flags & !tolerance.flags;
     differ("rflags", left.rflags & flags, right.rflags & flags);
     let mut tolerant = |what: &str, native: u64, soft: u64| {
         let x87 = what.starts_with("st") || what.starts_with('f');
         let part = what.starts_with("ymm")
             && (tolerance.vectors..4).any(|part| what.ends_with(&format!("[{part}]")));
-        let tolerated = x87 && tolerance.x87 || part;
-        let mask = if matches!(what, "fip" | "fdp") {
+        let tolerated = x87 && tolerance.x87 || part || what == "mxcsr" && tolerance.mxcsr;
+        let mask = if matches!(what, "fip" | "fdp" | "fop") {
             !tolerance.pointers
         } else {
             u64::MAX

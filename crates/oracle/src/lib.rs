@@ -6,7 +6,7 @@
 //!   program   cases of many instructions: straight runs, branches, loops, calls
 //!   native    a child process that executes cases on the host's processor
 //!   software  the same cases on the software processor, in each of its ways to execute them
-//!   compare   what must agree
+//!   compare   what must agree, beside what the manual (`tolerance`) and the host's vendor leave open
 //!   fuzz, weave  draw, compare, and make a disagreement small enough to read: instructions, programs
 //! ```
 //!
@@ -24,6 +24,7 @@ pub mod program;
 pub mod random;
 pub mod software;
 mod tolerance;
+mod vendor;
 pub mod weave;
 
 pub use case::{Bits, Case, Outcome};

@@ -3,6 +3,7 @@
 use iced_x86::{Code, Instruction, Mnemonic, OpKind};
 
 use crate::case::{Bits, Case, Outcome};
+use crate::vendor;
 
 /// Bit of a page fault's error code: the page was present.
 const PRESENT: u64 = 1;
@@ -21,8 +22,11 @@ pub(crate) struct Tolerance {
     /// How far CR2 may be away.
     pub(crate) cr2: u64,
     pub(crate) data: bool,
-    /// Bits of FIP and FDP.
+    /// Bits of FIP, FDP and FOP.
     pub(crate) pointers: u64,
+    pub(crate) mxcsr: bool,
+    /// Bits of RFLAGS.
+    pub(crate) flags: u64,
     pub(crate) x87: bool,
     /// Parts of 64 bits of the vector registers, from this on.
     pub(crate) vectors: usize,
@@ -43,6 +47,8 @@ impl Tolerance {
             cr2: 0,
             data: false,
             pointers: 0,
+            mxcsr: false,
+            flags: 0,
             x87: false,
             vectors: 4,
         }
@@ -98,6 +104,7 @@ impl Tolerance {
             }
             _ => {}
         }
+        vendor::allow(&mut tolerance, case.bits, instruction, native, soft);
         tolerance
     }
 }

@@ -6,11 +6,15 @@ use super::{Bits, Case, MOST_CODE, Registers};
 use crate::form::{Form, Opcode};
 use crate::layout::{CODE, CODE_LEN, DATA, DATA_LEN, PAGE};
 use crate::random::Random;
+use crate::vendor;
 
 impl Case {
     /// A random case of a form; `None` when the dice gave something that can't be compared.
     pub fn draw(form: &Form, random: &mut Random) -> Option<Self> {
         let (code, instruction) = encode(form, random)?;
+        if vendor::is_another(form.bits, &code, &instruction) {
+            return None;
+        }
         let mut case = Self {
             bits: form.bits,
             code: [0; MOST_CODE],

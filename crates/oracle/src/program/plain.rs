@@ -9,6 +9,7 @@ use crate::case::Bits;
 use crate::form::{self, Form, Opcode};
 use crate::layout::{DATA, DATA_LEN, PAGE};
 use crate::random::Random;
+use crate::vendor;
 
 /// The forms that programs are made of, for both modes.
 pub(crate) struct Pools {
@@ -113,6 +114,9 @@ impl Pools {
             && is_allowed(&instruction, roles, stack)
             && (!is_division(&instruction) || random.one_in(16));
         bytes.truncate(instruction.len());
+        let fits = fits
+            && !vendor::is_another(bits, &bytes, &instruction)
+            && !vendor::needs_no_alignment(&instruction);
         fits.then_some((bytes, instruction))
     }
 }
