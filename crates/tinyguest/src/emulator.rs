@@ -38,7 +38,7 @@ pub struct Outcome {
 }
 
 /// How long a guest may take.
-const PATIENCE: Duration = Duration::from_secs(20);
+const PATIENCE: Duration = Duration::from_secs(120);
 
 /// The same for one that is known to fail, perhaps by waiting for ever.
 const LITTLE_PATIENCE: Duration = Duration::from_secs(3);
