@@ -18,6 +18,10 @@ const ENVIRONMENT: &[(&str, &str)] = &[
         "What the monitor logs, where --log does not say it.",
     ),
     (
+        "SUZ_DATA",
+        "Where machines with names are kept; else $XDG_DATA_HOME/suzerain or ~/.local/share/suzerain.",
+    ),
+    (
         "SUZ_CACHE",
         "Where fetched guests are kept; else $XDG_CACHE_HOME/suzerain or ~/.cache/suzerain. Removing it is always safe.",
     ),

@@ -54,6 +54,14 @@ pub enum Error {
         #[source]
         source: std::io::Error,
     },
+    /// A file that doesn't describe a machine.
+    #[error("{}: {problem}", path.display())]
+    Document {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong, and in which line.
+        problem: String,
+    },
     /// A kernel that can't be started.
     #[error("kernel {}: {problem}", path.display())]
     Kernel {

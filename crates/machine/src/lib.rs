@@ -50,5 +50,6 @@ pub use choice::{Choice, choose};
 pub use error::Error;
 pub use machine::{Handle, Machine};
 pub use outcome::Outcome;
+pub use peripheral::random_mac;
 pub use size::Size;
 pub use spec::Spec;

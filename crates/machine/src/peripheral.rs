@@ -198,7 +198,10 @@ fn options(network: &UserNetwork) -> backend::net::user::Options {
 }
 
 /// An address that nobody else has: unicast, locally administered.
-fn random_mac() -> Result<[u8; 6], Error> {
+///
+/// # Errors
+/// When the host gives no random numbers.
+pub fn random_mac() -> Result<[u8; 6], Error> {
     let (path, mut mac) = ("/dev/urandom", [0; 6]);
     let read = file(path)?.read_exact(&mut mac);
     read.map_err(|source| Error::Device {

@@ -46,6 +46,51 @@ impl FromStr for Size {
     }
 }
 
+/// Serde's way with a number of bytes that people may write as a text.
+pub(crate) mod bytes {
+    use std::fmt;
+
+    use serde::de::{Error, Unexpected, Visitor};
+    use serde::{Deserializer, Serializer};
+
+    use super::Size;
+
+    pub(crate) fn serialize<S: Serializer>(bytes: &u64, to: S) -> Result<S::Ok, S::Error> {
+        if bytes.is_multiple_of(1024) && *bytes > 0 {
+            to.collect_str(&Size(*bytes))
+        } else {
+            to.serialize_u64(*bytes)
+        }
+    }
+
+    pub(crate) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<u64, D::Error> {
+        from.deserialize_any(Bytes)
+    }
+
+    struct Bytes;
+
+    impl Visitor<'_> for Bytes {
+        type Value = u64;
+
+        fn expecting(&self, f: &mut fmt::Formatter) -> fmt::Result {
+            f.write_str("bytes, or a text such as \"512M\"")
+        }
+
+        fn visit_u64<E: Error>(self, bytes: u64) -> Result<u64, E> {
+            Ok(bytes)
+        }
+
+        fn visit_i64<E: Error>(self, bytes: i64) -> Result<u64, E> {
+            let wrong = || E::invalid_value(Unexpected::Signed(bytes), &self);
+            u64::try_from(bytes).map_err(|_| wrong())
+        }
+
+        fn visit_str<E: Error>(self, text: &str) -> Result<u64, E> {
+            text.parse::<Size>().map(|size| size.0).map_err(E::custom)
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -1,12 +1,17 @@
 //! The description of a machine: one document for the command line, files and snapshots.
+//!
+//! In a file sizes are bytes, or texts such as "2G"; paths are relative to the file's folder.
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-use crate::Error;
 use crate::layout::{CPUS_MAX, MEMORY_MAX, MEMORY_STEP, MIB};
+use crate::{Error, size};
+
+mod document;
+mod mac;
 
 /// What executes the guest.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -67,7 +72,7 @@ pub struct Net {
     /// The network.
     pub network: Network,
     /// The interface's address; one by chance when absent.
-    #[serde(default)]
+    #[serde(default, with = "mac")]
     pub mac: Option<[u8; 6]>,
     /// A file that all frames are written to, in the format of libpcap.
     #[serde(default)]
@@ -130,11 +135,14 @@ pub struct Disk {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Spec {
+    /// The image that its disk was made from, for people.
+    #[serde(default)]
+    pub image: Option<String>,
     /// Processors, 1 to 64.
     #[serde(default = "default_cpus")]
     pub cpus: u32,
     /// Bytes of RAM, whole mebibytes up to 64 GiB.
-    #[serde(default = "default_memory")]
+    #[serde(default = "default_memory", with = "size::bytes")]
     pub memory: u64,
     /// What it starts.
     pub boot: Boot,
@@ -145,7 +153,7 @@ pub struct Spec {
     #[serde(default)]
     pub interpret: bool,
     /// Bytes of translated code that the software CPU keeps for each processor; whole mebibytes up to 1 GiB.
-    #[serde(default = "default_code_cache")]
+    #[serde(default = "default_code_cache", with = "size::bytes")]
     pub code_cache: u64,
     /// Whether the debug-exit device for kernels under test is at port 0xf4.
     #[serde(default)]
@@ -188,6 +196,7 @@ impl Spec {
     /// The default machine with this to start.
     pub fn new(boot: Boot) -> Self {
         Self {
+            image: None,
             cpus: DEFAULT_CPUS,
             memory: DEFAULT_MEMORY,
             boot,

@@ -43,6 +43,8 @@ pub enum Command {
     /// Without --kernel a demonstration guest is started: Debian's kernel with a small user space, to a shell
     /// prompt. Its parts are fetched from Debian's packages once.
     ///
+    /// A machine with a --name is kept, and the same command, or --name alone, starts it again.
+    ///
     /// On a terminal every key goes to the guest, Ctrl-C included; Ctrl-] leaves and ends the machine. When
     /// standard input is a pipe or a file, its bytes are the guest's input, and the guest runs on when it ends.
     #[command(after_long_help = RUN_AFTER)]
@@ -55,6 +57,8 @@ pub enum Command {
     /// Make, resize, compact disk images, and tell what they are
     #[command(subcommand)]
     Disk(image::Disk),
+    /// Remove machines with everything in their folders
+    Rm(Rm),
 }
 
 const RUN_AFTER: &str = "\
@@ -68,11 +72,32 @@ Exit status:
 Examples:
   suz run
   suz run --kernel vmlinuz --initrd initrd.img --append 'console=ttyS0' --cpus 2 --memory 1G
+  suz run --name mine --disk disk.qcow2
   suz run --kernel xen --initrd 'vmlinuz console=hvc0,initrd.img' --append 'placeholder com1=115200'";
 
 /// Options of `suz run`.
 #[derive(Debug, Args)]
 pub struct Run {
+    /// What the machine is.
+    #[command(flatten)]
+    pub machine: Machine,
+    /// A file that describes the machine, in TOML; options add to it. Relative paths in it are the file's folder's
+    #[arg(long, short, value_name = "FILE")]
+    pub file: Option<PathBuf>,
+    /// Keep the machine under this name, in a folder of its own; or start again the one that has it
+    #[arg(long, value_name = "NAME")]
+    pub name: Option<String>,
+    /// Remove the machine that --name makes when it has ended; without a name nothing is kept anyway
+    #[arg(long)]
+    pub rm: bool,
+    /// When the machine has ended, print figures about its run
+    #[arg(long)]
+    pub stats: bool,
+}
+
+/// Options that say what a machine is.
+#[derive(Debug, Args)]
+pub struct Machine {
     /// The kernel to start: a Linux bzImage, an ELF file with a PVH entry, or a Multiboot kernel
     #[arg(long, value_name = "FILE")]
     pub kernel: Option<PathBuf>,
@@ -84,21 +109,21 @@ pub struct Run {
     /// The kernel's command line; without --kernel it is added to the demonstration guest's
     #[arg(long, value_name = "TEXT")]
     pub append: Option<String>,
-    /// Processors, 1 to 64
-    #[arg(long, value_name = "N", default_value_t = machine::spec::DEFAULT_CPUS)]
-    pub cpus: u32,
-    /// Memory in whole mebibytes, such as 512M or 2G; at most 64G
-    #[arg(long, value_name = "SIZE", default_value_t = Size(machine::spec::DEFAULT_MEMORY))]
-    pub memory: Size,
-    /// What executes the guest
-    #[arg(long, value_name = "ENGINE", default_value = "auto")]
-    pub engine: Engine,
+    /// Processors, 1 to 64 [default: 1]
+    #[arg(long, value_name = "N")]
+    pub cpus: Option<u32>,
+    /// Memory in whole mebibytes, such as 512M or 2G; at most 64G [default: 512M]
+    #[arg(long, value_name = "SIZE")]
+    pub memory: Option<Size>,
+    /// What executes the guest [default: auto]
+    #[arg(long, value_name = "ENGINE")]
+    pub engine: Option<Engine>,
     /// Let the software CPU interpret all code instead of translating what is hot: slow, to look for errors
     #[arg(long)]
     pub interpret: bool,
-    /// Translated code that the software CPU keeps for each processor, in whole mebibytes
-    #[arg(long, value_name = "SIZE", default_value_t = Size(machine::spec::DEFAULT_CODE_CACHE))]
-    pub code_cache: Size,
+    /// Translated code that the software CPU keeps for each processor, in whole mebibytes [default: 64M]
+    #[arg(long, value_name = "SIZE")]
+    pub code_cache: Option<Size>,
     /// A disk: an image or a block device; may be given several times
     ///
     /// Options after the path, each behind a comma: ro (the guest can't write), ephemeral (what it writes vanishes
@@ -106,6 +131,9 @@ pub struct Run {
     /// is doubled. The guest sees the disks as /dev/vda, /dev/vdb and so on.
     #[arg(long, value_name = "PATH[,OPTION]...", value_parser = disk::parse)]
     pub disk: Vec<Disk>,
+    /// Let what the guest writes to any disk vanish with the machine
+    #[arg(long)]
+    pub ephemeral: bool,
     /// A network interface and its network: user, tap:NAME or none; may be given several times
     ///
     /// user is the host's network as this program reaches it, without root: the guest is 10.0.2.15 by DHCP, behind
@@ -122,9 +150,9 @@ pub struct Run {
     /// Write the frames of the first network interface to a file, for tcpdump -r and Wireshark
     #[arg(long, value_name = "FILE")]
     pub pcap: Option<PathBuf>,
-    /// Which device the guest's console is: a virtio console is hvc0 to Linux
-    #[arg(long, value_name = "DEVICE", default_value = "serial")]
-    pub console: Console,
+    /// Which device the guest's console is: a virtio console is hvc0 to Linux [default: serial]
+    #[arg(long, value_name = "DEVICE")]
+    pub console: Option<Console>,
     /// Let memory that the guest does not use go back to the host
     #[arg(long)]
     pub balloon: bool,
@@ -134,17 +162,22 @@ pub struct Run {
     /// Put the debug-exit device at port 0xf4, by which kernels under test end with a status
     #[arg(long)]
     pub debug_exit: bool,
-    /// When the machine has ended, print figures about its run
-    #[arg(long)]
-    pub stats: bool,
 }
 
-impl Run {
+impl Machine {
     /// Whether the guest has devices that it needs drivers for.
     pub(crate) fn has_devices(&self) -> bool {
         let has_network = self.net.iter().any(|choice| *choice != net::Choice::None);
         has_network || self.balloon || !self.disk.is_empty() || !self.publish.is_empty()
     }
+}
+
+/// Options of `suz rm`.
+#[derive(Debug, Args)]
+pub struct Rm {
+    /// The machines
+    #[arg(value_name = "NAME", required = true)]
+    pub names: Vec<String>,
 }
 
 /// Which device the guest's console is.

@@ -3,9 +3,12 @@
 //! A library beside the program, so that the manual pages are made from the same definitions.
 
 pub mod cli;
+mod data;
 mod disk;
 mod doctor;
+mod folder;
 mod log;
+mod rm;
 mod run;
 mod status;
 
@@ -24,6 +27,7 @@ pub fn main() -> ExitCode {
         Command::Run(arguments) => run::run(&arguments),
         Command::Doctor => Ok(doctor::run()),
         Command::Disk(command) => disk::run(&command),
+        Command::Rm(arguments) => rm::run(&arguments),
     });
     // Whatever happened, nobody is left with a raw terminal.
     host::terminal::restore();

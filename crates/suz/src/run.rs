@@ -2,8 +2,12 @@
 //!
 //! The machine, the console and the signals live on threads of their own and report to the main thread, which
 //! alone decides when it is over, and restores the terminal on every way out.
+//!
+//! A machine with a name has a folder, which `home` holds until this process is done with it.
 
+mod ask;
 mod console;
+mod plan;
 mod statistics;
 
 use std::sync::mpsc::{Receiver, Sender, channel};
@@ -12,12 +16,13 @@ use std::time::Duration;
 
 use anyhow::Context;
 use host::signal::{self, Blocked, number};
-use machine::spec::{Boot, Device, EngineKind};
+use machine::spec::EngineKind;
 use machine::{Handle, Machine, Outcome, Spec};
 
 use crate::Status;
 use crate::cli;
 use console::Terminal;
+use plan::Plan;
 use statistics::Statistics;
 
 /// How long the end waits for processors, and for output to be written.
@@ -42,8 +47,7 @@ struct End {
 }
 
 pub(crate) fn run(arguments: &cli::Run) -> anyhow::Result<Status> {
-    let mut spec = spec(arguments)?;
-    spec.validate()?;
+    let Plan { mut spec, mut home } = plan::make(arguments)?;
     let notice = choose_engine(&mut spec);
     let signals = Blocked::new(&[
         number::SIGINT,
@@ -62,6 +66,7 @@ pub(crate) fn run(arguments: &cli::Run) -> anyhow::Result<Status> {
     let terminal = Terminal::connect(&console, machine.handle(), sender.clone())?;
     watch(machine.handle(), signals, &sender)?;
     let statistics = arguments.stats.then(Statistics::start);
+    home.settle(arguments.rm);
     machine.handle().resume();
     let end = supervise(&notices, &machine.handle(), &terminal);
 
@@ -92,57 +97,6 @@ fn choose_engine(spec: &mut Spec) -> Option<String> {
     tracing::info!("{choice}");
     spec.engine = choice.kind;
     choice.surprises.then(|| choice.to_string())
-}
-
-/// The machine that the command line asks for.
-fn spec(arguments: &cli::Run) -> anyhow::Result<Spec> {
-    let append = arguments.append.clone().unwrap_or_default();
-    let boot = match &arguments.kernel {
-        Some(kernel) => Boot {
-            kernel: kernel.clone(),
-            initrd: arguments.initrd.clone(),
-            append,
-        },
-        None => demonstration(&append, arguments.has_devices())?,
-    };
-    let mut spec = Spec::new(boot);
-    spec.cpus = arguments.cpus;
-    spec.memory = arguments.memory.0;
-    spec.engine = arguments.engine.into();
-    spec.interpret = arguments.interpret;
-    spec.code_cache = arguments.code_cache.0;
-    spec.debug_exit = arguments.debug_exit;
-    spec.console = arguments.console.into();
-    spec.packed_rings = arguments.packed_rings;
-    spec.devices = vec![Device::Rng];
-    if arguments.balloon {
-        spec.devices.push(Device::Balloon);
-    }
-    let disks = arguments.disk.iter().cloned().map(Device::Disk);
-    spec.devices.extend(disks);
-    let pcap = arguments.pcap.as_deref();
-    let nets = cli::net::interfaces(&arguments.net, &arguments.publish, pcap);
-    let nets = nets.map_err(anyhow::Error::msg)?;
-    spec.devices.extend(nets.into_iter().map(Device::Net));
-    Ok(spec)
-}
-
-/// The guest for those who just want to see one.
-fn demonstration(append: &str, has_devices: bool) -> anyhow::Result<Boot> {
-    let cache = image::Cache::open()?.with_notice(crate::say);
-    let guest = if has_devices {
-        cache.demonstration_with_drivers()?
-    } else {
-        cache.demonstration()?
-    };
-    let append = format!("{} {append}", guest.command_line)
-        .trim_end()
-        .to_owned();
-    Ok(Boot {
-        kernel: guest.kernel,
-        initrd: Some(guest.initrd),
-        append,
-    })
 }
 
 /// Starts the threads that wait for the machine's end and for signals.

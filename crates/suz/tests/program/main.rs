@@ -7,6 +7,8 @@ mod ends;
 #[cfg(test)]
 mod engine;
 #[cfg(test)]
+mod machines;
+#[cfg(test)]
 mod support;
 #[cfg(test)]
 mod terminal;

@@ -1,0 +1,149 @@
+//! Machines as folders: `machines/NAME/` in the data folder holds everything that a machine is.
+//!
+//! ```text
+//! machine.toml   its description; relative paths in it are relative to the folder
+//! lock           locked by the process that runs, makes or removes the machine, whose number it holds
+//! ```
+//! Whether a machine runs is told by the lock, never by a number of a process. A folder appears and goes by one
+//! `rename`: names that start with a dot are work in progress, and what a killed process left of it is swept away by
+//! the next that makes a machine.
+
+use std::fs::{self, File};
+use std::io;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, bail};
+use machine::Spec;
+
+use crate::data;
+
+mod draft;
+mod lock;
+mod name;
+#[cfg(test)]
+mod tests;
+
+pub(crate) use draft::Draft;
+use lock::Lock;
+pub(crate) use name::Name;
+
+/// What a machine is, in its folder.
+const SPEC: &str = "machine.toml";
+/// Names of folders whose machine is being made, and of those being removed.
+const NEW: &str = ".new-";
+const GONE: &str = ".gone-";
+
+/// All machines of this user.
+#[derive(Debug, Clone)]
+pub(crate) struct Machines {
+    root: PathBuf,
+}
+
+impl Machines {
+    /// Those in the data folder.
+    pub(crate) fn open() -> anyhow::Result<Self> {
+        Ok(Self::at(&data::folder()?.join("machines")))
+    }
+
+    fn at(root: &Path) -> Self {
+        Self {
+            root: root.to_owned(),
+        }
+    }
+
+    /// The machine of this name, if there is one.
+    pub(crate) fn find(&self, name: &Name) -> Option<Folder> {
+        let path = self.root.join(name.as_str());
+        path.join(SPEC).is_file().then(|| Folder {
+            name: name.clone(),
+            path,
+        })
+    }
+
+    /// The machine of this name, which must be there.
+    pub(crate) fn get(&self, name: &Name) -> anyhow::Result<Folder> {
+        let found = self.find(name);
+        found.with_context(|| format!("there is no machine {name}; `suz ls` tells which there are"))
+    }
+
+    /// Starts making a machine. Nobody sees it before [`Draft::finish`].
+    pub(crate) fn draft(&self, name: &Name) -> anyhow::Result<Draft> {
+        if self.root.join(name.as_str()).exists() {
+            return Err(in_use(name));
+        }
+        Draft::new(&self.root, name)
+    }
+}
+
+fn in_use(name: &Name) -> anyhow::Error {
+    anyhow::anyhow!(
+        "there is a machine {name} already; take another name, or remove it by `suz rm {name}`"
+    )
+}
+
+/// The folder of a machine.
+#[derive(Debug, Clone)]
+pub(crate) struct Folder {
+    name: Name,
+    path: PathBuf,
+}
+
+impl Folder {
+    pub(crate) fn name(&self) -> &Name {
+        &self.name
+    }
+
+    #[cfg_attr(not(test), expect(dead_code, reason = "sockets are about to be in it"))]
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Reads what the machine is.
+    pub(crate) fn spec(&self) -> anyhow::Result<Spec> {
+        Ok(Spec::read(&self.path.join(SPEC))?)
+    }
+
+    /// Makes this process the one that runs, or removes, the machine.
+    pub(crate) fn hold(self) -> anyhow::Result<Held> {
+        let lock = Lock::take(&self.path);
+        match lock.with_context(|| format!("machine {}", self.name))? {
+            Some(lock) => Ok(Held { folder: self, lock }),
+            None => bail!(
+                "machine {} runs already; `suz stop {}` ends it",
+                self.name,
+                self.name
+            ),
+        }
+    }
+}
+
+/// A machine's folder that this process holds.
+#[derive(Debug)]
+pub(crate) struct Held {
+    folder: Folder,
+    lock: Lock,
+}
+
+impl Held {
+    /// Removes the machine with everything in its folder.
+    pub(crate) fn remove(self) -> anyhow::Result<()> {
+        let Folder { name, path } = &self.folder;
+        let gone = path.with_file_name(format!("{GONE}{name}-{}", std::process::id()));
+        let removed = fs::rename(path, &gone).and_then(|()| fs::remove_dir_all(&gone));
+        drop(self.lock);
+        removed.with_context(|| format!("removing machine {name}"))
+    }
+}
+
+impl std::ops::Deref for Held {
+    type Target = Folder;
+
+    fn deref(&self) -> &Folder {
+        &self.folder
+    }
+}
+
+/// Writes what was done to a folder's names to the disk.
+fn sync(folder: &Path) -> io::Result<()> {
+    File::open(folder)?.sync_all()
+}

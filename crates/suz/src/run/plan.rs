@@ -1,0 +1,162 @@
+//! Which machine is to run: one out of options, one that has a folder, or a new one that gets a folder.
+
+use anyhow::{Context, bail};
+use machine::Spec;
+use machine::spec::{Boot, Device};
+
+use super::ask;
+use crate::cli;
+use crate::folder::{Draft, Folder, Held, Machines, Name};
+
+/// A machine that is about to run.
+pub(super) struct Plan {
+    pub(super) spec: Spec,
+    pub(super) home: Home,
+}
+
+/// Where the machine lives, if anything of it stays.
+#[derive(Default)]
+pub(super) struct Home {
+    held: Option<Held>,
+    /// Whether it goes when this is dropped: until the machine runs, if it was made for that, so that a mistake leaves
+    /// nothing behind.
+    leave_nothing: bool,
+}
+
+impl Home {
+    /// The machine runs; `rm` tells whether its folder goes when it has ended.
+    pub(super) fn settle(&mut self, rm: bool) {
+        self.leave_nothing = rm;
+    }
+}
+
+impl Drop for Home {
+    fn drop(&mut self) {
+        let held = self.held.take().filter(|_| self.leave_nothing);
+        if let Some(Err(error)) = held.map(Held::remove) {
+            crate::say(&format!("{error:#}"));
+        }
+    }
+}
+
+/// Finds out what is to run, and makes a folder for it where it is new and has a name.
+pub(super) fn make(arguments: &cli::Run) -> anyhow::Result<Plan> {
+    let Some(name) = &arguments.name else {
+        let spec = describe(arguments)?;
+        spec.validate()?;
+        let home = Home::default();
+        return Ok(Plan { spec, home });
+    };
+    let name: Name = name.parse().map_err(anyhow::Error::msg)?;
+    let machines = Machines::open()?;
+    match machines.find(&name) {
+        Some(folder) => again(folder, arguments),
+        None => {
+            let draft = machines.draft(&name)?;
+            let held = settle(draft, arguments)?;
+            Ok(Plan {
+                spec: held.spec()?,
+                home: Home {
+                    held: Some(held),
+                    leave_nothing: true,
+                },
+            })
+        }
+    }
+}
+
+/// A machine that is there already, if the options don't describe another.
+fn again(folder: Folder, arguments: &cli::Run) -> anyhow::Result<Plan> {
+    let name = folder.name().clone();
+    if arguments.rm {
+        bail!("machine {name} was there before: --rm is for machines that the same command makes");
+    }
+    let held = folder.hold()?;
+    let spec = held.spec()?;
+    let mut asked = match &arguments.file {
+        Some(file) => Spec::read(file)?,
+        None => spec.clone(),
+    };
+    let here = std::env::current_dir().context("the current folder")?;
+    ask::apply(&arguments.machine, &mut asked, Some(&here))?;
+    if let Some(what) = ask::difference(&spec, &asked) {
+        bail!(
+            "machine {name} is there already, with other {what} than asked for: `suz run --name {name}` alone starts \
+             it, `suz rm {name}` removes it"
+        );
+    }
+    let home = Home {
+        held: Some(held),
+        leave_nothing: false,
+    };
+    Ok(Plan { spec, home })
+}
+
+/// Makes the folder of a machine that the command line describes.
+fn settle(draft: Draft, arguments: &cli::Run) -> anyhow::Result<Held> {
+    let mut spec = describe(arguments)?;
+    spec.validate()?;
+    if is_demonstration(arguments) {
+        // The cache, where these come from, may be removed at any time.
+        draft.copy("vmlinuz", &spec.boot.kernel)?;
+        spec.boot.kernel = "vmlinuz".into();
+        if let Some(initrd) = &mut spec.boot.initrd {
+            draft.copy("initrd", initrd)?;
+            *initrd = "initrd".into();
+        }
+    }
+    for device in &mut spec.devices {
+        if let Device::Net(net) = device
+            && net.mac.is_none()
+        {
+            net.mac = Some(machine::random_mac()?);
+        }
+    }
+    draft.finish(&spec)
+}
+
+/// The new machine that the command line asks for.
+fn describe(arguments: &cli::Run) -> anyhow::Result<Spec> {
+    let asked = &arguments.machine;
+    let mut spec = match (&arguments.file, &asked.kernel) {
+        (Some(file), _) => Spec::read(file)?,
+        (None, Some(kernel)) => fresh(Boot {
+            kernel: kernel.clone(),
+            initrd: None,
+            append: String::new(),
+        }),
+        (None, None) => fresh(demonstration(asked)?),
+    };
+    // What is kept must not depend on where this program was started.
+    let here = std::env::current_dir().context("the current folder")?;
+    let folder = arguments.name.as_ref().map(|_| &*here);
+    ask::apply(asked, &mut spec, folder)?;
+    Ok(spec)
+}
+
+fn fresh(boot: Boot) -> Spec {
+    let mut spec = Spec::new(boot);
+    spec.devices = vec![Device::Rng];
+    spec
+}
+
+fn is_demonstration(arguments: &cli::Run) -> bool {
+    arguments.file.is_none() && arguments.machine.kernel.is_none()
+}
+
+/// The guest for those who just want to see one.
+fn demonstration(asked: &cli::Machine) -> anyhow::Result<Boot> {
+    let cache = image::Cache::open()?.with_notice(crate::say);
+    let guest = if asked.has_devices() {
+        cache.demonstration_with_drivers()?
+    } else {
+        cache.demonstration()?
+    };
+    let append = asked.append.as_deref().unwrap_or_default();
+    let append = format!("{} {append}", guest.command_line);
+    Ok(Boot {
+        kernel: guest.kernel,
+        initrd: Some(guest.initrd),
+        append: append.trim_end().to_owned(),
+    })
+}
