@@ -5,12 +5,14 @@
 //! guest   a kernel, an initramfs, a command line for either monitor
 //! boot    starts a monitor, listens to its console     (shell: the same to the demonstration's prompt)
 //! native  the same program on the bare host
+//! disk    fio on disks of the guest's
 //! kvm     the engine over KVM: start, memory, exits
 //! report  medians, ratios, goals; as a table, as JSON, as docs/performance.md
 //! ```
 
 mod boot;
 mod console;
+mod disk;
 mod guest;
 mod kvm;
 mod memory;
@@ -30,6 +32,7 @@ use image::{Cache, Known, user_space};
 
 use crate::cargo;
 use boot::Boot;
+use disk::Disks;
 use guest::{Guest, Monitor};
 use packages::Packages;
 use plan::{Plan, Side, Stage, own};
@@ -63,7 +66,7 @@ pub(crate) struct Arguments {
         default_value = "suz,qemu,native"
     )]
     only: Vec<Side>,
-    /// Also programs of Debian's packages (Python, gcc, SQLite, node), fetched at the first time
+    /// Also programs of Debian's packages (Python, gcc, SQLite, node, fio), fetched at the first time
     #[arg(long)]
     packages: bool,
     /// An argument for `suz run`; may be given more than once
@@ -99,7 +102,7 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
     // Read before the file that is compared with may be written anew, and before the work.
     let earlier = arguments.compare.as_deref().map(read).transpose()?;
     let bench = Bench::prepare(arguments, plan, &workload)?;
-    let mut report = Report::new(&bench.plan, bench.packages.as_ref().map(Packages::versions));
+    let mut report = Report::new(&bench.plan, bench.programs());
     for round in 1..=arguments.rounds {
         println!("round {round} of {}", arguments.rounds);
         bench.round(&mut report)?;
@@ -141,6 +144,7 @@ struct Bench {
     shell: Option<Shell>,
     stages: Vec<(Stage, Guest)>,
     packages: Option<Packages>,
+    disks: Option<Disks>,
     milliseconds: u64,
 }
 
@@ -167,8 +171,13 @@ impl Bench {
             true => Some(Shell::new(&cache)?),
             false => None,
         };
+        let disks = match plan.has(Stage::Disk) {
+            true => Some(Disks::new(&cache, &plan, arguments.milliseconds)?),
+            false => None,
+        };
         Ok(Self {
             plan,
+            disks,
             workload: workload.to_owned(),
             monitors,
             start,
@@ -177,6 +186,16 @@ impl Bench {
             packages,
             milliseconds: arguments.milliseconds,
         })
+    }
+
+    /// What the packages' programs are.
+    fn programs(&self) -> Option<String> {
+        let packages = self.packages.as_ref().map(Packages::versions);
+        let programs: Vec<_> = packages
+            .into_iter()
+            .chain(self.disks.as_ref().map(Disks::version))
+            .collect();
+        (!programs.is_empty()).then(|| programs.join(", "))
     }
 
     fn round(&self, report: &mut Report) -> anyhow::Result<()> {
@@ -200,6 +219,22 @@ impl Bench {
             if self.plan.has(stage) {
                 self.stage(stage, report)?;
             }
+        }
+        if let Some(disks) = &self.disks {
+            self.disks(disks, report)?;
+        }
+        Ok(())
+    }
+
+    /// The rows about disks, on every side.
+    fn disks(&self, disks: &Disks, report: &mut Report) -> anyhow::Result<()> {
+        for monitor in &self.monitors {
+            let boot = said(Stage::Disk, monitor.side, || disks.boot(monitor))?;
+            collect(report, Stage::Disk, monitor.side, boot);
+        }
+        if self.plan.sides.contains(&Side::Native) {
+            let figures = said(Stage::Disk, Side::Native, || disks.native(&self.plan))?;
+            report.add_all(Side::Native, figures);
         }
         Ok(())
     }
@@ -252,6 +287,7 @@ fn collect(report: &mut Report, stage: Stage, side: Side, boot: Boot) {
         Stage::One => own::MEMORY,
         Stage::Two => own::MEMORY_TWO,
         Stage::Packages => own::MEMORY_PACKAGES,
+        Stage::Disk => own::MEMORY_DISK,
     };
     report.add(memory, side, boot.memory_kib as f64);
     report.add_all(side, boot.figures);

@@ -15,6 +15,8 @@ pub mod tap;
 pub mod terminal;
 pub mod thread;
 pub mod vector;
+mod worker;
 
 pub use event::Bell;
 pub use mapping::{Mapping, MemFile};
+pub use worker::Worker;

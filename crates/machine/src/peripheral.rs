@@ -5,16 +5,17 @@ use std::io::Read;
 use std::sync::{Arc, Mutex};
 
 use backend::disk;
-use device::pci::{Address, Root, Windows};
-use iface::{Char, Engine, Lifecycle, MsiSink, Nic};
+use device::pci::{Address, Function, Root, Windows};
+use iface::{Char, Disk, Engine, Lifecycle, MsiSink, Nic};
 use mem::GuestRam;
+use nvme::Nvme;
 use virtio::console::Terminal;
 use virtio::pci::{Attachment, Keeper, Shared, VirtioPci};
 use virtio::{Balloon, Block, Console, Net, Rng, VirtioDevice};
 
 use crate::chipset::Messages;
 use crate::layout::{PCI_PORTS, PCI_WINDOW, PCI_WINDOW_64, PCI_WINDOW_64_LEN, PCI_WINDOW_LEN};
-use crate::spec::{self, Device, Network, UserNetwork};
+use crate::spec::{self, Bus, Device, Network, UserNetwork};
 use crate::{Error, Spec};
 
 /// Slots behind the host bridge's.
@@ -106,17 +107,59 @@ impl Slots<'_> {
         match device {
             Device::Balloon => self.virtio(Balloon::default()).map(drop),
             Device::Rng => self.virtio(Rng::new(file("/dev/urandom")?)).map(drop),
-            Device::Disk(disk) => self.virtio(block(disk, self.cpus)?).map(drop),
+            Device::Disk(disk) => self.disk(disk),
             Device::Net(interface) => self.virtio(net(interface, self.cpus)?).map(drop),
         }
     }
 
-    fn virtio<D: VirtioDevice + 'static>(&mut self, device: D) -> Result<Shared<D>, Error> {
+    /// A disk with a queue for each processor.
+    fn disk(&mut self, disk: &spec::Disk) -> Result<(), Error> {
+        let (image, serial) = (image(disk)?, &disk.serial);
+        let queues = self.cpus.clamp(1, QUEUES_MAX) as u16;
+        match disk.bus {
+            Bus::Virtio => self.virtio(Block::new(image, serial, queues)).map(drop),
+            Bus::Nvme => self.nvme(image, serial, queues),
+        }
+    }
+
+    fn nvme(&mut self, image: Arc<dyn Disk>, serial: &str, queues: u16) -> Result<(), Error> {
+        let address = self.slot()?;
+        let to = nvme::Attachment {
+            ram: self.ram.clone(),
+            messages: self.messages.clone(),
+            line: self.root.intx(address, 1),
+        };
+        // Namespaces of one guest must differ, and stay what they are.
+        let serial = match serial {
+            "" => format!("slot-{}", address.device()),
+            told => told.to_owned(),
+        };
+        let function = Arc::new(Mutex::new(Nvme::new(image, &serial, queues, to)));
+        self.attach(address, function.clone(), nvme::Keeper(function));
+        Ok(())
+    }
+
+    fn slot(&mut self) -> Result<Address, Error> {
         let slot = self.free.next().ok_or(Error::Slots {
             asked: self.asked,
             max: SLOTS,
         })?;
-        let address = Address::new(slot, 0).expect("a slot of the bus");
+        Ok(Address::new(slot, 0).expect("a slot of the bus"))
+    }
+
+    fn attach(
+        &mut self,
+        address: Address,
+        function: Arc<Mutex<dyn Function>>,
+        keeper: impl Lifecycle + 'static,
+    ) {
+        let attached = self.root.attach(address, function);
+        attached.expect("the slot is free");
+        self.peripherals.lifecycles.push(Box::new(keeper));
+    }
+
+    fn virtio<D: VirtioDevice + 'static>(&mut self, device: D) -> Result<Shared<D>, Error> {
+        let address = self.slot()?;
         let function = VirtioPci::new(
             device,
             Attachment {
@@ -127,10 +170,7 @@ impl Slots<'_> {
             },
         );
         let function = Arc::new(Mutex::new(function));
-        let attached = self.root.attach(address, function.clone());
-        attached.expect("the slot is free");
-        let keeper = Keeper(function.clone());
-        self.peripherals.lifecycles.push(Box::new(keeper));
+        self.attach(address, function.clone(), Keeper(function.clone()));
         Ok(function)
     }
 }
@@ -142,8 +182,8 @@ fn file(path: &str) -> Result<File, Error> {
     })
 }
 
-/// A disk with a queue for each processor.
-fn block(disk: &spec::Disk, cpus: u32) -> Result<Block, Error> {
+/// What a disk is kept in.
+fn image(disk: &spec::Disk) -> Result<Arc<dyn Disk>, Error> {
     let format = disk.format.as_deref().map(str::parse).transpose();
     let options = disk::Options {
         format: format.map_err(|problem| disk::Error::Image {
@@ -153,12 +193,7 @@ fn block(disk: &spec::Disk, cpus: u32) -> Result<Block, Error> {
         read_only: disk.read_only,
         ephemeral: disk.ephemeral,
     };
-    let queues = cpus.clamp(1, QUEUES_MAX) as u16;
-    Ok(Block::new(
-        disk::open(&disk.path, options)?,
-        &disk.serial,
-        queues,
-    ))
+    Ok(disk::open(&disk.path, options)?)
 }
 
 /// An interface with a pair of queues for each processor, where the network has so many.

@@ -129,6 +129,20 @@ pub struct Disk {
     /// What the guest is told as its serial number: 20 bytes.
     #[serde(default)]
     pub serial: String,
+    /// Which device the guest sees.
+    #[serde(default)]
+    pub bus: Bus,
+}
+
+/// Which device a disk is to the guest.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Bus {
+    /// A virtio block device.
+    #[default]
+    Virtio,
+    /// The namespace of an NVMe controller of its own.
+    Nvme,
 }
 
 /// A machine.

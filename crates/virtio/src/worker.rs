@@ -4,9 +4,8 @@ use std::io;
 use std::os::fd::BorrowedFd;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::thread::{self, JoinHandle};
 
-use host::Bell;
+use host::{Bell, Worker};
 use rustix::event::PollFlags;
 
 use crate::Queue;
@@ -35,42 +34,19 @@ pub trait Handler: Send {
     }
 }
 
-/// A running thread.
-pub(crate) struct Worker {
-    thread: JoinHandle<Position>,
-    stop: Arc<AtomicBool>,
+/// Works on a queue until the flag that it was made with is set; where its ring stands then.
+pub(crate) fn start(
+    name: String,
+    mut queue: Queue,
+    mut handler: Box<dyn Handler>,
     bell: Arc<Bell>,
-}
-
-impl Worker {
-    /// Starts the thread. `stop` is the flag that the queue was made with.
-    pub(crate) fn start(
-        name: String,
-        mut queue: Queue,
-        mut handler: Box<dyn Handler>,
-        bell: Arc<Bell>,
-        stop: Arc<AtomicBool>,
-    ) -> io::Result<Self> {
-        let (inner_bell, inner_stop) = (bell.clone(), stop.clone());
-        let thread = thread::Builder::new().name(name).spawn(move || {
-            work(&mut queue, &mut *handler, &inner_bell, &inner_stop);
-            queue.position()
-        })?;
-        Ok(Self { thread, stop, bell })
-    }
-
-    /// Asks the thread to end.
-    pub(crate) fn ask(&self) {
-        self.stop.store(true, Ordering::SeqCst);
-        self.bell.ring();
-    }
-
-    /// Ends the thread when it is between two requests, and returns where the ring stands; `None` when the thread
-    /// panicked, which is a defect of ours that it has reported.
-    pub(crate) fn stop(self) -> Option<Position> {
-        self.ask();
-        self.thread.join().ok()
-    }
+    stop: Arc<AtomicBool>,
+) -> io::Result<Worker<Position>> {
+    let (inner_bell, inner_stop) = (bell.clone(), stop.clone());
+    Worker::start(name, bell, stop, move || {
+        work(&mut queue, &mut *handler, &inner_bell, &inner_stop);
+        queue.position()
+    })
 }
 
 fn work(queue: &mut Queue, handler: &mut dyn Handler, bell: &Bell, stop: &AtomicBool) {

@@ -6,7 +6,7 @@ use std::process::Command;
 
 use anyhow::{Context, bail};
 
-use super::Arguments;
+use super::{Arguments, disk};
 
 /// Where a figure is taken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, clap::ValueEnum)]
@@ -35,6 +35,8 @@ pub(crate) enum Stage {
     Two,
     /// One vCPU and a root tree of packages.
     Packages,
+    /// One vCPU and disks.
+    Disk,
 }
 
 impl Stage {
@@ -43,6 +45,7 @@ impl Stage {
             Self::One => "one",
             Self::Two => "two",
             Self::Packages => "packages",
+            Self::Disk => "disk",
         }
     }
 }
@@ -55,6 +58,8 @@ pub(crate) enum Group {
     Memory,
     System,
     Program,
+    /// Requests to disks.
+    Disk,
     /// A second processor's gain: no time, and more is better.
     Ratio,
     /// From nothing to a guest that runs.
@@ -64,12 +69,13 @@ pub(crate) enum Group {
 }
 
 impl Group {
-    pub(crate) const ALL: [Self; 8] = [
+    pub(crate) const ALL: [Self; 9] = [
         Self::Integer,
         Self::Float,
         Self::Memory,
         Self::System,
         Self::Program,
+        Self::Disk,
         Self::Ratio,
         Self::Boot,
         Self::Size,
@@ -82,6 +88,7 @@ impl Group {
             Self::Memory => "memory",
             Self::System => "system",
             Self::Program => "program",
+            Self::Disk => "disk",
             Self::Ratio => "ratio",
             Self::Boot => "boot",
             Self::Size => "size",
@@ -103,6 +110,7 @@ pub(crate) mod own {
     pub(crate) const MEMORY: &str = "monitor-memory";
     pub(crate) const MEMORY_TWO: &str = "monitor-memory-2-processors";
     pub(crate) const MEMORY_PACKAGES: &str = "monitor-memory-packages";
+    pub(crate) const MEMORY_DISK: &str = "monitor-memory-disks";
 }
 
 /// A kind of work.
@@ -142,6 +150,7 @@ impl Plan {
             (own::MEMORY, Group::Size),
             (own::MEMORY_TWO, Group::Size),
             (own::MEMORY_PACKAGES, Group::Size),
+            (own::MEMORY_DISK, Group::Size),
         ] {
             rows.push(Row {
                 name: name.to_owned(),
@@ -150,6 +159,14 @@ impl Plan {
             });
         }
         let filters = arguments.filter.clone();
+        // Asked for by name, they need no further word.
+        if arguments.packages || filters.iter().any(|text| text.contains("fio")) {
+            rows.extend(disk::rows().map(|name| Row {
+                name,
+                group: Group::Disk,
+                stage: Some(Stage::Disk),
+            }));
+        }
         rows.retain(|row| filters.is_empty() || filters.iter().any(|text| row.name.contains(text)));
         if rows.is_empty() {
             bail!(

@@ -1,6 +1,6 @@
 //! The value of `--disk`.
 
-use machine::spec::Disk;
+use machine::spec::{Bus, Disk};
 
 use super::list;
 
@@ -18,8 +18,10 @@ pub(super) fn parse(text: &str) -> Result<Disk, String> {
             None if part == "ephemeral" => disk.ephemeral = true,
             Some(("serial", serial)) => disk.serial = serial.to_owned(),
             Some(("format", format)) => disk.format = Some(format.to_owned()),
+            Some(("bus", "virtio")) => disk.bus = Bus::Virtio,
+            Some(("bus", "nvme")) => disk.bus = Bus::Nvme,
             _ => {
-                let known = "there are ro, ephemeral, serial=TEXT and format=NAME";
+                let known = "there are ro, ephemeral, serial=TEXT, format=NAME and bus=virtio or nvme";
                 return Err(format!("a disk has no option '{part}'; {known}"));
             }
         }
@@ -40,6 +42,8 @@ mod tests {
             (disk.serial.as_str(), disk.format.as_deref()),
             ("x=1", Some("raw"))
         );
+        assert_eq!(parse("a,bus=nvme").unwrap().bus, Bus::Nvme);
+        assert!(parse("a,bus=scsi").is_err());
         assert!(parse("a,rw").unwrap_err().contains("no option 'rw'"));
         assert!(parse(",ro").is_err());
     }

@@ -3,14 +3,13 @@
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
-use host::Bell;
+use host::{Bell, Worker};
 use mem::{Gpa, GuestRam};
 use serde::{Deserialize, Serialize};
 
 use super::Driver;
 use crate::ring::{Layout, Position, Ring};
-use crate::worker::Worker;
-use crate::{Handler, Queue, feature};
+use crate::{Handler, Queue, feature, worker};
 
 /// What the driver set for a queue, and where the device stands in its ring while it does not run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -44,7 +43,7 @@ struct Slot {
     max: u16,
     config: QueueConfig,
     bell: Option<Arc<Bell>>,
-    worker: Option<Worker>,
+    worker: Option<Worker<Position>>,
 }
 
 /// The queues of a device.
@@ -154,7 +153,7 @@ impl Queues {
         // What the driver offered before the start counts as told.
         driver.bell.ring();
         let thread = format!("{name}.{index}");
-        match Worker::start(thread, queue, handler, driver.bell.clone(), stop) {
+        match worker::start(thread, queue, handler, driver.bell.clone(), stop) {
             Ok(worker) => slot.worker = Some(worker),
             Err(error) => {
                 tracing::error!(device = name, queue = index, %error, "no thread");
