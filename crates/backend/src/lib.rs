@@ -1,8 +1,10 @@
-//! What devices stand on: character streams, disks and networks, over the host's resources.
+//! What devices stand on: character streams, disks, networks and sockets, over the host's resources.
 
 pub mod console;
 pub mod disk;
 pub mod net;
 mod pipe;
+pub mod vsock;
 
 pub use console::{Console, ConsoleChar, Event};
+pub use vsock::Vsock;

@@ -13,6 +13,7 @@ mod interrupt;
 mod lifecycle;
 mod nic;
 mod snapshot;
+mod vsock;
 
 pub use char::Char;
 pub use clock::Clock;
@@ -23,3 +24,4 @@ pub use interrupt::{InterruptLine, Msi, MsiSink};
 pub use lifecycle::Lifecycle;
 pub use nic::{NIC_FRAME_MAX, NIC_HEADER, Nic, Offloads};
 pub use snapshot::{Misfit, Snapshot};
+pub use vsock::Vsock;

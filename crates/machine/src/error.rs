@@ -101,6 +101,17 @@ pub enum Error {
         #[source]
         source: std::io::Error,
     },
+    /// An address of sockets that no guest has.
+    #[error(
+        "address {asked} for a guest's sockets: 3 to 4294967294 are possible (--vsock SOCKET,cid=N)"
+    )]
+    Cid {
+        /// The address.
+        asked: u32,
+    },
+    /// Several socket devices.
+    #[error("several --vsock: a guest has one address for sockets; give one")]
+    Vsocks,
     /// More devices than there are slots.
     #[error("{asked} devices: a machine has at most {max}")]
     Slots {

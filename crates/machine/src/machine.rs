@@ -132,7 +132,7 @@ impl Drop for Machine {
             // A thread that panicked has said so already.
             let _ = thread.join();
         }
-        self.handle.peripherals.pause();
+        self.handle.peripherals.end();
     }
 }
 

@@ -11,7 +11,7 @@ use mem::GuestRam;
 use nvme::Nvme;
 use virtio::console::Terminal;
 use virtio::pci::{Attachment, Keeper, Shared, VirtioPci};
-use virtio::{Balloon, Block, Console, Net, Rng, VirtioDevice};
+use virtio::{Balloon, Block, Console, Net, Rng, VirtioDevice, Vsock};
 
 use crate::chipset::Messages;
 use crate::layout::{PCI_PORTS, PCI_WINDOW, PCI_WINDOW_64, PCI_WINDOW_64_LEN, PCI_WINDOW_LEN};
@@ -29,6 +29,7 @@ const QUEUES_MAX: u32 = 4;
 pub(crate) struct Peripherals {
     lifecycles: Vec<Box<dyn Lifecycle>>,
     terminal: Option<Terminal>,
+    sockets: Vec<Arc<backend::Vsock>>,
 }
 
 impl Peripherals {
@@ -82,6 +83,15 @@ impl Peripherals {
         }
     }
 
+    /// Stands still for good. What has a name on the host loses it now: threads that wait for the terminal may keep
+    /// the rest until the process ends.
+    pub(crate) fn end(&self) {
+        self.pause();
+        for sockets in &self.sockets {
+            sockets.close();
+        }
+    }
+
     /// Lets them go on.
     pub(crate) fn resume(&self) {
         for device in &self.lifecycles {
@@ -109,6 +119,7 @@ impl Slots<'_> {
             Device::Rng => self.virtio(Rng::new(file("/dev/urandom")?)).map(drop),
             Device::Disk(disk) => self.disk(disk),
             Device::Net(interface) => self.virtio(net(interface, self.cpus)?).map(drop),
+            Device::Vsock(sockets) => self.vsock(sockets),
         }
     }
 
@@ -137,6 +148,17 @@ impl Slots<'_> {
         let function = Arc::new(Mutex::new(Nvme::new(image, &serial, queues, to)));
         self.attach(address, function.clone(), nvme::Keeper(function));
         Ok(())
+    }
+
+    fn vsock(&mut self, sockets: &spec::Vsock) -> Result<(), Error> {
+        let failed = |source| Error::Device {
+            device: format!("socket {}", sockets.socket.display()),
+            source,
+        };
+        let host = Arc::new(backend::Vsock::listen(&sockets.socket).map_err(failed)?);
+        self.peripherals.sockets.push(host.clone());
+        let device = Vsock::new(sockets.cid, host).map_err(failed)?;
+        self.virtio(device).map(drop)
     }
 
     fn slot(&mut self) -> Result<Address, Error> {

@@ -52,6 +52,8 @@ pub enum Device {
     Net(Net),
     /// A balloon, by which memory that the guest does not use goes back to the host.
     Balloon,
+    /// Sockets between guest and host.
+    Vsock(Vsock),
 }
 
 /// Which device the guest's console is.
@@ -109,6 +111,24 @@ pub struct Forward {
     pub host: SocketAddr,
     /// The guest's port.
     pub guest: u16,
+}
+
+/// Sockets between guest and host.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Vsock {
+    /// The guest's address, 3 to 4294967294.
+    #[serde(default = "default_cid")]
+    pub cid: u32,
+    /// The host's socket, by which the host connects; the guest's connections to port P go to this path with `_P`.
+    pub socket: PathBuf,
+}
+
+/// [`Vsock::cid`] of a machine that doesn't say.
+pub const DEFAULT_CID: u32 = 3;
+
+fn default_cid() -> u32 {
+    DEFAULT_CID
 }
 
 /// A disk and what it is kept in.
@@ -241,7 +261,22 @@ impl Spec {
                 asked: self.code_cache,
             });
         }
-        Ok(())
+        self.validate_vsock()
+    }
+
+    /// One socket device at most, as guests know no more, and an address that is nobody else's (virtio 1.2, 5.10.4).
+    fn validate_vsock(&self) -> Result<(), Error> {
+        let vsocks = self.devices.iter().filter_map(|device| match device {
+            Device::Vsock(vsock) => Some(vsock),
+            _ => None,
+        });
+        let vsocks: Vec<_> = vsocks.collect();
+        match vsocks[..] {
+            [] => Ok(()),
+            [&Vsock { cid, .. }] if (3..u32::MAX).contains(&cid) => Ok(()),
+            [&Vsock { cid, .. }] => Err(Error::Cid { asked: cid }),
+            _ => Err(Error::Vsocks),
+        }
     }
 }
 
@@ -270,5 +305,22 @@ mod tests {
         assert!(good(1, MIB) && good(64, MEMORY_MAX));
         assert!(!good(0, MIB) && !good(65, MIB));
         assert!(!good(1, 0) && !good(1, MIB + 4096) && !good(1, MEMORY_MAX + MIB));
+    }
+
+    #[test]
+    fn a_guest_has_one_address_of_its_own() {
+        let valid = |cids: &[u32]| {
+            let vsock = |&cid: &u32| {
+                Device::Vsock(Vsock {
+                    cid,
+                    socket: "v".into(),
+                })
+            };
+            let devices = cids.iter().map(vsock).collect();
+            let spec = Spec { devices, ..spec() };
+            spec.validate().is_ok()
+        };
+        assert!(valid(&[]) && valid(&[3]) && valid(&[u32::MAX - 1]));
+        assert!(!valid(&[0]) && !valid(&[2]) && !valid(&[u32::MAX]) && !valid(&[3, 4]));
     }
 }

@@ -4,12 +4,13 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use machine::Size;
-use machine::spec::{Disk, EngineKind, Forward};
+use machine::spec::{Disk, EngineKind, Forward, Vsock};
 
 mod disk;
 pub mod image;
 mod list;
 pub mod net;
+mod vsock;
 
 /// Runs unmodified operating systems as virtual machines, with and without hardware virtualization
 #[derive(Debug, Parser)]
@@ -150,6 +151,13 @@ pub struct Machine {
     /// Write the frames of the first network interface to a file, for tcpdump -r and Wireshark
     #[arg(long, value_name = "FILE")]
     pub pcap: Option<PathBuf>,
+    /// Sockets between guest and host: a Unix socket by which the host reaches the guest's vsock ports
+    ///
+    /// Connect to it, write 'CONNECT PORT' and a newline, and read 'OK' and a number once the guest has accepted; then
+    /// bytes are the guest's. Where a program of the guest connects to port P of the host, the Unix socket SOCKET_P is
+    /// connected to. The guest's address is 3 unless ,cid=N tells another. A comma that belongs to the path is doubled.
+    #[arg(long, value_name = "SOCKET[,cid=N]", value_parser = vsock::parse)]
+    pub vsock: Option<Vsock>,
     /// Which device the guest's console is: a virtio console is hvc0 to Linux [default: serial]
     #[arg(long, value_name = "DEVICE")]
     pub console: Option<Console>,
@@ -168,7 +176,8 @@ impl Machine {
     /// Whether the guest has devices that it needs drivers for.
     pub(crate) fn has_devices(&self) -> bool {
         let has_network = self.net.iter().any(|choice| *choice != net::Choice::None);
-        has_network || self.balloon || !self.disk.is_empty() || !self.publish.is_empty()
+        let has_disk = !self.disk.is_empty();
+        has_network || has_disk || self.balloon || self.vsock.is_some() || !self.publish.is_empty()
     }
 }
 

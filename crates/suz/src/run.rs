@@ -18,6 +18,7 @@ use anyhow::Context;
 use host::signal::{self, Blocked, number};
 use machine::spec::EngineKind;
 use machine::{Handle, Machine, Outcome, Spec};
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 use crate::Status;
 use crate::cli;
@@ -49,6 +50,7 @@ struct End {
 pub(crate) fn run(arguments: &cli::Run) -> anyhow::Result<Status> {
     let Plan { mut spec, mut home } = plan::make(arguments)?;
     let notice = choose_engine(&mut spec);
+    allow_descriptors();
     let signals = Blocked::new(&[
         number::SIGINT,
         number::SIGTERM,
@@ -86,6 +88,18 @@ pub(crate) fn run(arguments: &cli::Run) -> anyhow::Result<Status> {
         std::mem::forget(machine);
     }
     Ok(end.status)
+}
+
+/// Lets the process have as many descriptors as the host allows: a guest's sockets and shared files take many.
+fn allow_descriptors() {
+    let limit = getrlimit(Resource::Nofile);
+    let all = Rlimit {
+        current: limit.maximum,
+        ..limit
+    };
+    if let Err(error) = setrlimit(Resource::Nofile, all) {
+        tracing::warn!(%error, "the limit of descriptors stays");
+    }
 }
 
 /// Settles which engine runs the guest, and what to say where somebody may wonder.

@@ -41,6 +41,7 @@ pub mod console;
 pub mod feature;
 pub mod net;
 pub mod rng;
+pub mod vsock;
 
 pub use balloon::Balloon;
 pub use block::Block;
@@ -52,4 +53,5 @@ pub use queue::{Mark, Queue, Token};
 pub use rng::Rng;
 pub(crate) use transport::Transport;
 pub use transport::{Driver, VirtioDevice};
+pub use vsock::Vsock;
 pub use worker::{Handler, Wait};

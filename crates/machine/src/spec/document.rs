@@ -70,6 +70,7 @@ impl Spec {
             match device {
                 Device::Disk(disk) => join(&mut disk.path),
                 Device::Net(net) => net.pcap.iter_mut().for_each(join),
+                Device::Vsock(vsock) => join(&mut vsock.socket),
                 Device::Rng | Device::Balloon => {}
             }
         }

@@ -21,7 +21,8 @@ pub(super) fn parse(text: &str) -> Result<Disk, String> {
             Some(("bus", "virtio")) => disk.bus = Bus::Virtio,
             Some(("bus", "nvme")) => disk.bus = Bus::Nvme,
             _ => {
-                let known = "there are ro, ephemeral, serial=TEXT, format=NAME and bus=virtio or nvme";
+                let known =
+                    "there are ro, ephemeral, serial=TEXT, format=NAME and bus=virtio or nvme";
                 return Err(format!("a disk has no option '{part}'; {known}"));
             }
         }

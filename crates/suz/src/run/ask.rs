@@ -48,6 +48,7 @@ pub(super) fn apply(
         let nets = nets.map_err(anyhow::Error::msg)?;
         spec.devices.extend(nets.into_iter().map(Device::Net));
     }
+    spec.devices.extend(asked.vsock.clone().map(Device::Vsock));
     if asked.ephemeral {
         for device in &mut spec.devices {
             if let Device::Disk(disk) = device {

@@ -8,3 +8,5 @@ mod guest;
 mod linux;
 mod net;
 mod others;
+mod python;
+mod vsock;

@@ -92,6 +92,26 @@ fn memory_of_wrong_sizes() {
 }
 
 #[test]
+fn sockets_that_cannot_be() {
+    let folder = Folder::new("vsock");
+    let kernel = folder.file("k", &kernel(SPIN));
+    let kernel = kernel.to_str().unwrap();
+    let with = |value: &str| refusal(&["--kernel", kernel, "--vsock", value]);
+    let taken = folder.file("taken", b"");
+    let taken = taken.to_str().unwrap();
+    assert_eq!(
+        with(taken),
+        format!("suz: socket {taken}: is there already and is no socket; give another path")
+    );
+    let live = taken.replace("taken", "live");
+    let _listener = std::os::unix::net::UnixListener::bind(&live).unwrap();
+    assert!(with(&live).contains("live: is in use by another process; give another path"));
+    assert!(with(&format!("{taken}{}", "x".repeat(100))).contains("a socket's has at most 96"));
+    assert!(with("/nonexistent/v").contains("socket /nonexistent/v: No such file or directory"));
+    assert!(with("v,cid=2").contains("3 to 4294967294 are possible"));
+}
+
+#[test]
 fn words_that_are_no_sizes_numbers_or_engines() {
     for (option, value) in [
         ("--memory", "lots"),
