@@ -6,6 +6,7 @@
 //! boot    starts a monitor, listens to its console     (shell: the same to the demonstration's prompt)
 //! native  the same program on the bare host
 //! disk    fio on disks of the guest's
+//! net     iperf3 through the user-mode network
 //! kvm     the engine over KVM: start, memory, exits
 //! report  medians, ratios, goals; as a table, as JSON, as docs/performance.md
 //! ```
@@ -17,6 +18,7 @@ mod guest;
 mod kvm;
 mod memory;
 mod native;
+mod net;
 mod packages;
 mod plan;
 mod report;
@@ -34,6 +36,7 @@ use crate::cargo;
 use boot::Boot;
 use disk::Disks;
 use guest::{Guest, Monitor};
+use net::Net;
 use packages::Packages;
 use plan::{Plan, Side, Stage, own};
 use report::Report;
@@ -145,6 +148,7 @@ struct Bench {
     stages: Vec<(Stage, Guest)>,
     packages: Option<Packages>,
     disks: Option<Disks>,
+    net: Option<Net>,
     milliseconds: u64,
 }
 
@@ -175,6 +179,10 @@ impl Bench {
             true => Some(Disks::new(&cache, &plan, arguments.milliseconds)?),
             false => None,
         };
+        let net = match plan.has(Stage::Net) {
+            true => Some(Net::new(&cache, &plan, workload)?),
+            false => None,
+        };
         Ok(Self {
             plan,
             disks,
@@ -184,6 +192,7 @@ impl Bench {
             shell,
             stages,
             packages,
+            net,
             milliseconds: arguments.milliseconds,
         })
     }
@@ -223,6 +232,9 @@ impl Bench {
         if let Some(disks) = &self.disks {
             self.disks(disks, report)?;
         }
+        if let Some(net) = &self.net {
+            self.network(net, report)?;
+        }
         Ok(())
     }
 
@@ -234,6 +246,19 @@ impl Bench {
         }
         if self.plan.sides.contains(&Side::Native) {
             let figures = said(Stage::Disk, Side::Native, || disks.native(&self.plan))?;
+            report.add_all(Side::Native, figures);
+        }
+        Ok(())
+    }
+
+    /// The rows about the network, on every side.
+    fn network(&self, net: &Net, report: &mut Report) -> anyhow::Result<()> {
+        for monitor in &self.monitors {
+            let boot = said(Stage::Net, monitor.side, || net.boot(monitor))?;
+            collect(report, Stage::Net, monitor.side, boot);
+        }
+        if self.plan.sides.contains(&Side::Native) {
+            let figures = said(Stage::Net, Side::Native, || net.native())?;
             report.add_all(Side::Native, figures);
         }
         Ok(())
@@ -288,6 +313,7 @@ fn collect(report: &mut Report, stage: Stage, side: Side, boot: Boot) {
         Stage::Two => own::MEMORY_TWO,
         Stage::Packages => own::MEMORY_PACKAGES,
         Stage::Disk => own::MEMORY_DISK,
+        Stage::Net => own::MEMORY_NET,
     };
     report.add(memory, side, boot.memory_kib as f64);
     report.add_all(side, boot.figures);
@@ -340,7 +366,7 @@ fn stage_guest(
         kernel: cache.ensure(Known::Cloud)?.path,
         initrd,
         // The kernel's tests of its own ciphers are half of the boot, and nothing here is about the boot.
-        append: "console=ttyS0 quiet cryptomgr.notests",
+        append: "console=ttyS0 quiet cryptomgr.notests".to_owned(),
         cpus: if stage == Stage::Two { 2 } else { 1 },
         memory: if stage == Stage::Packages { 2048 } else { 512 },
     })

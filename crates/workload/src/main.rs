@@ -10,7 +10,7 @@
 //! clock end SECONDS  since the beginning, by this clock: for comparison with another
 //! ```
 //! `workload --list` prints `NAME GROUP STAGE` for each row; other arguments choose rows by a part of their names,
-//! `--stage STAGE` by where they run. `WORKLOAD_MS` says how many milliseconds a row takes at least.
+//! `--stage STAGE` by where they run. `--ping-pong ADDRESS` tells of bytes to an echo and back. `WORKLOAD_MS` says how many milliseconds a row takes at least.
 
 mod atomic;
 mod call;
@@ -27,6 +27,8 @@ mod system;
 mod vector;
 
 use std::hint::black_box;
+use std::io::{Read, Write};
+use std::net::TcpStream;
 use std::time::{Duration, Instant};
 
 use rows::{ROWS, Row, Stage};
@@ -50,6 +52,7 @@ fn main() {
         // What the fork-and-exec row starts.
         Some("--nothing") => return,
         Some("--list") => return list(),
+        Some("--ping-pong") => return ping_pong(arguments.get(1).map_or("", String::as_str)),
         _ => {}
     }
     let mut stage = None;
@@ -91,6 +94,20 @@ fn run(row: &Row, least: Duration) {
         Task::Ratio(ratio) => println!("row {} {:.3}", row.name, ratio(least)),
         Task::Missing(reason) => println!("skip {} {reason}", row.name),
     }
+}
+
+/// The row of round trips of a byte to a server that echoes.
+fn ping_pong(address: &str) {
+    let mut stream = TcpStream::connect(address).expect("the echo can be reached");
+    stream.set_nodelay(true).expect("it is a TCP socket");
+    let mut trip = |units: u64| {
+        for _ in 0..units {
+            stream.write_all(&[1]).expect("the echo listens");
+            stream.read_exact(&mut [0]).expect("the echo answers");
+        }
+    };
+    let time = measure(&mut trip, Duration::from_secs(1));
+    println!("row net-ping-pong {time:.3}");
 }
 
 /// Batches whose median is taken, so that what else the host does in one of them does not count.

@@ -147,7 +147,7 @@ impl Disks {
             guest: Guest {
                 kernel: kernel.path,
                 initrd: cache.tree_initrd("bench-fio", &tree, &more)?,
-                append: "console=ttyS0 quiet cryptomgr.notests",
+                append: "console=ttyS0 quiet cryptomgr.notests".to_owned(),
                 cpus: 1,
                 memory: MEMORY,
             },

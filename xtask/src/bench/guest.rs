@@ -17,7 +17,7 @@ pub(crate) struct Monitor {
 pub(crate) struct Guest {
     pub(crate) kernel: PathBuf,
     pub(crate) initrd: PathBuf,
-    pub(crate) append: &'static str,
+    pub(crate) append: String,
     pub(crate) cpus: u32,
     /// In MiB.
     pub(crate) memory: u64,
@@ -80,7 +80,7 @@ impl Guest {
         command
             .args(["--memory", &format!("{}M", self.memory)])
             .args(["--cpus", &self.cpus.to_string()])
-            .args(["--append", self.append])
+            .args(["--append", &self.append])
             .arg("--kernel")
             .arg(&self.kernel)
             .arg("--initrd")
@@ -101,7 +101,7 @@ impl Guest {
             ])
             .args(["-m", &self.memory.to_string()])
             .args(["-smp", &self.cpus.to_string()])
-            .args(["-append", self.append])
+            .args(["-append", &self.append])
             .arg("-kernel")
             .arg(&self.kernel)
             .arg("-initrd")

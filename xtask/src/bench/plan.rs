@@ -6,7 +6,7 @@ use std::process::Command;
 
 use anyhow::{Context, bail};
 
-use super::{Arguments, disk};
+use super::{Arguments, disk, net};
 
 /// Where a figure is taken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, clap::ValueEnum)]
@@ -37,6 +37,8 @@ pub(crate) enum Stage {
     Packages,
     /// One vCPU and disks.
     Disk,
+    /// One vCPU, a network, and iperf3 with its libraries.
+    Net,
 }
 
 impl Stage {
@@ -46,6 +48,7 @@ impl Stage {
             Self::Two => "two",
             Self::Packages => "packages",
             Self::Disk => "disk",
+            Self::Net => "net",
         }
     }
 }
@@ -60,6 +63,8 @@ pub(crate) enum Group {
     Program,
     /// Requests to disks.
     Disk,
+    /// The user-mode network: times for a MiB, or a round trip.
+    Network,
     /// A second processor's gain: no time, and more is better.
     Ratio,
     /// From nothing to a guest that runs.
@@ -69,13 +74,14 @@ pub(crate) enum Group {
 }
 
 impl Group {
-    pub(crate) const ALL: [Self; 9] = [
+    pub(crate) const ALL: [Self; 10] = [
         Self::Integer,
         Self::Float,
         Self::Memory,
         Self::System,
         Self::Program,
         Self::Disk,
+        Self::Network,
         Self::Ratio,
         Self::Boot,
         Self::Size,
@@ -89,6 +95,7 @@ impl Group {
             Self::System => "system",
             Self::Program => "program",
             Self::Disk => "disk",
+            Self::Network => "network",
             Self::Ratio => "ratio",
             Self::Boot => "boot",
             Self::Size => "size",
@@ -111,6 +118,7 @@ pub(crate) mod own {
     pub(crate) const MEMORY_TWO: &str = "monitor-memory-2-processors";
     pub(crate) const MEMORY_PACKAGES: &str = "monitor-memory-packages";
     pub(crate) const MEMORY_DISK: &str = "monitor-memory-disks";
+    pub(crate) const MEMORY_NET: &str = "monitor-memory-net";
 }
 
 /// A kind of work.
@@ -151,6 +159,7 @@ impl Plan {
             (own::MEMORY_TWO, Group::Size),
             (own::MEMORY_PACKAGES, Group::Size),
             (own::MEMORY_DISK, Group::Size),
+            (own::MEMORY_NET, Group::Size),
         ] {
             rows.push(Row {
                 name: name.to_owned(),
@@ -158,6 +167,11 @@ impl Plan {
                 stage: None,
             });
         }
+        rows.extend(net::ROWS.into_iter().map(|(name, _)| Row {
+            name: name.to_owned(),
+            group: Group::Network,
+            stage: Some(Stage::Net),
+        }));
         let filters = arguments.filter.clone();
         // Asked for by name, they need no further word.
         if arguments.packages || filters.iter().any(|text| text.contains("fio")) {

@@ -23,7 +23,7 @@ impl Shell {
         Ok(Self(Guest {
             kernel: demonstration.kernel,
             initrd: demonstration.initrd,
-            append: demonstration.command_line,
+            append: demonstration.command_line.to_owned(),
             cpus: 1,
             memory: 512,
         }))

@@ -40,6 +40,7 @@ fn goals(row: &Row) -> Vec<Goal> {
         (Group::Float, _) => vec![Goal::Qemu(1.0), Goal::Native(1.3)],
         (Group::Memory, _) => vec![Goal::Qemu(1.0), Goal::Native(3.0)],
         (Group::System | Group::Program | Group::Disk | Group::Size, _) => vec![Goal::Qemu(1.0)],
+        (Group::Network, _) => vec![Goal::Qemu(2.0)],
         (Group::Ratio, _) => vec![Goal::AtLeast(1.8)],
         (Group::Boot, own::INIT) => vec![Goal::Qemu(1.0 / 0.7)],
         (Group::Boot, own::SHELL) => vec![Goal::Qemu(1.0)],
