@@ -6,6 +6,7 @@ pub mod ability;
 pub mod barrier;
 pub mod clock;
 pub mod cpu;
+pub mod datagram;
 pub mod event;
 pub mod fault;
 pub mod futex;

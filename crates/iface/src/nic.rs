@@ -58,6 +58,11 @@ pub trait Nic: Send + Sync {
     /// When it is lost.
     fn send(&self, queue: u16, ram: &GuestRam, frame: Pieces) -> io::Result<()>;
 
+    /// Called after a frame or some have been sent: no more are to come for now.
+    fn flush(&self, queue: u16) {
+        let _ = queue;
+    }
+
     /// Gives a frame; returns its length.
     ///
     /// # Errors

@@ -245,6 +245,10 @@ fn net(interface: &spec::Net, cpus: u32) -> Result<Net, Error> {
 
 fn options(network: &UserNetwork) -> backend::net::user::Options {
     let forward = |forward: &spec::Forward| backend::net::user::Forward {
+        protocol: match forward.protocol {
+            spec::Protocol::Tcp => backend::net::user::Protocol::Tcp,
+            spec::Protocol::Udp => backend::net::user::Protocol::Udp,
+        },
         host: forward.host,
         guest: forward.guest,
     };

@@ -103,10 +103,24 @@ pub struct UserNetwork {
     pub host_loopback: bool,
 }
 
-/// A TCP port of the host's that leads to the guest.
+/// What a forwarded port carries.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Protocol {
+    /// Connections.
+    #[default]
+    Tcp,
+    /// Datagrams.
+    Udp,
+}
+
+/// A port of the host's that leads to the guest.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Forward {
+    /// What it carries.
+    #[serde(default)]
+    pub protocol: Protocol,
     /// Where the host listens.
     pub host: SocketAddr,
     /// The guest's port.

@@ -78,6 +78,10 @@ impl Nic for Capture {
         self.nic.send(queue, ram, frame)
     }
 
+    fn flush(&self, queue: u16) {
+        self.nic.flush(queue);
+    }
+
     fn receive(&self, queue: u16, to: &mut [u8]) -> io::Result<usize> {
         let len = self.nic.receive(queue, to)?;
         self.record(to.get(..len).unwrap_or_default());

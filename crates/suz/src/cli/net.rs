@@ -2,7 +2,7 @@
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
-use machine::spec::{Forward, Net, Network, UserNetwork};
+use machine::spec::{Forward, Net, Network, Protocol, UserNetwork};
 
 /// What `--net` says.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -33,18 +33,32 @@ pub(super) fn parse(text: &str) -> Result<Choice, String> {
     }))
 }
 
-/// Parses `[ADDRESS:]PORT:GUESTPORT`.
+/// Parses `[ADDRESS:]PORT:GUESTPORT[/udp]`.
 pub(super) fn forward(text: &str) -> Result<Forward, String> {
-    let wrong = || format!("'{text}' is no [ADDRESS:]PORT:GUESTPORT such as 2222:22");
-    let (host, guest) = text.rsplit_once(':').ok_or_else(wrong)?;
-    let guest = guest.parse().ok().filter(|&port| port != 0);
+    let wrong = |what: &str| format!("'{text}' is no port to publish: {what}");
+    let shape = || wrong("it is [ADDRESS:]PORT:GUESTPORT[/udp], such as 2222:22");
+    let (ports, protocol) = match text.split_once('/') {
+        None => (text, Protocol::Tcp),
+        Some((ports, "tcp")) => (ports, Protocol::Tcp),
+        Some((ports, "udp")) => (ports, Protocol::Udp),
+        Some((_, other)) => return Err(wrong(&format!("{other} is neither tcp nor udp"))),
+    };
+    let (host, guest) = ports.rsplit_once(':').ok_or_else(shape)?;
     let host = match host.parse::<u16>() {
         Ok(port) => SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), port),
-        Err(_) => host.parse().map_err(|_| wrong())?,
+        Err(_) => host.parse().map_err(|_| {
+            if host.matches(':').count() > 1 && !host.starts_with('[') {
+                wrong("an IPv6 address stands in brackets, such as [::1]:2222:22")
+            } else {
+                shape()
+            }
+        })?,
     };
+    let guest = guest.parse().ok().filter(|&port| port != 0);
     Ok(Forward {
+        protocol,
         host,
-        guest: guest.ok_or_else(wrong)?,
+        guest: guest.ok_or_else(shape)?,
     })
 }
 
@@ -101,9 +115,25 @@ mod tests {
         assert_eq!(host("2222:22"), Ok(("127.0.0.1:2222".into(), 22)));
         assert_eq!(host("0.0.0.0:80:8080"), Ok(("0.0.0.0:80".into(), 8080)));
         assert_eq!(host("[::1]:80:81"), Ok(("[::1]:80".into(), 81)));
-        for bad in ["22", "x:22", "2222:0", "2222:70000", ":22", "1:2:3"] {
+        assert_eq!(host("[::]:80:81/tcp"), Ok(("[::]:80".into(), 81)));
+        for bad in [
+            "22",
+            "x:22",
+            "2222:0",
+            "2222:70000",
+            ":22",
+            "1:2:3",
+            "1:2/sctp",
+            "1:2/",
+        ] {
             assert!(host(bad).is_err(), "{bad}");
         }
+        assert!(host("::1:80:81").unwrap_err().contains("brackets"));
+        let protocol = |text| forward(text).unwrap().protocol;
+        assert_eq!(
+            (protocol("5353:53/udp"), protocol("5353:53")),
+            (Protocol::Udp, Protocol::Tcp)
+        );
     }
 
     #[test]

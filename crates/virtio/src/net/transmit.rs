@@ -26,8 +26,12 @@ impl Handler for Transmit {
             queue.complete(chain.token, 0);
             count += 1;
             if count.is_multiple_of(BATCH) {
+                self.nic.flush(self.pair);
                 queue.signal();
             }
+        }
+        if !count.is_multiple_of(BATCH) {
+            self.nic.flush(self.pair);
         }
         Wait::Driver
     }

@@ -4,6 +4,7 @@ use std::net::{Ipv4Addr, SocketAddrV4};
 
 use smoltcp::wire::{DhcpMessageType, DhcpPacket, DhcpRepr};
 
+use super::exchange::Frame;
 use super::frame::{self, BROADCAST};
 use super::{GATEWAY, GUEST, NAME_SERVER, PREFIX};
 
@@ -14,7 +15,7 @@ const CLIENT_PORT: u16 = 68;
 const LEASE: u32 = 86_400;
 
 /// The answer to a message to the server, as a frame.
-pub(super) fn answer(message: &[u8]) -> Option<Vec<u8>> {
+pub(super) fn answer(message: &[u8]) -> Option<Frame> {
     let packet = DhcpPacket::new_checked(message).ok()?;
     let request = DhcpRepr::parse(&packet).ok()?;
     let is_for_us = request
@@ -69,5 +70,5 @@ pub(super) fn answer(message: &[u8]) -> Option<Vec<u8>> {
     } else {
         request.client_hardware_address.0
     };
-    Some(frame::udp(mac, from, to, &bytes))
+    Some(frame::udp(mac, from.into(), to.into(), &bytes))
 }

@@ -1,123 +1,98 @@
-//! Pings: those to the network's own addresses are answered here, others go by the host's unprivileged sockets.
+//! What the network tells the guest of packets that go nowhere (RFC 792, RFC 4443).
 
-use std::collections::HashMap;
-use std::net::{Ipv4Addr, SocketAddrV4};
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::io;
+use std::net::IpAddr;
 
-use rustix::net::{
-    AddressFamily, RecvFlags, SendFlags, SocketFlags, SocketType, ipproto, recvfrom, sendto,
-    socket_with,
-};
+use rustix::io::Errno;
 use smoltcp::wire::IpProtocol;
 
 use super::link::Link;
-use super::{GATEWAY, NAME_SERVER, frame, policy::Policy};
+use super::packet::Packet;
+use super::{GATEWAY, GATEWAY6, frame, policy};
 
-const ECHO: u8 = 8;
-const ECHO_REPLY: u8 = 0;
 /// Bytes of a message's header.
-const HEADER: usize = 8;
-/// Most programs of the guest's that ping at once.
-const FLOWS_MAX: usize = 16;
+pub(super) const HEADER: usize = 8;
+/// Most bytes of the guest's packet that are given back.
+const QUOTE_MAX: usize = 1024;
+/// Kinds of messages.
+const UNREACHABLE: u8 = 3;
+const UNREACHABLE6: u8 = 1;
 
-/// Sockets by the guest's address and identifier.
-#[derive(Default)]
-pub(super) struct Icmp {
-    flows: HashMap<(Ipv4Addr, [u8; 2]), OwnedFd>,
+/// Why a packet goes nowhere.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Reason {
+    /// The host knows no way.
+    Network,
+    Host,
+    /// Nobody listens there.
+    Port,
+    Prohibited,
 }
 
-impl Icmp {
-    /// A message of the guest's.
-    pub(super) fn send(
-        &mut self,
-        link: &mut Link,
-        policy: &Policy,
-        from: Ipv4Addr,
-        to: Ipv4Addr,
-        message: &[u8],
-    ) {
-        let &[ECHO, 0, _, _, high, low, ..] = message else {
-            return;
-        };
-        if to == GATEWAY || to == NAME_SERVER {
-            return reply(link, (to, from), [high, low], message);
-        }
-        if policy.target(SocketAddrV4::new(to, 0)).is_none() {
-            return;
-        }
-        let key = (from, [high, low]);
-        if !self.flows.contains_key(&key) {
-            if self.flows.len() >= FLOWS_MAX {
-                self.flows.clear();
+impl Reason {
+    /// Out of what the host said to a datagram or a connection; `None` when it may just be tried again.
+    pub(super) fn of(error: &io::Error) -> Option<Self> {
+        match Errno::from_io_error(error)? {
+            Errno::NETUNREACH | Errno::NETDOWN | Errno::ADDRNOTAVAIL | Errno::AFNOSUPPORT => {
+                Some(Self::Network)
             }
-            let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
-            match socket_with(
-                AddressFamily::INET,
-                SocketType::DGRAM,
-                flags,
-                Some(ipproto::ICMP),
-            ) {
-                Ok(socket) => _ = self.flows.insert(key, socket),
-                Err(error) => return tracing::debug!(%error, "the host allows no pings"),
-            }
-        }
-        if let Some(socket) = self.flows.get(&key) {
-            let sent = sendto(
-                socket,
-                message,
-                SendFlags::empty(),
-                &SocketAddrV4::new(to, 0),
-            );
-            if let Err(error) = sent {
-                tracing::debug!(%error, %to, "ping lost");
-            }
+            Errno::HOSTUNREACH | Errno::HOSTDOWN | Errno::TIMEDOUT => Some(Self::Host),
+            Errno::CONNREFUSED => Some(Self::Port),
+            Errno::ACCESS | Errno::PERM | Errno::INVAL => Some(Self::Prohibited),
+            _ => None,
         }
     }
 
-    /// Takes answers.
-    pub(super) fn receive(&mut self, link: &mut Link) {
-        let mut message = vec![0; 1 << 16];
-        for (&(guest, id), socket) in &self.flows {
-            while let Ok((len, _, from)) = recvfrom(socket, &mut message[..], RecvFlags::empty()) {
-                let from = from.and_then(|from| SocketAddrV4::try_from(from).ok());
-                if let Some(from) = from.filter(|_| len >= HEADER) {
-                    reply(link, (*from.ip(), guest), id, &message[..len]);
-                }
-            }
+    /// The code in IPv4's messages and in IPv6's.
+    fn codes(self) -> (u8, u8) {
+        match self {
+            Self::Network => (0, 0),
+            Self::Host => (1, 3),
+            Self::Port => (3, 4),
+            Self::Prohibited => (13, 1),
         }
-    }
-
-    /// What to wait for.
-    pub(super) fn descriptors(&self) -> impl Iterator<Item = BorrowedFd<'_>> {
-        self.flows.values().map(AsFd::as_fd)
     }
 }
 
-/// Sends the guest an answer with the payload and sequence number of `message`.
-fn reply(link: &mut Link, addresses: (Ipv4Addr, Ipv4Addr), id: [u8; 2], message: &[u8]) {
-    let frame = frame::ipv4(
-        link.guest,
-        addresses,
-        IpProtocol::Icmp,
-        message.len(),
-        |bytes| {
-            bytes.copy_from_slice(message);
-            bytes[0] = ECHO_REPLY;
-            bytes[2..4].fill(0);
-            bytes[4..6].copy_from_slice(&id);
-            let sum = checksum(bytes);
-            bytes[2..4].copy_from_slice(&sum.to_be_bytes());
-        },
-    );
+/// The IP protocol of messages about packets from or to an address.
+pub(super) fn protocol(address: IpAddr) -> IpProtocol {
+    match address {
+        IpAddr::V4(_) => IpProtocol::Icmp,
+        IpAddr::V6(_) => IpProtocol::Icmpv6,
+    }
+}
+
+/// Writes the checksum of a message.
+pub(super) fn seal(from: IpAddr, to: IpAddr, message: &mut [u8]) {
+    message[2..4].fill(0);
+    let sum = match from {
+        IpAddr::V4(_) => !smoltcp::wire::checksum::data(message),
+        IpAddr::V6(_) => frame::checksum(from, to, IpProtocol::Icmpv6, message),
+    };
+    message[2..4].copy_from_slice(&sum.to_be_bytes());
+}
+
+/// Tells the guest that an IP packet of its own goes nowhere. Groups are never told of.
+pub(super) fn unreachable(link: &mut Link, reason: Reason, packet: &[u8]) {
+    let Some(Packet { from, to, .. }) = Packet::parse(packet) else {
+        return;
+    };
+    if from.is_unspecified() || policy::is_group(from) || policy::is_group(to) {
+        return;
+    }
+    let quote = &packet[..packet.len().min(QUOTE_MAX)];
+    let (code, code6) = reason.codes();
+    let (own, kind, code) = match to {
+        IpAddr::V4(_) => (GATEWAY.into(), UNREACHABLE, code),
+        IpAddr::V6(_) => (GATEWAY6.into(), UNREACHABLE6, code6),
+    };
+    // That nobody listens is what the other end itself says.
+    let teller = if reason == Reason::Port { to } else { own };
+    let len = HEADER + quote.len();
+    let frame = frame::ip(link.guest, (teller, from), protocol(from), len, |message| {
+        message[..2].copy_from_slice(&[kind, code]);
+        message[HEADER..].copy_from_slice(quote);
+        seal(teller, from, message);
+    });
     link.send(frame);
-}
-
-/// The Internet checksum (RFC 1071).
-fn checksum(bytes: &[u8]) -> u16 {
-    let word = |pair: &[u8]| u64::from(pair[0]) << 8 | u64::from(*pair.get(1).unwrap_or(&0));
-    let mut sum: u64 = bytes.chunks(2).map(word).sum();
-    while sum > 0xffff {
-        sum = (sum & 0xffff) + (sum >> 16);
-    }
-    !(sum as u16)
 }

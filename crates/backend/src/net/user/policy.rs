@@ -1,15 +1,26 @@
 //! Which address of the host's world one of the guest's stands for.
 
-use std::fs;
-use std::net::{Ipv4Addr, SocketAddrV4};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
-use super::{GATEWAY, NAME_SERVER, PREFIX};
+use super::{GATEWAY, GATEWAY6, NAME_SERVER, NAME_SERVER6, PREFIX, PREFIX6};
 
 const DNS: u16 = 53;
-/// Where the host's name servers stand.
-const RESOLVER: &str = "/etc/resolv.conf";
+
+/// What an address of the guest's stands for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Target {
+    /// Somebody of the host's world.
+    Host(SocketAddr),
+    /// The host's name servers.
+    NameServer,
+    /// Nobody; who asks is told so.
+    Forbidden,
+    /// Many, of whom none is here.
+    Group,
+}
 
 /// What the guest may reach.
+#[derive(Debug, Clone, Copy)]
 pub(super) struct Policy {
     host_loopback: bool,
 }
@@ -19,77 +30,104 @@ impl Policy {
         Self { host_loopback }
     }
 
-    /// Where a connection or a datagram to `to` goes; `None` when it may not.
-    pub(super) fn target(&self, to: SocketAddrV4) -> Option<SocketAddrV4> {
-        let at = |address| Some(SocketAddrV4::new(address, to.port()));
-        let ip = *to.ip();
-        if ip == NAME_SERVER {
-            return (to.port() == DNS).then(|| at(name_server()))?;
+    /// Where a connection or a datagram to `to` goes.
+    pub(super) fn target(self, to: SocketAddr) -> Target {
+        match to.ip() {
+            ip if ip == NAME_SERVER || ip == NAME_SERVER6 => match to.port() {
+                DNS => Target::NameServer,
+                _ => Target::Forbidden,
+            },
+            ip if ip == GATEWAY && self.host_loopback => {
+                Target::Host((Ipv4Addr::LOCALHOST, to.port()).into())
+            }
+            ip if ip == GATEWAY6 && self.host_loopback => {
+                Target::Host((Ipv6Addr::LOCALHOST, to.port()).into())
+            }
+            ip if is_group(ip) => Target::Group,
+            IpAddr::V4(ip) if is_near(ip) => Target::Forbidden,
+            IpAddr::V6(ip) if is_near6(ip) => Target::Forbidden,
+            _ => Target::Host(to),
         }
-        if ip == GATEWAY {
-            return self.host_loopback.then(|| at(Ipv4Addr::LOCALHOST))?;
-        }
-        let is_ours = u32::from(ip) >> (32 - PREFIX) == u32::from(GATEWAY) >> (32 - PREFIX);
-        let is_elsewhere = ip.is_loopback()
-            || ip.is_unspecified()
-            || ip.is_broadcast()
-            || ip.is_multicast()
-            || ip.octets()[0] == 0
-            || is_ours;
-        (!is_elsewhere).then_some(to)
     }
 }
 
-/// The host's name server, asked anew each time: it changes with the host's networks.
-fn name_server() -> Ipv4Addr {
-    let text = fs::read_to_string(RESOLVER).unwrap_or_default();
-    first_server(&text).unwrap_or(Ipv4Addr::LOCALHOST)
+/// Whether many share the address.
+pub(super) fn is_group(ip: IpAddr) -> bool {
+    match ip {
+        IpAddr::V4(ip) => {
+            let last = u32::from(GATEWAY) | (u32::MAX >> PREFIX);
+            ip.is_multicast() || ip.is_broadcast() || u32::from(ip) == last
+        }
+        IpAddr::V6(ip) => ip.is_multicast(),
+    }
 }
 
-/// The first name server of a resolver's configuration that has an IPv4 address.
-fn first_server(text: &str) -> Option<Ipv4Addr> {
-    text.lines().find_map(|line| {
-        let mut words = line.split_whitespace();
-        (words.next() == Some("nameserver")).then(|| words.next()?.parse().ok())?
-    })
+/// Whether the address is one of the host itself, of its links, or of this network.
+fn is_near(ip: Ipv4Addr) -> bool {
+    let is_ours = u32::from(ip) >> (32 - PREFIX) == u32::from(GATEWAY) >> (32 - PREFIX);
+    ip.is_loopback() || ip.is_link_local() || ip.octets()[0] == 0 || is_ours
+}
+
+/// The same; also what has an IPv4 address within, which the host might take for that.
+fn is_near6(ip: Ipv6Addr) -> bool {
+    let is_ours = ip.segments()[..4] == PREFIX6.segments()[..4];
+    let has_v4_within = ip.segments()[..6] == [0; 6] || ip.to_ipv4_mapped().is_some();
+    ip.is_unicast_link_local() || has_v4_within || is_ours
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn target(text: &str, host_loopback: bool) -> Option<String> {
-        let target = Policy::new(host_loopback).target(text.parse().unwrap());
-        target.map(|target| target.to_string())
+    fn target(text: &str, host_loopback: bool) -> Target {
+        Policy::new(host_loopback).target(text.parse().unwrap())
     }
 
     #[test]
-    fn the_hosts_loopback_is_out_of_reach() {
+    fn the_hosts_loopback_and_links_are_out_of_reach() {
         for address in [
             "127.0.0.1:22",
             "127.8.8.8:22",
             "0.0.0.0:22",
-            "10.0.2.2:22",
             "0.1.2.3:1",
+            "169.254.169.254:80",
+            "10.0.2.99:80",
+            "10.0.2.3:80",
+            "[::]:22",
+            "[::1]:22",
+            "[::127.0.0.1]:22",
+            "[::ffff:127.0.0.1]:22",
+            "[::ffff:0.0.0.0]:22",
+            "[::ffff:192.0.2.1]:22",
+            "[fe80::1]:22",
+            "[fd53:757a::99]:80",
+            "[fd53:757a::3]:80",
         ] {
-            assert_eq!(target(address, false), None, "{address}");
+            assert_eq!(target(address, false), Target::Forbidden, "{address}");
+            assert_eq!(target(address, true), Target::Forbidden, "{address}");
         }
-        assert_eq!(target("10.0.2.2:22", true).as_deref(), Some("127.0.0.1:22"));
-        assert_eq!(target("127.0.0.1:22", true), None);
-        assert_eq!(target("10.0.2.3:80", true), None);
-        assert_eq!(target("10.0.2.99:80", true), None);
-        assert_eq!(
-            target("192.0.2.1:80", false).as_deref(),
-            Some("192.0.2.1:80")
-        );
-        assert_eq!(target("255.255.255.255:80", false), None);
-        assert_eq!(target("224.0.0.1:80", false), None);
+        for address in ["10.0.2.2:22", "[fd53:757a::2]:22"] {
+            assert_eq!(target(address, false), Target::Forbidden, "{address}");
+        }
     }
 
     #[test]
-    fn the_first_name_server_is_taken() {
-        let text = "# nameserver 1.1.1.1\nsearch x\nnameserver fe80::1\nnameserver 192.0.2.7\n";
-        assert_eq!(first_server(text), Some(Ipv4Addr::new(192, 0, 2, 7)));
-        assert_eq!(first_server(""), None);
+    fn others_are_reached() {
+        let host = |text: &str| Target::Host(text.parse().unwrap());
+        assert_eq!(target("10.0.2.2:22", true), host("127.0.0.1:22"));
+        assert_eq!(target("[fd53:757a::2]:22", true), host("[::1]:22"));
+        for address in ["192.0.2.1:80", "[2001:db8::1]:80", "[fd53:757a:0:1::2]:1"] {
+            assert_eq!(target(address, false), host(address));
+        }
+        assert_eq!(target("10.0.2.3:53", false), Target::NameServer);
+        assert_eq!(target("[fd53:757a::3]:53", false), Target::NameServer);
+        for address in [
+            "255.255.255.255:80",
+            "10.0.2.255:1",
+            "224.0.0.1:80",
+            "[ff02::fb]:1",
+        ] {
+            assert_eq!(target(address, true), Target::Group, "{address}");
+        }
     }
 }

@@ -1,152 +1,167 @@
-//! The network's thread: gives every frame of the guest's to whom it concerns, and waits for the host's sockets.
+//! Gives every frame of the guest's to whom it concerns, and looks after the host's sockets.
 
-use std::net::{Ipv4Addr, SocketAddrV4, TcpListener};
+use std::io;
+use std::net::{IpAddr, SocketAddr, TcpListener, UdpSocket};
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use iface::NIC_HEADER;
-use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use smoltcp::iface::{Config, Interface, SocketSet};
 use smoltcp::wire::{
-    ArpOperation, ArpPacket, ArpRepr, EthernetAddress, HardwareAddress, IpCidr, IpProtocol,
-    Ipv4Cidr, Ipv4Packet, TcpPacket, UdpPacket,
+    ArpOperation, ArpPacket, ArpRepr, EthernetAddress, IpProtocol, TcpPacket, UdpPacket,
 };
 
-use super::exchange::Exchange;
-use super::frame::{ARP, ETHERNET, GATEWAY_MAC, HEADERS, IPV4};
-use super::icmp::Icmp;
+use super::dns::Dns;
+use super::exchange::{Exchange, Frame};
+use super::fragments::Fragments;
+use super::frame::{ARP, ETHERNET, GATEWAY_MAC, HEADERS, IPV4, IPV6};
+use super::icmp::{self, Reason};
 use super::link::Link;
-use super::policy::Policy;
+use super::packet::Packet;
+use super::ping::Ping;
+use super::policy::{Policy, Target};
+use super::poller::{Event, Poller, Source};
+use super::port::Ports;
+use super::resolver::Resolver;
 use super::tcp::Tcp;
 use super::udp::Udp;
-use super::{GATEWAY, NAME_SERVER, PREFIX, dhcp, frame};
+use super::{Ends, GATEWAY, Limits, NAME_SERVER, dhcp, frame, ndp};
 
-/// Rounds of carrying bytes before new frames are looked for.
-const ROUNDS: usize = 8;
+/// How often the router says that it is one.
+const ADVERTISEMENTS: Duration = Duration::from_secs(600);
 
 /// All state of the network.
 pub(super) struct Stack {
     exchange: Arc<Exchange>,
+    poller: Arc<Poller>,
+    events: Vec<Event>,
     listeners: Vec<(TcpListener, u16)>,
     policy: Policy,
+    resolver: Resolver,
     link: Link,
-    interface: Interface,
-    sockets: SocketSet<'static>,
+    fragments: Fragments,
     tcp: Tcp,
     udp: Udp,
-    icmp: Icmp,
-    start: Instant,
+    ports: Ports,
+    ping: Ping,
+    dns: Dns,
+    /// When the router says again that it is one, once the guest uses IPv6.
+    advertisement: Option<Instant>,
+    /// When the timer rings.
+    timer: Option<Instant>,
 }
 
 impl Stack {
     pub(super) fn new(
         exchange: Arc<Exchange>,
+        poller: Arc<Poller>,
         listeners: Vec<(TcpListener, u16)>,
-        host_loopback: bool,
-    ) -> Self {
-        let mut link = Link::new();
-        let config = Config::new(HardwareAddress::Ip);
-        let mut interface = Interface::new(config, &mut link, smoltcp::time::Instant::ZERO);
-        interface.update_ip_addrs(|addresses| {
-            for address in [GATEWAY, NAME_SERVER] {
-                let address = IpCidr::Ipv4(Ipv4Cidr::new(address, PREFIX));
-                addresses
-                    .push(address)
-                    .expect("there is room for two addresses");
-            }
-        });
-        // It answers for every address that the guest talks to.
-        interface.set_any_ip(true);
-        let route = interface.routes_mut().add_default_ipv4_route(GATEWAY);
-        route.expect("there is room for a route");
-        Self {
-            exchange,
-            listeners,
-            policy: Policy::new(host_loopback),
-            link,
-            interface,
-            sockets: SocketSet::new(Vec::new()),
-            tcp: Tcp::new(),
-            udp: Udp::new(),
-            icmp: Icmp::default(),
-            start: Instant::now(),
+        ports: Vec<(UdpSocket, u16)>,
+        policy: Policy,
+        resolver: Resolver,
+        limits: Limits,
+    ) -> io::Result<Self> {
+        for (number, (listener, _)) in listeners.iter().enumerate() {
+            poller.add(listener, Source::Listener(number as u32))?;
         }
+        let mut link = Link::new(exchange.clone());
+        Ok(Self {
+            exchange,
+            events: Vec::new(),
+            listeners,
+            policy,
+            resolver,
+            fragments: Fragments::default(),
+            tcp: Tcp::new(&mut link, limits.tcp),
+            udp: Udp::new(limits.udp),
+            ports: Ports::new(ports, &poller)?,
+            ping: Ping::default(),
+            dns: Dns::default(),
+            link,
+            poller,
+            advertisement: None,
+            timer: None,
+        })
     }
 
-    /// Runs until the exchange is stopped.
-    pub(super) fn run(&mut self) {
-        while !self.exchange.is_stopped() {
-            for frame in self.exchange.take_from_guest() {
-                self.frame(frame);
-            }
-            self.accept();
-            self.udp.receive(&mut self.link);
-            self.icmp.receive(&mut self.link);
-            let mut busy = true;
-            for _ in 0..ROUNDS {
-                busy = self.tcp.carry(&mut self.sockets);
-                self.poll_sockets();
-                if !busy {
-                    break;
+    /// Takes what the guest sent, and does what that leads to.
+    pub(super) fn take_frames(&mut self) {
+        self.link.flush();
+        for frame in self.exchange.take_from_guest() {
+            self.frame(frame);
+        }
+        self.work();
+    }
+
+    /// Takes what the host's sockets have, and what is due.
+    pub(super) fn take_events(&mut self) {
+        self.link.flush();
+        let mut events = std::mem::take(&mut self.events);
+        self.poller.take(&mut events);
+        for event in events.drain(..) {
+            match event.source {
+                Source::Bell => {}
+                Source::Timer => self.timer = None,
+                Source::Listener(number) => self.accept(number),
+                Source::Port(number) => self.ports.arrived(number),
+                Source::Tcp(number) => self.tcp.ready(number, event),
+                Source::Udp(number) => self.udp.arrived(number),
+                Source::Ping(number) => self.ping.receive(&mut self.link, number),
+                Source::Dns(number) => {
+                    self.dns
+                        .receive(&mut self.link, &self.poller, &mut self.resolver, number);
                 }
             }
-            if !busy {
-                self.wait();
-            }
+        }
+        self.events = events;
+        self.work();
+    }
+
+    fn work(&mut self) {
+        let now = Instant::now();
+        if self.dns.deadline().is_some_and(|at| at <= now) {
+            self.dns
+                .expire(&mut self.link, &self.poller, &mut self.resolver);
+        }
+        if self.advertisement.is_some_and(|at| at <= now) {
+            self.advertisement = Some(now + ADVERTISEMENTS);
+            self.link.send(ndp::unasked());
+        }
+        self.udp.receive(&mut self.link);
+        self.ports.receive(&mut self.link);
+        self.tcp.work(&mut self.link, &self.poller);
+        self.link.flush();
+        let tcp = self.tcp.deadline().map(|at| self.link.instant(at));
+        let next = [tcp, self.dns.deadline(), self.advertisement];
+        if let Some(next) = next.into_iter().flatten().min()
+            && self.timer.is_none_or(|at| at > next)
+        {
+            self.timer = Some(next);
+            self.poller.wake_at(next);
         }
     }
 
-    fn now(&self) -> smoltcp::time::Instant {
-        let micros = self.start.elapsed().as_micros();
-        smoltcp::time::Instant::from_micros(i64::try_from(micros).unwrap_or(i64::MAX))
+    /// Whether there is something to do once the guest has room.
+    pub(super) fn is_busy(&self) -> bool {
+        self.tcp.is_busy() || self.udp.is_busy() || self.ports.is_busy()
     }
 
-    /// Lets smoltcp work, and hands over what it and others sent.
-    fn poll_sockets(&mut self) {
-        let now = self.now();
-        self.link.room = self.exchange.room();
-        self.interface.poll(now, &mut self.link, &mut self.sockets);
-        if !self.link.outgoing.is_empty() {
-            self.exchange.for_guest(self.link.outgoing.drain(..));
-        }
-    }
-
-    /// Sleeps until something happens.
-    fn wait(&mut self) {
-        let now = self.now();
-        let mut list = vec![PollFd::new(&self.exchange.stack_bell, PollFlags::IN)];
-        list.extend(
-            self.listeners
-                .iter()
-                .map(|(listener, _)| PollFd::new(listener, PollFlags::IN)),
-        );
-        let others = self.udp.descriptors().chain(self.icmp.descriptors());
-        list.extend(others.map(|fd| PollFd::from_borrowed_fd(fd, PollFlags::IN)));
-        let flows = self.tcp.descriptors(&self.sockets);
-        list.extend(flows.map(|(fd, flags)| PollFd::from_borrowed_fd(fd, flags)));
-        let delay = self.interface.poll_delay(now, &self.sockets);
-        // Where the guest has no room, its bell tells when it has.
-        let delay = delay.filter(|_| self.exchange.room() > 0);
-        let delay = delay.map(|delay| Timespec {
-            tv_sec: i64::try_from(delay.secs()).unwrap_or(i64::MAX),
-            tv_nsec: i64::from(delay.micros() as u32) * 1000,
-        });
-        let _ = poll(&mut list, delay.as_ref());
-        self.exchange.stack_bell.take();
-    }
-
-    /// Takes connections to forwarded ports.
-    fn accept(&mut self) {
-        for (listener, port) in &self.listeners {
-            while let Ok((stream, _)) = listener.accept() {
-                self.tcp
-                    .forward(&mut self.interface, &mut self.sockets, stream, *port);
+    /// Takes connections to a forwarded port.
+    fn accept(&mut self, number: u32) {
+        let Some((listener, port)) = self.listeners.get(number as usize) else {
+            return;
+        };
+        while let Ok(connection) = listener.accept() {
+            let taken = self
+                .tcp
+                .forward(&mut self.link, &self.poller, connection, *port);
+            if let Err(error) = taken {
+                tracing::debug!(%error, "a connection to the guest is refused");
             }
         }
     }
 
     /// A frame of the guest's.
-    fn frame(&mut self, bytes: Vec<u8>) {
+    fn frame(&mut self, bytes: Frame) {
         let Some(&[_, _, _, _, _, _, a, b, c, d, e, f, high, low]) = bytes
             .get(NIC_HEADER..)
             .and_then(|bytes| bytes.first_chunk::<ETHERNET>())
@@ -156,7 +171,7 @@ impl Stack {
         self.link.guest = [a, b, c, d, e, f];
         match u16::from_be_bytes([high, low]) {
             ARP => self.arp(&bytes[HEADERS..]),
-            IPV4 => self.ipv4(bytes),
+            IPV4 | IPV6 => self.packet(bytes),
             _ => {}
         }
     }
@@ -189,55 +204,127 @@ impl Stack {
         self.link.send(frame);
     }
 
-    fn ipv4(&mut self, bytes: Vec<u8>) {
-        let Ok(packet) = Ipv4Packet::new_checked(&bytes[HEADERS..]) else {
+    fn packet(&mut self, bytes: Frame) {
+        let Some(packet) = Packet::parse(&bytes[HEADERS..]) else {
             return;
         };
-        if packet.more_frags() || packet.frag_offset() != 0 {
-            return tracing::debug!("a fragment is lost");
+        self.link.learn(packet.from);
+        if packet.to.is_unspecified() {
+            return;
         }
-        let (from, to) = (packet.src_addr(), packet.dst_addr());
-        match packet.next_header() {
-            IpProtocol::Tcp => {
-                if let Ok(segment) = TcpPacket::new_checked(packet.payload()) {
-                    self.tcp_segment(from, to, &segment);
-                    self.link.incoming.push_back(bytes);
-                    // At once: the next segment may want another listener at the same port.
-                    self.poll_sockets();
-                }
+        if packet.fragment.is_some() {
+            let whole = self.fragments.add(&packet);
+            if let Some((protocol, payload)) = whole {
+                self.plain((packet.from, packet.to), protocol, &payload);
             }
-            IpProtocol::Udp => self.datagram(from, to, packet.payload()),
-            IpProtocol::Icmp => {
-                let message = packet.payload();
-                self.icmp
-                    .send(&mut self.link, &self.policy, from, to, message);
+            return;
+        }
+        if packet.is_extended {
+            let payload = packet.payload.to_vec();
+            return self.plain((packet.from, packet.to), packet.protocol, &payload);
+        }
+        match packet.protocol {
+            IpProtocol::Tcp => self.segment(bytes),
+            IpProtocol::Udp => self.datagram(&packet, &bytes[HEADERS..]),
+            protocol if protocol == icmp::protocol(packet.from) => {
+                if packet.from.is_ipv6() && ndp::receive(&mut self.link, &packet) {
+                    let next = Instant::now() + ADVERTISEMENTS;
+                    self.advertisement.get_or_insert(next);
+                    return;
+                }
+                let (link, poller) = (&mut self.link, &self.poller);
+                self.ping
+                    .send(link, poller, self.policy, &packet, &bytes[HEADERS..]);
             }
             _ => {}
         }
     }
 
-    fn tcp_segment(&mut self, from: Ipv4Addr, to: Ipv4Addr, segment: &TcpPacket<&[u8]>) {
-        if segment.syn() && !segment.ack() {
-            let from = SocketAddrV4::new(from, segment.src_port());
-            let to = SocketAddrV4::new(to, segment.dst_port());
-            if let Some(target) = self.policy.target(to) {
-                self.tcp.open(&mut self.sockets, (from, to), target);
+    /// A packet that came in parts, or with headers that mean nothing here.
+    fn plain(&mut self, ends: (IpAddr, IpAddr), protocol: IpProtocol, payload: &[u8]) {
+        let headers = match ends.0 {
+            IpAddr::V4(_) => frame::IPV4_HEADER,
+            IpAddr::V6(_) => frame::IPV6_HEADER,
+        };
+        if headers + payload.len() <= usize::from(u16::MAX) {
+            let fill = |bytes: &mut [u8]| bytes.copy_from_slice(payload);
+            self.packet(frame::ip([0; 6], ends, protocol, payload.len(), fill));
+        }
+    }
+
+    fn segment(&mut self, bytes: Frame) {
+        let Some(packet) = Packet::parse(&bytes[HEADERS..]) else {
+            return;
+        };
+        let Ok(segment) = TcpPacket::new_checked(packet.payload) else {
+            return;
+        };
+        let ends: Ends = (
+            SocketAddr::new(packet.from, segment.src_port()),
+            SocketAddr::new(packet.to, segment.dst_port()),
+        );
+        let begins = segment.syn() && !segment.ack() && !segment.rst();
+        let is_reset = segment.rst();
+        let Some(bytes) = self.tcp.segment(&mut self.link, ends, bytes) else {
+            return;
+        };
+        if is_reset || ends.0.ip().is_unspecified() {
+            return;
+        }
+        let targets = match self.policy.target(ends.1) {
+            _ if !begins => return self.tcp.refuse(&mut self.link, bytes),
+            Target::Host(target) => vec![target],
+            Target::NameServer => self.resolver.servers().to_vec(),
+            Target::Forbidden => return self.tcp.refuse(&mut self.link, bytes),
+            Target::Group => return,
+        };
+        let begun = self.tcp.open(&mut self.link, &self.poller, ends, targets);
+        match begun {
+            Ok(()) => _ = self.tcp.segment(&mut self.link, ends, bytes),
+            Err(error) => {
+                tracing::debug!(%error, to = %ends.1, "no connection");
+                match Reason::of(&error) {
+                    None | Some(Reason::Port) => self.tcp.refuse(&mut self.link, bytes),
+                    Some(reason) => {
+                        icmp::unreachable(&mut self.link, reason, &bytes[HEADERS..]);
+                    }
+                }
             }
         }
     }
 
-    fn datagram(&mut self, from: Ipv4Addr, to: Ipv4Addr, bytes: &[u8]) {
-        let Ok(datagram) = UdpPacket::new_checked(bytes) else {
+    fn datagram(&mut self, packet: &Packet<'_>, bytes: &[u8]) {
+        let Ok(datagram) = UdpPacket::new_checked(packet.payload) else {
             return;
         };
-        if datagram.dst_port() == dhcp::SERVER_PORT {
-            if let Some(answer) = dhcp::answer(datagram.payload()) {
+        let data = datagram.payload();
+        if datagram.dst_port() == dhcp::SERVER_PORT && packet.to.is_ipv4() {
+            if let Some(answer) = dhcp::answer(data) {
                 self.link.send(answer);
             }
             return;
         }
-        let from = SocketAddrV4::new(from, datagram.src_port());
-        let to = SocketAddrV4::new(to, datagram.dst_port());
-        self.udp.send(&self.policy, from, to, datagram.payload());
+        let ends: Ends = (
+            SocketAddr::new(packet.from, datagram.src_port()),
+            SocketAddr::new(packet.to, datagram.dst_port()),
+        );
+        if ends.0.ip().is_unspecified() || self.ports.send(ends, data) {
+            return;
+        }
+        let (link, poller) = (&mut self.link, &*self.poller);
+        match self.policy.target(ends.1) {
+            Target::Host(target) => self.udp.send(link, poller, ends, target, data),
+            Target::NameServer => {
+                self.dns.ask(link, poller, &mut self.resolver, ends, data);
+            }
+            Target::Forbidden => icmp::unreachable(link, Reason::Prohibited, bytes),
+            Target::Group => {}
+        }
+    }
+
+    /// How many connections there are.
+    #[cfg(test)]
+    pub(super) fn connections(&self) -> usize {
+        self.tcp.len()
     }
 }

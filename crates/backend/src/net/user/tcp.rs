@@ -1,268 +1,277 @@
 //! Connections: each is one of smoltcp's towards the guest and one of the host's, and bytes are carried between.
+//!
+//! Every connection has an interface of smoltcp's to itself, so that a segment costs the same however many there are.
+//! Work is done for those that something happened to: a segment, a socket's readiness, a timer.
 
-use std::collections::HashMap;
-use std::io::{self, ErrorKind, Read, Write};
-use std::net::{Shutdown, SocketAddrV4, TcpStream};
-use std::os::fd::{AsFd, BorrowedFd};
+mod dial;
+mod flow;
 
-use rustix::event::PollFlags;
-use rustix::io::Errno;
-use rustix::net::{AddressFamily, SocketFlags, SocketType, connect, ipproto, socket_with};
-use smoltcp::iface::{Interface, SocketHandle, SocketSet};
-use smoltcp::socket::tcp::{self, State};
+use std::collections::{BTreeSet, HashMap, VecDeque};
+use std::io;
+use std::net::{SocketAddr, TcpStream};
 
-use super::{GATEWAY, GUEST};
+use smoltcp::iface::{Config, Interface, SocketSet};
+use smoltcp::time::{Duration, Instant};
+use smoltcp::wire::{HardwareAddress, IpCidr, Ipv4Cidr, Ipv6Cidr};
 
-/// Bytes that wait in each direction of a connection.
-const BUFFER: usize = 512 << 10;
-/// Most connections at once.
-const FLOWS_MAX: usize = 1024;
+use super::exchange::Frame;
+use super::link::Link;
+use super::poller::{Event, Poller, Source};
+use super::{Ends, GATEWAY, GATEWAY6, PREFIX, guest_ends};
+use dial::Dial;
+use flow::{Flow, State};
+
 /// First of the gateway's ports that forwarded connections come from.
 const FIRST_PORT: u16 = 32_768;
-
-/// The guest's end and the other.
-type Ends = (SocketAddrV4, SocketAddrV4);
-
-struct Flow {
-    handle: SocketHandle,
-    host: TcpStream,
-    /// The host's connection is not made yet.
-    connecting: bool,
-    /// The guest has sent everything, and the host was told.
-    guest_done: bool,
-    /// The host has sent everything, and the guest was told.
-    host_done: bool,
-}
+/// A connection that was silent for so long makes room for another.
+const SILENCE: Duration = Duration::from_secs(60);
+/// Connections that have long buffers.
+const LONG_FLOWS: usize = 64;
+/// Bytes that wait in each direction of such a connection, and of others.
+const LONG_BUFFER: usize = 1 << 20;
+const BUFFER: usize = 64 << 10;
 
 /// All connections.
 pub(super) struct Tcp {
-    flows: HashMap<Ends, Flow>,
+    flows: HashMap<u32, Flow>,
+    numbers: HashMap<Ends, u32>,
+    /// Those that something happened to.
+    busy: VecDeque<u32>,
+    timers: BTreeSet<(Instant, u32)>,
+    next: u32,
     next_port: u16,
+    /// Most connections at once.
+    limit: usize,
+    /// It refuses what is no connection's.
+    nobody: Interface,
 }
 
 impl Tcp {
-    pub(super) fn new() -> Self {
+    pub(super) fn new(link: &mut Link, limit: usize) -> Self {
         Self {
             flows: HashMap::new(),
+            numbers: HashMap::new(),
+            busy: VecDeque::new(),
+            timers: BTreeSet::new(),
+            next: 0,
             next_port: FIRST_PORT,
+            limit,
+            nobody: interface(link),
         }
     }
 
-    /// The guest wants a connection from and to somewhere; `target` is what that stands for. What follows in
-    /// smoltcp's hands is accepted when the host's is made, and refused if there is nothing here.
-    pub(super) fn open(&mut self, sockets: &mut SocketSet<'_>, ends: Ends, target: SocketAddrV4) {
-        if self.flows.contains_key(&ends) || !self.has_room(sockets) {
-            return;
-        }
-        let host = match dial(target) {
-            Ok(host) => host,
-            Err(error) => return tracing::debug!(%error, %target, "no connection"),
+    /// A frame with a segment of a connection; gives the frame back when there is none.
+    pub(super) fn segment(&mut self, link: &mut Link, ends: Ends, frame: Frame) -> Option<Frame> {
+        let Some(&number) = self.numbers.get(&ends) else {
+            return Some(frame);
         };
-        let mut socket = new_socket();
-        socket.pause_synack(true);
-        if socket.listen((*ends.1.ip(), ends.1.port())).is_ok() {
-            self.insert(sockets, ends, socket, host, true);
+        if let Some(flow) = self.flows.get_mut(&number) {
+            flow.segment(link, frame);
+            self.touch(number);
         }
+        None
+    }
+
+    /// Answers a segment of no connection as one does who does not listen.
+    pub(super) fn refuse(&mut self, link: &mut Link, frame: Frame) {
+        let mut nothing = SocketSet::new(Vec::new());
+        let now = link.now();
+        link.pass(frame);
+        self.nobody.poll_ingress_single(now, link, &mut nothing);
+    }
+
+    /// The guest wants a connection from and to somewhere; `targets` is where that may lead. It is accepted when the
+    /// host's is made, and refused when none of them is.
+    ///
+    /// # Errors
+    /// When the host knows at once that there is none.
+    pub(super) fn open(
+        &mut self,
+        link: &mut Link,
+        poller: &Poller,
+        ends: Ends,
+        targets: Vec<SocketAddr>,
+    ) -> io::Result<()> {
+        if !self.make_room(link.now()) {
+            return Err(io::ErrorKind::QuotaExceeded.into());
+        }
+        let number = self.number();
+        let dial = Dial::new(poller, number, targets)?;
+        let flow = Flow::of_guest(link, ends, self.buffer(), dial);
+        self.insert(ends, number, flow);
+        Ok(())
     }
 
     /// Somebody connected to a forwarded port: connects to the guest's.
     pub(super) fn forward(
         &mut self,
-        interface: &mut Interface,
-        sockets: &mut SocketSet<'_>,
-        host: TcpStream,
+        link: &mut Link,
+        poller: &Poller,
+        (host, peer): (TcpStream, SocketAddr),
         port: u16,
-    ) {
-        let guest = SocketAddrV4::new(GUEST, port);
-        let from = loop {
-            let from = SocketAddrV4::new(GATEWAY, self.next_port);
+    ) -> io::Result<()> {
+        if !self.make_room(link.now()) {
+            return Err(io::ErrorKind::QuotaExceeded.into());
+        }
+        let (guest, gateway) = guest_ends(link, peer);
+        let guest = SocketAddr::new(guest, port);
+        let ends = loop {
+            let ends = (guest, SocketAddr::new(gateway, self.next_port));
             self.next_port = self.next_port.checked_add(1).unwrap_or(FIRST_PORT);
-            if !self.flows.contains_key(&(guest, from)) {
-                break from;
+            if !self.numbers.contains_key(&ends) {
+                break ends;
             }
         };
-        let mut socket = new_socket();
-        let is_ready = host.set_nonblocking(true).is_ok() && self.has_room(sockets);
-        let connected = socket.connect(interface.context(), (GUEST, port), (GATEWAY, from.port()));
-        if is_ready && connected.is_ok() {
-            self.insert(sockets, (guest, from), socket, host, false);
+        let number = self.number();
+        host.set_nonblocking(true)?;
+        poller.add(&host, Source::Tcp(number))?;
+        let flow = Flow::to_guest(link, ends, self.buffer(), host);
+        self.insert(ends, number, flow);
+        Ok(())
+    }
+
+    fn number(&mut self) -> u32 {
+        self.next = self.next.wrapping_add(1);
+        self.next
+    }
+
+    fn buffer(&self) -> usize {
+        if self.flows.len() < LONG_FLOWS {
+            LONG_BUFFER
+        } else {
+            BUFFER
         }
     }
 
-    fn insert(
-        &mut self,
-        sockets: &mut SocketSet<'_>,
-        ends: Ends,
-        socket: tcp::Socket<'static>,
-        host: TcpStream,
-        connecting: bool,
-    ) {
-        // Waiting for more bytes is the guest's and the host's business.
-        let _ = host.set_nodelay(true);
-        let flow = Flow {
-            handle: sockets.add(socket),
-            host,
-            connecting,
-            guest_done: false,
-            host_done: false,
-        };
-        self.flows.insert(ends, flow);
+    fn insert(&mut self, ends: Ends, number: u32, flow: Flow) {
+        self.flows.insert(number, flow);
+        self.numbers.insert(ends, number);
+        self.touch(number);
     }
 
-    /// Whether there is room for one more, after those that only wait for stragglers are gone if need be.
-    fn has_room(&mut self, sockets: &mut SocketSet<'_>) -> bool {
-        if self.flows.len() >= FLOWS_MAX {
-            self.flows.retain(|_, flow| {
-                let state = sockets.get::<tcp::Socket<'_>>(flow.handle).state();
-                if state == State::TimeWait {
-                    sockets.remove(flow.handle);
-                }
-                state != State::TimeWait
-            });
+    fn remove(&mut self, number: u32) {
+        if let Some(flow) = self.flows.remove(&number) {
+            self.numbers.remove(&flow.ends);
+            flow.deadline.map(|at| self.timers.remove(&(at, number)));
         }
-        self.flows.len() < FLOWS_MAX
     }
 
-    /// Carries what can be carried; whether anything was.
-    pub(super) fn carry(&mut self, sockets: &mut SocketSet<'_>) -> bool {
-        let mut moved = false;
-        self.flows.retain(|_, flow| {
-            let socket = sockets.get_mut::<tcp::Socket<'_>>(flow.handle);
-            moved |= flow.carry(socket);
-            // One that was aborted still has to tell its other end.
-            if socket.state() == State::Closed && socket.remote_endpoint().is_none() {
-                sockets.remove(flow.handle);
-                return false;
-            }
-            true
-        });
-        moved
-    }
-
-    /// What to wait for.
-    pub(super) fn descriptors<'a>(
-        &'a self,
-        sockets: &'a SocketSet<'_>,
-    ) -> impl Iterator<Item = (BorrowedFd<'a>, PollFlags)> {
-        self.flows.values().filter_map(|flow| {
-            let socket = sockets.get::<tcp::Socket<'_>>(flow.handle);
-            let mut flags = PollFlags::empty();
-            if flow.connecting || socket.can_recv() {
-                flags |= PollFlags::OUT;
-            }
-            if !flow.connecting && !flow.host_done && socket.can_send() {
-                flags |= PollFlags::IN;
-            }
-            (!flags.is_empty()).then(|| (flow.host.as_fd(), flags))
-        })
-    }
-}
-
-fn new_socket() -> tcp::Socket<'static> {
-    let buffer = || tcp::SocketBuffer::new(vec![0; BUFFER]);
-    let mut socket = tcp::Socket::new(buffer(), buffer());
-    socket.set_nagle_enabled(false);
-    socket.set_ack_delay(None);
-    socket
-}
-
-/// Begins a connection of the host's.
-fn dial(target: SocketAddrV4) -> io::Result<TcpStream> {
-    let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
-    let socket = socket_with(
-        AddressFamily::INET,
-        SocketType::STREAM,
-        flags,
-        Some(ipproto::TCP),
-    )?;
-    match connect(&socket, &target) {
-        Ok(()) | Err(Errno::INPROGRESS) => Ok(TcpStream::from(socket)),
-        Err(error) => Err(error.into()),
-    }
-}
-
-impl Flow {
-    fn carry(&mut self, socket: &mut tcp::Socket<'_>) -> bool {
-        if self.connecting {
-            match self.is_connected() {
-                Ok(false) => return false,
-                Ok(true) => {
-                    self.connecting = false;
-                    socket.pause_synack(false);
-                }
-                Err(_) => socket.abort(),
-            }
+    /// Whether there is room for one more: the oldest of those that wait for the host's end goes if need be, or the one
+    /// that was silent longest.
+    fn make_room(&mut self, now: Instant) -> bool {
+        if self.flows.len() < self.limit {
             return true;
         }
-        self.carry_out(socket) | self.carry_in(socket)
+        let waits = |flow: &Flow| flow.state() == State::Dialing;
+        let oldest = |of: &dyn Fn(&Flow) -> bool| {
+            let flows = self.flows.iter().filter(|(_, flow)| of(flow));
+            let oldest = flows.min_by_key(|(_, flow)| flow.used);
+            oldest.map(|(&number, _)| number)
+        };
+        let silent = |flow: &Flow| flow.used + SILENCE <= now;
+        let Some(oldest) = oldest(&waits).or_else(|| oldest(&silent)) else {
+            return false;
+        };
+        self.remove(oldest);
+        true
     }
 
-    fn is_connected(&self) -> io::Result<bool> {
-        if let Some(error) = self.host.take_error()? {
-            return Err(error);
-        }
-        match self.host.peer_addr() {
-            Ok(_) => Ok(true),
-            Err(error) if error.kind() == ErrorKind::NotConnected => Ok(false),
-            Err(error) => Err(error),
+    /// Something happened to a socket of the host's.
+    pub(super) fn ready(&mut self, number: u32, event: Event) {
+        if let Some(flow) = self.flows.get_mut(&number) {
+            flow.ready(event);
+            self.touch(number);
         }
     }
 
-    fn carry_out(&mut self, socket: &mut tcp::Socket<'_>) -> bool {
-        let mut moved = false;
-        while socket.can_recv() {
-            let host = &mut self.host;
-            let written = socket.recv(|bytes| match host.write(bytes) {
-                Ok(count) => (count, Ok(count)),
-                Err(error) => (0, Err(error)),
-            });
-            match written {
-                Ok(Ok(1..)) => moved = true,
-                Ok(Err(error)) if is_lasting(&error) => {
-                    socket.abort();
-                    return true;
-                }
-                _ => return moved,
+    fn touch(&mut self, number: u32) {
+        if let Some(flow) = self.flows.get_mut(&number)
+            && !std::mem::replace(&mut flow.is_busy, true)
+        {
+            self.busy.push_back(number);
+        }
+    }
+
+    /// Carries what can be carried, as far as the guest has room; each connection in its turn.
+    pub(super) fn work(&mut self, link: &mut Link, poller: &Poller) {
+        let now = link.now();
+        while let Some(&(at, number)) = self.timers.first() {
+            if at > now {
+                break;
+            }
+            self.timers.remove(&(at, number));
+            if let Some(flow) = self.flows.get_mut(&number) {
+                flow.deadline = None;
+                self.touch(number);
             }
         }
-        let has_sent_all = matches!(
-            socket.state(),
-            State::CloseWait | State::LastAck | State::Closing | State::TimeWait
-        );
-        if has_sent_all && !self.guest_done {
-            self.guest_done = true;
-            let _ = self.host.shutdown(Shutdown::Write);
-            moved = true;
-        }
-        moved
-    }
-
-    fn carry_in(&mut self, socket: &mut tcp::Socket<'_>) -> bool {
-        let mut moved = false;
-        while !self.host_done && socket.can_send() {
-            let host = &mut self.host;
-            let read = socket.send(|place| match host.read(place) {
-                Ok(count) => (count, Ok(count)),
-                Err(error) => (0, Err(error)),
-            });
-            match read {
-                Ok(Ok(0)) => {
-                    self.host_done = true;
-                    socket.close();
-                    return true;
-                }
-                Ok(Ok(_)) => moved = true,
-                Ok(Err(error)) if is_lasting(&error) => {
-                    socket.abort();
-                    return true;
-                }
-                _ => return moved,
+        while let Some(number) = self.busy.pop_front() {
+            if link.is_full() {
+                return self.busy.push_front(number);
+            }
+            let Some(flow) = self.flows.get_mut(&number) else {
+                continue;
+            };
+            flow.is_busy = false;
+            let state = flow.work(link, poller, number);
+            match state {
+                State::Over => self.remove(number),
+                State::Busy => self.touch(number),
+                _ => self.set_timer(link, number),
             }
         }
-        moved
+    }
+
+    fn set_timer(&mut self, link: &Link, number: u32) {
+        let Some(flow) = self.flows.get_mut(&number) else {
+            return;
+        };
+        let next = flow.next_deadline(link);
+        if next != flow.deadline {
+            flow.deadline.map(|at| self.timers.remove(&(at, number)));
+            next.map(|at| self.timers.insert((at, number)));
+            flow.deadline = next;
+        }
+    }
+
+    /// When a connection has something to do by itself.
+    pub(super) fn deadline(&self) -> Option<Instant> {
+        self.timers.first().map(|&(at, _)| at)
+    }
+
+    /// Whether connections wait for room.
+    pub(super) fn is_busy(&self) -> bool {
+        !self.busy.is_empty()
+    }
+
+    /// How many there are.
+    #[cfg(test)]
+    pub(super) fn len(&self) -> usize {
+        self.flows.len()
     }
 }
 
-fn is_lasting(error: &io::Error) -> bool {
-    !matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::Interrupted)
+/// An interface that answers for every address that the guest talks to.
+fn interface(link: &mut Link) -> Interface {
+    let config = Config::new(HardwareAddress::Ip);
+    let now = link.now();
+    let mut interface = Interface::new(config, link, now);
+    interface.update_ip_addrs(|addresses| {
+        for address in [
+            IpCidr::Ipv4(Ipv4Cidr::new(GATEWAY, PREFIX)),
+            IpCidr::Ipv6(Ipv6Cidr::new(GATEWAY6, 64)),
+        ] {
+            addresses
+                .push(address)
+                .expect("there is room for two addresses");
+        }
+    });
+    interface.set_any_ip(true);
+    let routes = interface.routes_mut();
+    let both = [
+        routes.add_default_ipv4_route(GATEWAY).is_ok(),
+        routes.add_default_ipv6_route(GATEWAY6).is_ok(),
+    ];
+    assert!(both == [true; 2], "there is room for two routes");
+    interface
 }

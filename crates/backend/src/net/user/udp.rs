@@ -1,115 +1,224 @@
 //! Datagrams: a socket of the host's for each of the guest's.
 
 use std::collections::HashMap;
-use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4, UdpSocket};
-use std::os::fd::{AsFd, BorrowedFd};
+use std::io;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
 use std::time::{Duration, Instant};
 
-use super::link::Link;
-use super::{frame, policy::Policy};
+use host::datagram;
 
-/// Most sockets at once; the one that was silent longest goes first.
-const SOCKETS_MAX: usize = 256;
+use super::exchange::Frame;
+use super::frame::{self, HEADERS, UDP_HEADER};
+use super::icmp::{self, Reason};
+use super::link::Link;
+use super::poller::{Poller, Source};
+
 /// Most addresses that one socket talks to.
 const PEERS_MAX: usize = 64;
-/// How long a silent socket lives.
+/// How long a silent socket lives when others want to.
 const SILENCE: Duration = Duration::from_secs(120);
 /// Datagrams that are read from a socket in a row.
 const BATCH: usize = 64;
+/// Bytes of a datagram that the guest gets back when it was not delivered.
+const QUOTE_MAX: usize = 512;
 
 struct Flow {
+    guest: SocketAddr,
     socket: UdpSocket,
     /// Where datagrams may come from, and as which address the guest knows it.
-    peers: HashMap<SocketAddr, SocketAddrV4>,
+    peers: HashMap<SocketAddr, SocketAddr>,
     used: Instant,
 }
 
-/// The guest's datagram sockets, by their addresses.
+/// The guest's datagram sockets.
 pub(super) struct Udp {
-    flows: HashMap<SocketAddrV4, Flow>,
+    flows: HashMap<u32, Flow>,
+    numbers: HashMap<SocketAddr, u32>,
+    next: u32,
+    /// Most sockets at once; the one that was silent longest goes first.
+    limit: usize,
+    /// Sockets with more to read.
+    unread: Vec<u32>,
     buffer: Vec<u8>,
 }
 
 impl Udp {
-    pub(super) fn new() -> Self {
+    pub(super) fn new(limit: usize) -> Self {
         Self {
             flows: HashMap::new(),
+            numbers: HashMap::new(),
+            next: 0,
+            limit,
+            unread: Vec::new(),
             buffer: vec![0; 1 << 16],
         }
     }
 
-    /// A datagram of the guest's.
+    /// A datagram of the guest's from and to somewhere; `target` is what that stands for.
     pub(super) fn send(
         &mut self,
-        policy: &Policy,
-        from: SocketAddrV4,
-        to: SocketAddrV4,
+        link: &mut Link,
+        poller: &Poller,
+        (from, to): (SocketAddr, SocketAddr),
+        target: SocketAddr,
         data: &[u8],
     ) {
-        let Some(target) = policy.target(to) else {
-            return;
+        let sent = match self.number(poller, from) {
+            Ok(number) => self.send_by(link, number, to, target, data),
+            Err(error) => Err(error),
         };
-        if !self.flows.contains_key(&from) {
-            self.make_room();
-            let Some(socket) = socket() else {
-                return;
-            };
-            let flow = Flow {
-                socket,
-                peers: HashMap::new(),
-                used: Instant::now(),
-            };
-            self.flows.insert(from, flow);
+        if let Err(error) = sent {
+            tracing::debug!(%error, %target, "datagram lost");
+            if let Some(reason) = Reason::of(&error) {
+                undelivered(link, reason, from, to, data);
+            }
         }
-        let Some(flow) = self.flows.get_mut(&from) else {
-            return;
-        };
+    }
+
+    fn send_by(
+        &mut self,
+        link: &mut Link,
+        number: u32,
+        to: SocketAddr,
+        target: SocketAddr,
+        data: &[u8],
+    ) -> io::Result<()> {
+        let flow = self
+            .flows
+            .get_mut(&number)
+            .expect("what has a number is there");
         flow.used = Instant::now();
-        if flow.peers.len() >= PEERS_MAX && !flow.peers.contains_key(&target.into()) {
+        if flow.peers.len() >= PEERS_MAX && !flow.peers.contains_key(&target) {
             flow.peers.clear();
         }
-        flow.peers.insert(target.into(), to);
-        if let Err(error) = flow.socket.send_to(data, target) {
-            tracing::debug!(%error, %target, "datagram lost");
+        flow.peers.insert(target, to);
+        if flow.socket.send_to(data, target).is_ok() {
+            return Ok(());
         }
+        // It may have been what became of an earlier one.
+        flow.take_errors(link);
+        flow.socket.send_to(data, target).map(drop)
+    }
+
+    /// The number of the guest's socket, which is made if need be.
+    fn number(&mut self, poller: &Poller, guest: SocketAddr) -> io::Result<u32> {
+        if let Some(&number) = self.numbers.get(&guest) {
+            return Ok(number);
+        }
+        if self.flows.len() >= self.limit {
+            self.make_room();
+        }
+        let socket = match guest {
+            SocketAddr::V4(_) => UdpSocket::bind((Ipv4Addr::UNSPECIFIED, 0)),
+            SocketAddr::V6(_) => UdpSocket::bind((Ipv6Addr::UNSPECIFIED, 0)),
+        }?;
+        socket.set_nonblocking(true)?;
+        datagram::keep_errors(&socket)?;
+        self.next = self.next.wrapping_add(1);
+        poller.add(&socket, Source::Udp(self.next))?;
+        let flow = Flow {
+            guest,
+            socket,
+            peers: HashMap::new(),
+            used: Instant::now(),
+        };
+        self.flows.insert(self.next, flow);
+        self.numbers.insert(guest, self.next);
+        Ok(self.next)
     }
 
     fn make_room(&mut self) {
         self.flows.retain(|_, flow| flow.used.elapsed() < SILENCE);
-        if self.flows.len() >= SOCKETS_MAX {
+        if self.flows.len() >= self.limit {
             let oldest = self.flows.iter().min_by_key(|(_, flow)| flow.used);
-            if let Some(oldest) = oldest.map(|(&address, _)| address) {
+            if let Some(oldest) = oldest.map(|(&number, _)| number) {
                 self.flows.remove(&oldest);
             }
         }
+        self.numbers
+            .retain(|_, number| self.flows.contains_key(number));
     }
 
-    /// Takes what arrived.
+    /// Something arrived at a socket.
+    pub(super) fn arrived(&mut self, number: u32) {
+        if !self.unread.contains(&number) {
+            self.unread.push(number);
+        }
+    }
+
+    /// Takes what arrived, as far as the guest has room.
     pub(super) fn receive(&mut self, link: &mut Link) {
-        for (&guest, flow) in &mut self.flows {
-            for _ in 0..BATCH {
-                let Ok((len, from)) = flow.socket.recv_from(&mut self.buffer) else {
-                    break;
-                };
-                if let Some(&known) = flow.peers.get(&from) {
-                    flow.used = Instant::now();
-                    let data = &self.buffer[..len.min(super::MTU as usize - 28)];
-                    link.send(frame::udp(link.guest, known, guest, data));
-                }
+        let mut at = 0;
+        while let Some(&number) = self.unread.get(at) {
+            let flow = self.flows.get_mut(&number);
+            let has_more = flow.is_some_and(|flow| flow.receive(link, &mut self.buffer));
+            if has_more {
+                at += 1;
+            } else {
+                self.unread.swap_remove(at);
             }
         }
     }
 
-    /// What to wait for.
-    pub(super) fn descriptors(&self) -> impl Iterator<Item = BorrowedFd<'_>> {
-        self.flows.values().map(|flow| flow.socket.as_fd())
+    /// Whether there is more to read.
+    pub(super) fn is_busy(&self) -> bool {
+        !self.unread.is_empty()
     }
 }
 
-fn socket() -> Option<UdpSocket> {
-    let socket = UdpSocket::bind((Ipv4Addr::UNSPECIFIED, 0));
-    let socket = socket.and_then(|socket| socket.set_nonblocking(true).map(|()| socket));
-    socket
-        .inspect_err(|error| tracing::debug!(%error, "no socket"))
-        .ok()
+impl Flow {
+    /// Takes some of what arrived; whether there may be more.
+    fn receive(&mut self, link: &mut Link, buffer: &mut [u8]) -> bool {
+        for _ in 0..BATCH {
+            if link.is_full() {
+                return true;
+            }
+            match self.socket.recv_from(buffer) {
+                Ok((len, from)) => {
+                    if let Some(&known) = self.peers.get(&from) {
+                        self.used = Instant::now();
+                        deliver(link, known, self.guest, &buffer[..len]);
+                    }
+                }
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    self.take_errors(link);
+                    return false;
+                }
+                Err(_) => self.take_errors(link),
+            }
+        }
+        true
+    }
+
+    /// Tells the guest of datagrams that were not delivered.
+    fn take_errors(&mut self, link: &mut Link) {
+        let mut payload = [0; QUOTE_MAX];
+        for _ in 0..BATCH {
+            let Ok(lost) = datagram::next_error(&self.socket, &mut payload) else {
+                return;
+            };
+            let reason = Reason::of(&lost.error);
+            if let (Some(&to), Some(reason)) = (self.peers.get(&lost.to), reason) {
+                undelivered(link, reason, self.guest, to, &payload[..lost.len]);
+            }
+        }
+    }
+}
+
+/// Sends the guest a datagram, unless it is longer than what fits its packets.
+pub(super) fn deliver(link: &mut Link, from: SocketAddr, to: SocketAddr, data: &[u8]) {
+    let headers = match to.ip() {
+        IpAddr::V4(_) => frame::IPV4_HEADER,
+        IpAddr::V6(_) => frame::IPV6_HEADER,
+    };
+    if headers + UDP_HEADER + data.len() <= usize::from(u16::MAX) {
+        link.send(frame::udp(link.guest, from, to, data));
+    }
+}
+
+/// Tells the guest that a datagram of its own was not delivered.
+fn undelivered(link: &mut Link, reason: Reason, from: SocketAddr, to: SocketAddr, data: &[u8]) {
+    let data = &data[..data.len().min(QUOTE_MAX)];
+    let frame: Frame = frame::udp(link.guest, from, to, data);
+    icmp::unreachable(link, reason, &frame[HEADERS..]);
 }
