@@ -5,6 +5,7 @@
 
 mod board;
 mod clock;
+pub mod debug;
 pub mod migration;
 pub mod seam;
 mod session;

@@ -52,22 +52,22 @@ impl Io for Ports {
     }
 }
 
-const CODE: u64 = 0x8000;
+pub(crate) const CODE: u64 = 0x8000;
 /// JMP to itself.
 const SPIN: &[u8] = &[0xeb, 0xfe];
 /// HLT for ever.
 const HALT: &[u8] = &[0xf4, 0xeb, 0xfd];
-const PATIENCE: Duration = Duration::from_secs(10);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(10);
 
-struct Guest {
+pub(crate) struct Guest {
     engine: Arc<dyn Engine>,
-    ram: Arc<GuestRam>,
-    io: Arc<dyn Io>,
-    ports: mpsc::Receiver<(u64, u8)>,
+    pub(crate) ram: Arc<GuestRam>,
+    pub(crate) io: Arc<dyn Io>,
+    pub(crate) ports: mpsc::Receiver<(u64, u8)>,
 }
 
 impl Guest {
-    fn new(make: &MakeEngine<'_>, cpus: u32, code: &[u8]) -> Self {
+    pub(crate) fn new(make: &MakeEngine<'_>, cpus: u32, code: &[u8]) -> Self {
         let ram = Arc::new(GuestRam::new(&[(Gpa(0), 1 << 20)]).expect("there is memory"));
         ram.write(Gpa(CODE), code).expect("it fits");
         let setup = Setup {
@@ -85,7 +85,7 @@ impl Guest {
     }
 
     /// A vCPU at the code, in real mode.
-    fn vcpu(&self, change: impl FnOnce(&mut CpuState)) -> Box<dyn Vcpu> {
+    pub(crate) fn vcpu(&self, change: impl FnOnce(&mut CpuState)) -> Box<dyn Vcpu> {
         let mut vcpu = self.engine.vcpu(0).expect("there is a vCPU 0");
         let mut state = CpuState::reset(0);
         state.segments[1].selector = 0;
@@ -306,6 +306,30 @@ macro_rules! seam_tests {
             fn $name() {
                 if $condition() {
                     $crate::seam::$name(&$make);
+                }
+            }
+        )+
+    };
+}
+
+/// Makes a test of each body of [`crate::debug`], as [`seam_tests`] does.
+#[macro_export]
+macro_rules! debug_tests {
+    ($make:path) => {
+        $crate::debug_tests!($make, if || true);
+    };
+    ($make:path, if $condition:expr) => {
+        $crate::debug_tests! {
+            $make, $condition,
+            breakpoints_stop_before_their_instructions steps_are_one_instruction watchpoints_stop_behind_accesses
+        }
+    };
+    ($make:path, $condition:expr, $($name:ident)+) => {
+        $(
+            #[test]
+            fn $name() {
+                if $condition() {
+                    $crate::debug::$name(&$make);
                 }
             }
         )+

@@ -110,7 +110,7 @@ fn drive(id: usize, vcpu: &mut dyn Vcpu, board: &Arc<Board>, reports: &Mutex<Rep
     let report = || reports.lock().unwrap_or_else(PoisonError::into_inner);
     while !board.is_over() {
         match catch_unwind(AssertUnwindSafe(|| vcpu.run(&io))) {
-            Ok(Ok(Exit::Kicked | Exit::Breakpoint)) => {}
+            Ok(Ok(Exit::Kicked | Exit::Breakpoint(_))) => {}
             Ok(Ok(Exit::Reset)) => board.end(End::Reset),
             Ok(Ok(Exit::Shutdown(_))) => {
                 report().by.get_or_insert(id);

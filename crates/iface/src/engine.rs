@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use x86::CpuState;
 
-use crate::Msi;
+use crate::{Debug, Msi, Stop};
 
 /// An address space that a guest's instruction can reach.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -48,8 +48,8 @@ pub enum Exit {
     Reset,
     /// The processor stopped for good: triple fault.
     Shutdown(Shutdown),
-    /// A debugger's breakpoint.
-    Breakpoint,
+    /// The debugger wanted it; see [`Vcpu::set_debug`].
+    Breakpoint(Stop),
 }
 
 /// Why an engine could not do what it should.
@@ -98,6 +98,19 @@ pub trait Vcpu: Send {
     /// Replaces the complete state.
     fn load(&mut self, state: &CpuState) -> Result<(), EngineError>;
 
+    /// Takes what a debugger wants, in place of what it wanted before. Loading a state changes nothing of it, but has
+    /// to come first.
+    ///
+    /// # Errors
+    /// [`EngineError::Unsupported`] for more than [`Engine::breakpoints`], [`EngineError::Host`] when the host
+    /// refuses.
+    fn set_debug(&mut self, debug: &Debug) -> Result<(), EngineError> {
+        let _ = debug;
+        Err(EngineError::Unsupported(
+            "this engine has no means for debuggers".into(),
+        ))
+    }
+
     /// A handle for other threads.
     fn kicker(&self) -> Arc<dyn Kicker>;
 }
@@ -129,6 +142,11 @@ pub trait Engine: Send + Sync {
         Err(EngineError::Unsupported(
             "this engine keeps no log of pages".into(),
         ))
+    }
+
+    /// How many breakpoints and watchpoints a debugger may have at a time, in all; any number when `None`.
+    fn breakpoints(&self) -> Option<usize> {
+        None
     }
 
     /// One line for people: the engine and what is particular to it here.

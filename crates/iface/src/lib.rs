@@ -6,6 +6,7 @@
 
 mod char;
 mod clock;
+mod debug;
 mod device;
 mod disk;
 mod engine;
@@ -17,6 +18,7 @@ mod vsock;
 
 pub use char::Char;
 pub use clock::Clock;
+pub use debug::{Debug, Stop, Watch};
 pub use device::{Action, Device};
 pub use disk::Disk;
 pub use engine::{Engine, EngineError, Exit, Io, Kicker, Shutdown, Space, Vcpu};

@@ -6,7 +6,7 @@
 
 use std::sync::Arc;
 
-use iface::{EngineError, Exit, Io};
+use iface::{EngineError, Exit, Io, Stop};
 use soft::Assistant;
 use x86::Vector;
 use x86::cr::xcr0;
@@ -14,6 +14,9 @@ use x86::cr::xcr0;
 use crate::figure::Figure;
 use crate::state;
 use crate::vcpu::KvmVcpu;
+
+/// Instructions at a time.
+const MOST: u32 = 64;
 
 impl KvmVcpu {
     /// Executes what KVM could not.
@@ -35,7 +38,9 @@ impl KvmVcpu {
                 self.id,
             )
         });
-        let mut assistance = assistant.assist(&before, io)?;
+        // A debugger looks at each instruction.
+        let most = if self.debug.is_idle() { MOST } else { 1 };
+        let mut assistance = assistant.assist(&before, io, most)?;
         if assistance.state.xcr0 == before.xcr0 {
             assistance.state.xcr0 = saved.xcr0;
         }
@@ -46,6 +51,7 @@ impl KvmVcpu {
             self.is_shut_down = true;
             return self.shutdown().map(Some);
         }
-        Ok(None)
+        let step = self.debug.step.then_some(Exit::Breakpoint(Stop::Step));
+        Ok(step)
     }
 }

@@ -15,6 +15,7 @@ use x86::cpuid::{Feature, Processor};
 use crate::bell::{self, Bell};
 use crate::capability::Host;
 use crate::cpuid::{self, Supported};
+use crate::debug;
 use crate::error::{failed, unsupported};
 use crate::figure::Figures;
 use crate::ioctl::{done, vm_tsc_khz};
@@ -274,6 +275,10 @@ impl Engine for KvmEngine {
     fn take_dirty(&self) -> Result<Vec<u64>, EngineError> {
         let Shared { vm, ram, .. } = &*self.shared;
         slot::take_dirty(vm, ram).map_err(failed("reading the log of the guest's writes"))
+    }
+
+    fn breakpoints(&self) -> Option<usize> {
+        Some(debug::REGISTERS)
     }
 
     fn describe(&self) -> String {

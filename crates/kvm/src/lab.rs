@@ -22,7 +22,7 @@ use crate::engine::{Config, KvmEngine};
 use crate::error::unsupported;
 
 /// Where code is put.
-const CODE: u64 = 0x8000;
+pub(crate) const CODE: u64 = 0x8000;
 const PML4: u64 = 0x1000;
 const GDT: u64 = 0x4000;
 const IDT: u64 = 0x5000;

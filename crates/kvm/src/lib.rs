@@ -9,6 +9,7 @@
 //!   bell, page  how other threads reach a vCPU; the page shared with the kernel
 //!   state       CpuState from and to KVM: registers, XSAVE, local APIC, events
 //!   cpuid, msr  the machine contract's tables, checked against what KVM supports
+//!   debug       breakpoints, watchpoints and steps for debuggers
 //!   assist      help by the software CPU
 //!   quirk, lab  what this host's KVM does otherwise, found by trying
 //!   cost        what an exit costs, for the benchmark
@@ -23,6 +24,7 @@ mod bell;
 mod capability;
 mod cost;
 mod cpuid;
+mod debug;
 mod engine;
 mod error;
 mod figure;

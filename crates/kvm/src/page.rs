@@ -12,6 +12,8 @@ use std::sync::atomic::{AtomicU8, Ordering};
 use kvm_bindings::kvm_run;
 use rustix::mm::{MapFlags, ProtFlags, mmap, munmap};
 
+use crate::debug::Trap;
+
 /// The shared page, and the data of port accesses behind it.
 #[derive(Debug)]
 pub(crate) struct RunPage {
@@ -131,6 +133,17 @@ impl RunPage {
             access.is_write != 0,
             &mut access.data[..len],
         )
+    }
+
+    /// What KVM_EXIT_DEBUG is for.
+    pub(crate) fn debug_trap(&self) -> Trap {
+        // SAFETY: as above.
+        let debug = unsafe { (*self.raw()).__bindgen_anon_1.debug.arch };
+        Trap {
+            vector: debug.exception as u8,
+            linear: debug.pc,
+            dr6: debug.dr6,
+        }
     }
 
     /// The vector of KVM_EXIT_IOAPIC_EOI.

@@ -12,7 +12,7 @@ use x86::descriptor::Attributes;
 use x86::state::gpr;
 
 use crate::capability::Host;
-use crate::lab::{Ending, Lab, REPORT};
+use crate::lab::{CODE, Ending, Lab, REPORT};
 
 /// A way in which guests can tell.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -27,17 +27,26 @@ pub enum Quirk {
     FixesTsc,
     /// Guests see another CPUID than the one that was set.
     ReplacesCpuid,
+    /// The x87 unit's pointers are stored only while an exception waits, as AMD's processors do.
+    DropsPointers,
 }
 
 impl Quirk {
     /// All of them.
-    pub const ALL: [Self; 5] = [
+    pub const ALL: [Self; 6] = [
         Self::EmulatesKernels,
         Self::RefusesInterrupts,
         Self::RefusesLegacyPaging,
         Self::FixesTsc,
         Self::ReplacesCpuid,
+        Self::DropsPointers,
     ];
+
+    /// Whether it is a processor's own way.
+    #[must_use]
+    pub fn is_native(self) -> bool {
+        self == Self::DropsPointers
+    }
 }
 
 impl fmt::Display for Quirk {
@@ -48,6 +57,9 @@ impl fmt::Display for Quirk {
             Self::RefusesLegacyPaging => "no paging but in 64-bit mode",
             Self::FixesTsc => "guests get the host's own TSC",
             Self::ReplacesCpuid => "guests see another CPUID than they are given",
+            Self::DropsPointers => {
+                "x87 pointers are stored only while an exception waits, as AMD's processors do"
+            }
         })
     }
 }
@@ -70,7 +82,7 @@ pub const HARDWARE_SPEED: f64 = 250.0;
 impl Findings {
     /// Whether guests run on the processor itself, as they should.
     pub fn is_hardware(&self) -> bool {
-        self.speed >= HARDWARE_SPEED && self.quirks.is_empty()
+        self.speed >= HARDWARE_SPEED && self.quirks.iter().all(|quirk| quirk.is_native())
     }
 }
 
@@ -167,6 +179,13 @@ fn has(lab: &mut Lab, quirk: Quirk) -> Result<bool, EngineError> {
             let left = lab.run(&state, &code, PATIENCE)?.1;
             left.gpr[gpr::RBX] as u32 & !lab.features()[1] != 0
         }
+        Quirk::DropsPointers => {
+            let (mut state, pointer) = (kernel, 8..16);
+            state.xsave.0[pointer.clone()].copy_from_slice(&CODE.to_le_bytes());
+            // OUT
+            let left = lab.run(&state, &[0xe6, REPORT, 0xf4], PATIENCE)?.1;
+            left.xsave.0[pointer.clone()] != state.xsave.0[pointer]
+        }
     })
 }
 
@@ -238,5 +257,6 @@ mod tests {
         assert!(findings(1500.0, &[]).is_hardware());
         assert!(!findings(100.0, &[]).is_hardware());
         assert!(!findings(1500.0, &[Quirk::FixesTsc]).is_hardware());
+        assert!(findings(1500.0, &[Quirk::DropsPointers]).is_hardware());
     }
 }

@@ -5,7 +5,7 @@ use std::os::fd::{AsRawFd, BorrowedFd};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use iface::{EngineError, Exit, Io, Kicker, Shutdown, Space, Vcpu};
+use iface::{Debug, EngineError, Exit, Io, Kicker, Shutdown, Space, Stop, Vcpu};
 use kvm_bindings::{
     KVM_EXIT_DEBUG, KVM_EXIT_FAIL_ENTRY, KVM_EXIT_INTERNAL_ERROR, KVM_EXIT_INTR, KVM_EXIT_IO,
     KVM_EXIT_IOAPIC_EOI, KVM_EXIT_IRQ_WINDOW_OPEN, KVM_EXIT_MMIO, KVM_EXIT_SHUTDOWN,
@@ -49,6 +49,8 @@ pub(crate) struct KvmVcpu {
     pub(crate) shift: u64,
     /// KVM gives the guest the host's own TSC here, whatever it is told.
     pub(crate) is_tsc_fixed: bool,
+    /// What a debugger wants.
+    pub(crate) debug: Debug,
     /// Executes what KVM can't, once needed.
     pub(crate) assistant: Option<Assistant>,
 }
@@ -87,6 +89,7 @@ impl KvmVcpu {
             is_shut_down: false,
             shift: 0,
             is_tsc_fixed: false,
+            debug: Debug::default(),
             assistant: None,
         };
         vcpu.load(&CpuState::reset(id))?;
@@ -109,7 +112,7 @@ impl KvmVcpu {
             if kicked && !self.unfinished {
                 return Ok(Exit::Kicked);
             }
-            if kicked {
+            if kicked || self.is_step_unfinished() {
                 self.bell.close();
             } else {
                 self.offer_pic(&**io)?;
@@ -121,6 +124,11 @@ impl KvmVcpu {
                 return Ok(exit);
             }
         }
+    }
+
+    /// Whether the instruction that the debugger wants has only its access to complete: KVM forgets such steps.
+    fn is_step_unfinished(&self) -> bool {
+        self.unfinished && self.debug.step
     }
 
     /// Enters the guest once, and does what it is left for.
@@ -135,11 +143,12 @@ impl KvmVcpu {
             }
             Err(error) => match Errno::from_io_error(&error) {
                 Some(Errno::INTR) => {
+                    let stepped = self.is_step_unfinished();
                     self.unfinished = false;
                     if self.page.exit_reason() == KVM_EXIT_INTR {
                         self.handed = None;
                     }
-                    Ok(None)
+                    Ok(stepped.then_some(Exit::Breakpoint(Stop::Step)))
                 }
                 // A processor that waited for its SIPI has something to look at.
                 Some(Errno::AGAIN) => Ok(None),
@@ -157,7 +166,7 @@ impl KvmVcpu {
                 io.end_of_interrupt(self.page.ended_vector());
             }
             KVM_EXIT_IRQ_WINDOW_OPEN | KVM_EXIT_INTR => {}
-            KVM_EXIT_DEBUG => return Ok(Some(Exit::Breakpoint)),
+            KVM_EXIT_DEBUG => return self.debug_trap(self.page.debug_trap()),
             KVM_EXIT_SHUTDOWN => {
                 self.is_shut_down = true;
                 return self.shutdown().map(Some);
@@ -282,6 +291,10 @@ impl Vcpu for KvmVcpu {
 
     fn load(&mut self, state: &CpuState) -> Result<(), EngineError> {
         state::load(self, state)
+    }
+
+    fn set_debug(&mut self, debug: &Debug) -> Result<(), EngineError> {
+        self.debug(debug)
     }
 
     fn kicker(&self) -> Arc<dyn Kicker> {

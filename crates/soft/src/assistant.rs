@@ -22,8 +22,6 @@ use crate::vcpu::NoIo;
 
 /// Longest instruction in bytes.
 const LONGEST: u64 = 15;
-/// Instructions at a time.
-const MOST: u32 = 64;
 
 /// The helper of one vCPU.
 pub struct Assistant {
@@ -62,7 +60,7 @@ impl Assistant {
         }
     }
 
-    /// Executes the instruction at the state's RIP, and what follows where that is of the same kinds.
+    /// Executes the instruction at the state's RIP, and what follows where that is of the same kinds: `most` in all.
     ///
     /// # Errors
     /// [`EngineError::State`] when a processor can't be in that state.
@@ -70,6 +68,7 @@ impl Assistant {
         &mut self,
         state: &CpuState,
         io: &Arc<dyn Io>,
+        most: u32,
     ) -> Result<Assistance, EngineError> {
         self.processor.cpu.io = io.clone();
         self.processor.cpu.load_state(&without_time(state))?;
@@ -85,7 +84,7 @@ impl Assistant {
                 is_shut_down = true;
                 break;
             }
-            let goes_on = instructions < MOST
+            let goes_on = instructions < most
                 && self.processor.cpu.activity == Activity::Running
                 && self
                     .next_instruction()

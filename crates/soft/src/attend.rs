@@ -91,6 +91,9 @@ impl Cpu {
         if let Some(vector) = self.injected_interrupt.take() {
             return self.deliver_interrupt(vector);
         }
+        if self.is_debug_step() && self.activity == Activity::Running {
+            return Ok(());
+        }
         if self.nmi_pending && !self.nmi_blocked && !self.shadow {
             self.nmi_pending = false;
             self.figures.interrupts += 1;

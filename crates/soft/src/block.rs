@@ -21,6 +21,8 @@ pub(crate) struct Block {
     pub(crate) bytes: Box<[u8]>,
     /// The last op sets RIP.
     pub(crate) branches: bool,
+    /// Some ops look for a debugger's breakpoints.
+    pub(crate) checks: bool,
     /// How often it was run.
     pub(crate) heat: u32,
     /// Where the code lies, and the version of its page when it was last compared.

@@ -11,6 +11,7 @@ use x86::flags;
 use x86::msr::Msrs;
 use x86::state::{Activity, CpuState};
 
+use crate::debugger::Debugger;
 use crate::engine::Shared;
 use crate::exec::x87::X87;
 use crate::figure::Figures;
@@ -63,6 +64,8 @@ pub(crate) struct Cpu {
     pub(crate) single_step: bool,
     /// B0 to B3 and BS of debug traps to be raised after the running instruction, as in DR6.
     pub(crate) debug_traps: u64,
+    /// A debugger outside of the guest, while it wants anything.
+    pub(crate) debugger: Option<Box<Debugger>>,
     pub(crate) x87: X87,
     pub(crate) mmu: Mmu,
     /// Ops of the running block that may still run; [`Cpu::code_written`] ends the block after the running op.
@@ -138,6 +141,7 @@ impl Cpu {
             code_breakpoints: false,
             single_step: false,
             debug_traps: 0,
+            debugger: None,
             x87: X87::default(),
             mmu: Mmu::new(shared.ram.clone()),
             limit: 0,

@@ -13,6 +13,7 @@
 //!   attend    between blocks: inbox, pending interrupts, sleep
 //!   lapic     the local APIC, its timer, and messages between APICs
 //!   assistant executes what another engine can't
+//!   debugger  breakpoints, watchpoints and steps that the guest knows nothing of
 //!   paravirt  KVM's clock, steal time and end of interrupt
 //! ```
 //!
@@ -26,6 +27,7 @@ mod block;
 mod clock;
 mod coherence;
 mod cpu;
+mod debugger;
 mod engine;
 mod exec;
 mod figure;

@@ -32,7 +32,10 @@ impl Processor {
     /// Executes one block, or its first `most` instructions.
     pub(crate) fn step(&mut self, most: usize) -> R {
         let number = self.lookup()?;
-        self.cpu.execute(self.blocks.get(number), most)
+        let block = self.blocks.get(number);
+        let check = block.checks && block.ops.first().is_some_and(Op::is_check);
+        self.cpu
+            .execute(block, most.saturating_add(usize::from(check)))
     }
 
     /// Executes blocks until the processor has to be attended to; an exception is left to be delivered.
@@ -145,9 +148,12 @@ impl Processor {
             run = decode::run(cpu.mode, &bytes[..both]);
             run.truncate_to_one();
         }
+        let debugger = cpu.debugger.as_ref();
+        let checks = debugger.is_some_and(|debugger| debugger.mark(linear, &mut run.ops));
         let block = Block {
             bytes: bytes[..usize::from(run.len)].into(),
             branches: run.branches,
+            checks,
             heat: 0,
             ops: run.ops.into(),
             code: (at, version),

@@ -246,8 +246,8 @@ impl Processor {
         if !translation.is_hot(block.heat >> churn.min(MOST_CHURN)) || !self.cpu.is_translatable() {
             return None;
         }
-        if block.second.is_some() {
-            // Links within a page outlive changes of where the next page lies.
+        if block.second.is_some() || block.checks {
+            // Links within a page outlive changes of where the next page lies; the interpreter looks for breakpoints.
             return None;
         }
         let linear = self.cpu.rip;
@@ -268,6 +268,12 @@ impl Processor {
 }
 
 impl Translation {
+    /// Drops all code.
+    pub(crate) fn forget(&mut self) {
+        self.blocks.flush();
+        self.code.clear();
+    }
+
     /// What it has counted.
     pub(crate) fn figures(&self) -> Translated {
         Translated {
@@ -293,8 +299,7 @@ impl Translation {
     /// Translates a block.
     fn make(&mut self, cpu: &Cpu, block: &Block, key: Key) -> Option<u32> {
         if !self.blocks.has_room() {
-            self.blocks.flush();
-            self.code.clear();
+            self.forget();
         }
         let pieces = [Some(block.code), block.second];
         let held = pieces

@@ -23,6 +23,9 @@ impl Trap {
     /// The processor shut down: triple fault.
     pub(crate) const SHUTDOWN: Self = Self::new(5);
 
+    /// A debugger wants the processor to stop here: [`crate::cpu::Cpu::take_stop`] tells why.
+    pub(crate) const STOP: Self = Self::new(6);
+
     const EXCEPTION: u64 = 0x100;
 
     const fn new(bits: u64) -> Self {

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use iface::{EngineError, Exit, Io, Kicker, Shutdown, Space, Vcpu};
+use iface::{Debug, EngineError, Exit, Io, Kicker, Shutdown, Space, Vcpu};
 use tracing::{Level, debug, enabled};
 use x86::CpuState;
 use x86::state::Activity;
@@ -77,13 +77,16 @@ impl SoftVcpu {
     /// Runs until the vCPU is kicked.
     ///
     /// # Errors
-    /// [`Trap::SHUTDOWN`] after a triple fault.
+    /// [`Trap::SHUTDOWN`] after a triple fault, [`Trap::STOP`] when its debugger wants it to stop.
     fn run_until_kicked(&mut self) -> R {
         let traced = enabled!(target: BLOCKS, Level::TRACE);
         let inbox = self.processor.cpu.inbox.clone();
         loop {
             if self.processor.cpu.attend()? {
                 return Ok(());
+            }
+            if self.processor.cpu.is_stopped() {
+                return Err(Trap::STOP);
             }
             match self.processor.cpu.activity {
                 Activity::Running => {}
@@ -95,6 +98,9 @@ impl SoftVcpu {
             }
             if traced {
                 self.processor.cpu.trace_block();
+            }
+            if self.processor.cpu.is_debug_step() {
+                return self.processor.debug_step();
             }
             self.processor.advance()?;
             if self.processor.cpu.code_breakpoints || traced {
@@ -126,9 +132,10 @@ impl Vcpu for SoftVcpu {
         {
             translation.log_left();
         }
-        match result {
-            Ok(()) => Ok(Exit::Kicked),
-            Err(_) => Ok(Exit::Shutdown(self.shutdown())),
+        match (result, self.processor.cpu.take_stop()) {
+            (Ok(()) | Err(Trap::STOP), Some(stop)) => Ok(Exit::Breakpoint(stop)),
+            (Ok(()), None) => Ok(Exit::Kicked),
+            (Err(_), _) => Ok(Exit::Shutdown(self.shutdown())),
         }
     }
 
@@ -138,6 +145,11 @@ impl Vcpu for SoftVcpu {
 
     fn load(&mut self, state: &CpuState) -> Result<(), EngineError> {
         self.processor.cpu.load_state(state)
+    }
+
+    fn set_debug(&mut self, debug: &Debug) -> Result<(), EngineError> {
+        self.processor.set_debug(debug);
+        Ok(())
     }
 
     fn kicker(&self) -> Arc<dyn Kicker> {

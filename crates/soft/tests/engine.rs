@@ -21,6 +21,7 @@ fn engine(setup: &Setup) -> Result<Arc<dyn Engine>, EngineError> {
 }
 
 conformance::seam_tests!(engine);
+conformance::debug_tests!(engine);
 
 struct Still;
 

@@ -72,6 +72,11 @@ const LISTED: &[(Quirk, &str, &[&str])] = &[
     ),
     (Quirk::FixesTsc, "they move the TSC", &["tsc-adjust"]),
     (
+        Quirk::DropsPointers,
+        "they look at the pointers without an exception",
+        &["hot-x87"],
+    ),
+    (
         Quirk::ReplacesCpuid,
         "CPUID claims what CR4, paging or MSRs then refuse",
         &[

@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use conformance::Setup;
 use iface::{Engine, EngineError};
-use kvm::{Config, Host, KvmEngine};
+use kvm::{Config, Host, KvmEngine, Quirk};
 use soft::SoftEngine;
 
 /// Makes the engine.
@@ -49,3 +49,20 @@ fn is_there() -> bool {
 }
 
 conformance::seam_tests!(engine, if is_there);
+conformance::debug_tests! {
+    engine, is_there, breakpoints_stop_before_their_instructions steps_are_one_instruction
+}
+conformance::debug_tests!(engine, has_watchpoints, watchpoints_stop_behind_accesses);
+
+/// Whether accesses of kernels are looked at here: an emulator does not.
+fn has_watchpoints() -> bool {
+    let Ok(host) = Host::open() else {
+        return is_there();
+    };
+    let quirks = kvm::examine(host).expect("it runs a loop").quirks;
+    let emulates = quirks.contains(&Quirk::EmulatesKernels);
+    if emulates {
+        println!("SKIPPED: this host's KVM: {}", Quirk::EmulatesKernels);
+    }
+    !emulates
+}

@@ -316,12 +316,16 @@ impl Cpu {
             self.dr[5] >> (2 * index) & 3 != 0 && self.dr[5] >> (16 + 4 * index) & 3 != 0
         };
         (0..4).any(|index| enabled(index) && self.dr[index] & PAGE_MASK == linear & PAGE_MASK)
+            || self.is_debug_watched(linear)
     }
 
     /// A data access took the slow path: raises a watchpoint's debug trap when it hit one.
     pub(crate) fn watch(&mut self, linear: u64, bytes: u64, write: bool) {
         if self.dr[5] & 0xff != 0 {
             self.watchpoint(linear, bytes, write);
+        }
+        if self.debugger.is_some() {
+            self.debug_watch(linear, bytes, write);
         }
     }
 }

@@ -263,6 +263,7 @@ impl Processor {
     fn single_step(&mut self) -> R {
         let cpu = &mut self.cpu;
         cpu.attend = true;
+        cpu.debug_break(cpu.linear_ip())?;
         let resumed = cpu.flags & flags::RF != 0;
         if !resumed && !cpu.debug_shadow {
             cpu.check_breakpoint()?;

@@ -46,7 +46,8 @@ fn speed(found: &Findings) -> Vec<Finding> {
         );
         Finding::lacking("KVM's speed", what, NESTED)
     }];
-    let quirks: Vec<_> = found.quirks.iter().map(ToString::to_string).collect();
+    let foreign = found.quirks.iter().filter(|quirk| !quirk.is_native());
+    let quirks: Vec<_> = foreign.map(ToString::to_string).collect();
     findings.push(if quirks.is_empty() {
         Finding::good("KVM's conduct", "as that of a processor")
     } else {
