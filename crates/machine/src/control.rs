@@ -4,10 +4,12 @@
 //! changes what is wanted under the lock, and then kicks; a kick that comes early makes the next run return at
 //! once, so none is lost.
 
+use std::collections::VecDeque;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use iface::Kicker;
+use host::Bell;
+use iface::{Kicker, Stop};
 
 use crate::Outcome;
 
@@ -20,10 +22,45 @@ pub(crate) struct Control {
 
 struct State {
     paused: bool,
+    debug: Debug,
     /// vCPUs between `enter` and `leave`.
     running: usize,
     /// The first one counts.
     outcome: Option<Outcome>,
+}
+
+/// What a debugger has to do with the processors.
+struct Debug {
+    stopped: bool,
+    /// By ID: which of them may run otherwise.
+    allowed: u64,
+    /// Who stopped by itself, and why.
+    stops: VecDeque<(u32, Stop)>,
+    /// Rings for stops, and at the end.
+    bell: Option<Arc<Bell>>,
+}
+
+impl Default for Debug {
+    fn default() -> Self {
+        Self {
+            stopped: false,
+            allowed: u64::MAX,
+            stops: VecDeque::new(),
+            bell: None,
+        }
+    }
+}
+
+impl Debug {
+    fn lets(&self, id: u32) -> bool {
+        !self.stopped && self.allowed >> id & 1 != 0
+    }
+
+    fn ring(&self) {
+        if let Some(bell) = &self.bell {
+            bell.ring();
+        }
+    }
 }
 
 impl Control {
@@ -32,6 +69,7 @@ impl Control {
         Self {
             state: Mutex::new(State {
                 paused: true,
+                debug: Debug::default(),
                 running: 0,
                 outcome: None,
             }),
@@ -41,9 +79,9 @@ impl Control {
     }
 
     /// Waits until a vCPU may run; `false` when it never will again.
-    pub(crate) fn enter(&self) -> bool {
+    pub(crate) fn enter(&self, id: u32) -> bool {
         let mut state = self.lock();
-        while state.paused && state.outcome.is_none() {
+        while (state.paused || !state.debug.lets(id)) && state.outcome.is_none() {
             state = self.wait(state);
         }
         let run = state.outcome.is_none();
@@ -59,7 +97,10 @@ impl Control {
 
     /// Ends the machine, unless it has ended already. Returns at once, vCPUs follow.
     pub(crate) fn end(&self, outcome: Outcome) {
-        self.lock().outcome.get_or_insert(outcome);
+        let mut state = self.lock();
+        state.outcome.get_or_insert(outcome);
+        state.debug.ring();
+        drop(state);
         self.changed.notify_all();
         self.kick();
     }
@@ -80,6 +121,61 @@ impl Control {
         while state.running > 0 {
             state = self.wait(state);
         }
+    }
+
+    /// A debugger listens at this bell.
+    pub(crate) fn set_debugger(&self, bell: Arc<Bell>) {
+        self.lock().debug.bell = Some(bell);
+    }
+
+    /// A processor stopped for its debugger: the others follow.
+    pub(crate) fn stop(&self, id: u32, stop: Stop) {
+        let mut state = self.lock();
+        state.debug.stopped = true;
+        state.debug.stops.push_back((id, stop));
+        state.debug.ring();
+        drop(state);
+        self.kick();
+    }
+
+    /// Returns when no vCPU runs, for the debugger's sake.
+    pub(crate) fn hold(&self) {
+        self.lock().debug.stopped = true;
+        self.kick();
+        let mut state = self.lock();
+        while state.running > 0 {
+            state = self.wait(state);
+        }
+    }
+
+    /// As far as the debugger is concerned these processors may run.
+    pub(crate) fn let_go(&self, allowed: u64) {
+        let mut state = self.lock();
+        (state.debug.stopped, state.debug.allowed) = (false, allowed);
+        // Who stands before a breakpoint comes to it again.
+        let is_over = |(_, stop): &(u32, Stop)| matches!(stop, Stop::Watch(_));
+        state.debug.stops.retain(is_over);
+        state.debug.stopped |= !state.debug.stops.is_empty();
+        if state.debug.stopped {
+            state.debug.ring();
+        }
+        drop(state);
+        self.changed.notify_all();
+    }
+
+    /// The next stop that nobody has heard of.
+    pub(crate) fn take_stop(&self) -> Option<(u32, Stop)> {
+        self.lock().debug.stops.pop_front()
+    }
+
+    /// Whether the debugger wants everybody to stand.
+    pub(crate) fn is_stopped(&self) -> bool {
+        self.lock().debug.stopped
+    }
+
+    /// Whether somebody else wants the machine to stand still.
+    pub(crate) fn is_paused(&self) -> bool {
+        self.lock().paused
     }
 
     /// How the machine ended, if it has.

@@ -27,6 +27,7 @@ mod chipset;
 mod choice;
 mod clock;
 mod control;
+pub mod debug;
 mod engine;
 mod error;
 mod firmware;
@@ -47,6 +48,7 @@ pub mod size;
 pub mod spec;
 
 pub use choice::{Choice, choose};
+pub use debug::Debugger;
 pub use error::Error;
 pub use machine::{Handle, Machine};
 pub use outcome::Outcome;

@@ -1,9 +1,10 @@
 //! Assembly and lifecycle.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
+use device::lock;
 use iface::{Char, Clock, Engine, Io, Vcpu};
 use mem::GuestRam;
 
@@ -15,6 +16,7 @@ use crate::engine::{self, MakeEngine};
 use crate::io::MachineIo;
 use crate::layout::Layout;
 use crate::peripheral::{Nowhere, Peripherals};
+use crate::processor::Processor;
 use crate::spec::Console;
 use crate::timer::{Deadlines, Timer};
 use crate::{Error, Outcome, Spec, acpi, bios, firmware, mp_table, processor, promise};
@@ -24,15 +26,18 @@ pub struct Machine {
     handle: Handle,
     engine: Arc<dyn Engine>,
     ram: Arc<GuestRam>,
+    processors: Vec<Processor>,
     threads: Vec<JoinHandle<()>>,
 }
 
 /// Reaches a machine from other threads.
 #[derive(Clone)]
 pub struct Handle {
-    io: Arc<MachineIo>,
+    pub(crate) io: Arc<MachineIo>,
     clock: Arc<MachineClock>,
     peripherals: Arc<Peripherals>,
+    /// Held by whoever makes the machine stand still or go on.
+    turn: Arc<Mutex<()>>,
 }
 
 impl Machine {
@@ -83,12 +88,17 @@ impl Machine {
                 io,
                 clock,
                 peripherals,
+                turn: Arc::default(),
             },
             engine,
             ram,
+            processors: vcpus
+                .into_iter()
+                .map(|vcpu| Arc::new(Mutex::new(vcpu)))
+                .collect(),
             threads: Vec::new(),
         };
-        machine.start_threads(vcpus)?;
+        machine.start_threads()?;
         Ok(machine)
     }
 
@@ -107,16 +117,24 @@ impl Machine {
         &self.ram
     }
 
-    fn start_threads(&mut self, vcpus: Vec<Box<dyn Vcpu>>) -> Result<(), Error> {
+    pub(crate) fn processors(&self) -> &[Processor] {
+        &self.processors
+    }
+
+    pub(crate) fn shared_ram(&self) -> Arc<GuestRam> {
+        self.ram.clone()
+    }
+
+    fn start_threads(&mut self) -> Result<(), Error> {
         let Handle { io, clock, .. } = self.handle.clone();
         let devices: Arc<dyn Deadlines> = io.chipset.clone();
         let timer = io.timer.clone();
         let thread = thread::Builder::new().name("timer".into());
         let thread = thread.spawn(move || timer.run(&clock, &devices));
         self.threads.push(thread.map_err(Error::Thread)?);
-        for (id, vcpu) in (0..).zip(vcpus) {
+        for (id, vcpu) in (0..).zip(&self.processors) {
             let shared: Arc<dyn Io> = io.clone();
-            let thread = processor::spawn(id, vcpu, shared, io.control.clone())?;
+            let thread = processor::spawn(id, vcpu.clone(), shared, io.control.clone())?;
             self.threads.push(thread);
         }
         Ok(())
@@ -139,18 +157,46 @@ impl Drop for Machine {
 impl Handle {
     /// Starts the machine, or goes on after [`Handle::pause`].
     pub fn resume(&self) {
+        let _turn = lock(&self.turn);
+        if !self.io.control.is_stopped() {
+            self.start_time();
+        }
+        self.io.control.resume();
+    }
+
+    fn start_time(&self) {
         self.clock.start();
         self.io.timer.rearm();
         self.peripherals.resume();
-        self.io.control.resume();
+    }
+
+    fn stop_time(&self) {
+        self.peripherals.pause();
+        self.clock.stop();
+        self.io.timer.rearm();
+    }
+
+    /// As [`Handle::pause`], for the debugger.
+    pub(crate) fn hold(&self) {
+        let _turn = lock(&self.turn);
+        self.io.control.hold();
+        self.stop_time();
+    }
+
+    /// As [`Handle::resume`], for the debugger: those of the processors go on, by ID.
+    pub(crate) fn let_go(&self, allowed: u64) {
+        let _turn = lock(&self.turn);
+        if !self.io.control.is_paused() {
+            self.start_time();
+        }
+        self.io.control.let_go(allowed);
     }
 
     /// Returns when no processor runs and time stands still.
     pub fn pause(&self) {
+        let _turn = lock(&self.turn);
         self.io.control.pause();
-        self.peripherals.pause();
-        self.clock.stop();
-        self.io.timer.rearm();
+        self.stop_time();
     }
 
     /// Ends the machine from outside. Returns at once.

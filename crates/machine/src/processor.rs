@@ -1,24 +1,31 @@
 //! The threads that run virtual processors.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::thread::{self, JoinHandle};
 
+use device::lock;
 use iface::{EngineError, Exit, Io, Vcpu};
 
 use crate::control::Control;
 use crate::{Error, Outcome};
 
+/// A processor: its thread's while that is between [`Control::enter`] and [`Control::leave`].
+pub(crate) type Processor = Arc<Mutex<Box<dyn Vcpu>>>;
+
 /// Starts the thread of one processor; it waits for [`Control::resume`] and lives until the machine ends.
 pub(crate) fn spawn(
     id: u32,
-    mut vcpu: Box<dyn Vcpu>,
+    vcpu: Processor,
     io: Arc<dyn Io>,
     control: Arc<Control>,
 ) -> Result<JoinHandle<()>, Error> {
     let body = move || {
-        while control.enter() {
-            let run = catch_unwind(AssertUnwindSafe(|| vcpu.run(&io)));
+        while control.enter(id) {
+            let run = catch_unwind(AssertUnwindSafe(|| lock(&vcpu).run(&io)));
+            if let Ok(Ok(Exit::Breakpoint(stop))) = run {
+                control.stop(id, stop);
+            }
             let end = match run {
                 Ok(exit) => ending(id, exit),
                 Err(_) => Some(Outcome::Failed {
@@ -41,8 +48,7 @@ pub(crate) fn spawn(
 /// Whether a processor's exit ends the machine.
 fn ending(vcpu: u32, exit: Result<Exit, EngineError>) -> Option<Outcome> {
     match exit {
-        // No debugger sets breakpoints yet; the processor goes on behind one.
-        Ok(Exit::Kicked | Exit::Breakpoint) => None,
+        Ok(Exit::Kicked | Exit::Breakpoint(_)) => None,
         Ok(Exit::Reset) => Some(Outcome::Reset),
         Ok(Exit::Shutdown(shutdown)) => Some(Outcome::Shutdown { vcpu, shutdown }),
         Err(error) => Some(Outcome::Failed {

@@ -7,6 +7,7 @@ use machine::Size;
 use machine::spec::{Disk, EngineKind, Forward, Vsock};
 
 mod disk;
+pub mod gdb;
 pub mod image;
 mod list;
 pub mod net;
@@ -49,7 +50,7 @@ pub enum Command {
     /// On a terminal every key goes to the guest, Ctrl-C included; Ctrl-] leaves and ends the machine. When
     /// standard input is a pipe or a file, its bytes are the guest's input, and the guest runs on when it ends.
     #[command(after_long_help = RUN_AFTER)]
-    Run(Run),
+    Run(Box<Run>),
     /// Tell what this host can do for virtual machines, and how to get what is missing
     ///
     /// Looks at KVM and how fast guests really run on it, huge pages, control groups, network devices and sandboxes,
@@ -91,6 +92,12 @@ pub struct Run {
     /// Remove the machine that --name makes when it has ended; without a name nothing is kept anyway
     #[arg(long)]
     pub rm: bool,
+    /// Let gdb debug the guest: by `target remote` it reaches the processors as threads
+    ///
+    /// It connects to a TCP port, of 127.0.0.1 unless an address is told, or to a Unix socket, a path with a '/'. The
+    /// guest waits for it before the first instruction; with ,nowait behind the address it does not.
+    #[arg(long, value_name = "[ADDRESS:]PORT|PATH[,nowait]", value_parser = gdb::parse)]
+    pub gdb: Option<gdb::Gdb>,
     /// When the machine has ended, print figures about its run
     #[arg(long)]
     pub stats: bool,

@@ -15,9 +15,10 @@ use std::thread;
 use std::time::Duration;
 
 use anyhow::Context;
+use gdb::Server;
 use host::signal::{self, Blocked, number};
 use machine::spec::EngineKind;
-use machine::{Handle, Machine, Outcome, Spec};
+use machine::{Debugger, Handle, Machine, Outcome, Spec};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 use crate::Status;
@@ -68,6 +69,7 @@ pub(crate) fn run(arguments: &cli::Run) -> anyhow::Result<Status> {
     let terminal = Terminal::connect(&console, machine.handle(), sender.clone())?;
     watch(machine.handle(), signals, &sender)?;
     let statistics = arguments.stats.then(Statistics::start);
+    let debugger = debugger(arguments, &machine)?;
     home.settle(arguments.rm);
     machine.handle().resume();
     let end = supervise(&notices, &machine.handle(), &terminal);
@@ -76,6 +78,9 @@ pub(crate) fn run(arguments: &cli::Run) -> anyhow::Result<Status> {
     let quiet = machine.handle().wait_quiet(PATIENCE);
     console.flush(PATIENCE);
     drop(terminal);
+    if let Some(server) = debugger {
+        server.finish(PATIENCE);
+    }
     if let Some(line) = end.line {
         crate::say(&line);
     }
@@ -100,6 +105,22 @@ fn allow_descriptors() {
     if let Err(error) = setrlimit(Resource::Nofile, all) {
         tracing::warn!(%error, "the limit of descriptors stays");
     }
+}
+
+/// The server for debuggers, if one is wanted.
+fn debugger(arguments: &cli::Run, machine: &Machine) -> anyhow::Result<Option<Server>> {
+    let Some(gdb) = &arguments.gdb else {
+        return Ok(None);
+    };
+    let debugger = Debugger::new(machine).context("a bell for the debugger")?;
+    let server = Server::start(&gdb.place, debugger, gdb.waits);
+    let server = server.with_context(|| format!("--gdb {}", gdb.place))?;
+    let verb = if gdb.waits { "waits" } else { "listens" };
+    let place = server.place();
+    crate::say(&format!(
+        "{verb} for a debugger: gdb VMLINUX -ex 'target remote {place}'"
+    ));
+    Ok(Some(server))
 }
 
 /// Settles which engine runs the guest, and what to say where somebody may wonder.

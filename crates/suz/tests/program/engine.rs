@@ -43,7 +43,7 @@ fn kvm_says_nothing_or_why_not() {
 }
 
 /// The engines of this host.
-fn engines() -> Vec<&'static str> {
+pub(crate) fn engines() -> Vec<&'static str> {
     match Host::open() {
         Ok(_) => vec!["soft", "kvm"],
         Err(reason) => {

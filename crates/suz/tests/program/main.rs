@@ -3,6 +3,8 @@
 #[cfg(test)]
 mod bad_input;
 #[cfg(test)]
+mod debug;
+#[cfg(test)]
 mod ends;
 #[cfg(test)]
 mod engine;
