@@ -1,5 +1,5 @@
 use super::*;
-use crate::spec::{Boot, Console, Disk, EngineKind, Forward, Net, Network, UserNetwork};
+use crate::spec::{Boot, Console, Disk, EngineKind, Forward, Net, Network, Protocol, UserNetwork};
 
 fn full() -> Spec {
     let mut spec = Spec::new(Boot {
@@ -24,6 +24,7 @@ fn full() -> Spec {
         Device::Net(Net {
             network: Network::User(UserNetwork {
                 forwards: vec![Forward {
+                    protocol: Protocol::Udp,
                     host: "127.0.0.1:2222".parse().unwrap(),
                     guest: 22,
                 }],
