@@ -4,16 +4,12 @@ use std::fmt::Write;
 
 use iced_x86::{FastFormatter, Instruction, Mnemonic, RflagsBits};
 use x86::flags;
+use x86::state::gpr::NAMES;
 
 use crate::case::{Bits, Case, Outcome};
 use crate::program::{Flow, Program};
 use crate::tolerance::Tolerance;
 use crate::vendor;
-
-pub(crate) const NAMES: [&str; 16] = [
-    "rax", "rcx", "rdx", "rbx", "rsp", "rbp", "rsi", "rdi", "r8", "r9", "r10", "r11", "r12", "r13",
-    "r14", "r15",
-];
 
 /// Every difference that the manual does not allow, a line each; empty when the two agree.
 pub fn differences(case: &Case, native: &Outcome, soft: &Outcome) -> Vec<String> {

@@ -19,6 +19,11 @@ pub mod gpr {
     pub const RBP: usize = 5;
     pub const RSI: usize = 6;
     pub const RDI: usize = 7;
+    /// By number.
+    pub const NAMES: [&str; 16] = [
+        "rax", "rcx", "rdx", "rbx", "rsp", "rbp", "rsi", "rdi", "r8", "r9", "r10", "r11", "r12",
+        "r13", "r14", "r15",
+    ];
 }
 
 /// Bytes of the XSAVE area in standard format: legacy region, header, AVX.

@@ -182,12 +182,12 @@ impl Builder<'_> {
             _ => {}
         }
         let byte = self.random.below(2) as u8;
-        // MOVS, CMPS, STOS, LODS, SCAS
-        bytes.push(
-            self.random
-                .pick(&[0xa4, 0xa4, 0xa6, 0xaa, 0xaa, 0xac, 0xae])
-                | byte,
-        );
+        // MOVS, CMPS, STOS, SCAS, and LODS unless somebody counts in RAX
+        let mut opcodes = vec![0xa4, 0xa4, 0xa6, 0xaa, 0xaa, 0xae];
+        if !self.roles.keeps(0) {
+            opcodes.push(0xac);
+        }
+        bytes.push(self.random.pick(&opcodes) | byte);
         // Without a count CMPS and SCAS leave the flags, so that these must be defined.
         self.define();
         self.push(&bytes);

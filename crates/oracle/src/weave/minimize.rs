@@ -3,10 +3,11 @@
 use std::fmt::Write;
 
 use iced_x86::{FastFormatter, Instruction, Mnemonic};
+use x86::state::gpr::NAMES;
 
 use super::{Finding, Weave};
 use crate::case::Outcome;
-use crate::compare::{NAMES, hex};
+use crate::compare::hex;
 use crate::fuzz::{Error, simplifications};
 use crate::program::{Flow, Program};
 
