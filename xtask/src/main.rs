@@ -4,6 +4,7 @@ mod bench;
 mod cargo;
 mod fuzz_cpu;
 mod guests;
+mod lockstep;
 mod man;
 mod test;
 
@@ -24,6 +25,7 @@ enum Chore {
     Bench(bench::Arguments),
     FuzzCpu(fuzz_cpu::Arguments),
     Guests(guests::Arguments),
+    Lockstep(lockstep::Arguments),
     Man(man::Arguments),
     Test(test::Arguments),
 }
@@ -33,6 +35,7 @@ fn main() -> ExitCode {
         Chore::Bench(arguments) => bench::run(&arguments),
         Chore::FuzzCpu(arguments) => fuzz_cpu::run(&arguments),
         Chore::Guests(arguments) => guests::run(&arguments),
+        Chore::Lockstep(arguments) => lockstep::run(&arguments),
         Chore::Man(arguments) => man::run(&arguments),
         Chore::Test(arguments) => test::run(&arguments),
     };

@@ -117,7 +117,12 @@ fn drive(id: usize, vcpu: &mut dyn Vcpu, board: &Arc<Board>, reports: &Mutex<Rep
                 board.end(End::Shutdown);
             }
             Ok(Err(error)) => {
-                report().errors.push(format!("vCPU {id}: {error}"));
+                let details = match &error {
+                    EngineError::Differs { report, .. } => report,
+                    _ => "",
+                };
+                let text = format!("vCPU {id}: {error}\n{details}");
+                report().errors.push(text.trim_end().to_owned());
                 board.give_up();
             }
             Err(_) => {

@@ -5,6 +5,7 @@
 #![allow(unsafe_code, reason = "runs generated code")]
 
 mod block;
+mod step;
 mod table;
 
 use std::arch::asm;
@@ -66,6 +67,8 @@ pub enum Left {
         /// Linear address to go on at.
         target: u64,
     },
+    /// A branch led to the address of [`Blocks::land`].
+    Landed,
 }
 
 /// The translated blocks of one vCPU.
@@ -194,6 +197,7 @@ impl Blocks {
             entry_host: start + translated.entry_host,
             entry_saved: start + translated.entry_saved,
             marks: translated.marks.into(),
+            foreign: translated.foreign,
             incoming: Vec::new(),
             dead: false,
         });
@@ -346,6 +350,9 @@ impl Blocks {
             enter();
         }
         let exit = registers.run.exit;
+        if exit == thunk::LANDED {
+            return Left::Landed;
+        }
         if exit == thunk::FAULT {
             return self.fault(registers);
         }

@@ -253,3 +253,24 @@ const ARITHMETIC: [&str; 16] = [
     "add", "sub", "mul", "div", "sqrt", "min", "max", "cmp", "comi", "ucomi", "round", "dpp",
     "hadd", "hsub", "rcp", "rsqrt",
 ];
+
+/// Whether an instruction converts floating-point numbers to integers, which depends on MXCSR even where the number is in
+/// memory, so that no vector register is named.
+pub fn converts(instruction: &Instruction) -> bool {
+    use Mnemonic as M;
+    matches!(
+        instruction.mnemonic(),
+        M::Cvtss2si
+            | M::Cvtsd2si
+            | M::Cvttss2si
+            | M::Cvttsd2si
+            | M::Vcvtss2si
+            | M::Vcvtsd2si
+            | M::Vcvttss2si
+            | M::Vcvttsd2si
+            | M::Cvtps2pi
+            | M::Cvtpd2pi
+            | M::Cvttps2pi
+            | M::Cvttpd2pi
+    )
+}

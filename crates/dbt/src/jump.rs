@@ -77,6 +77,12 @@ impl JumpTable {
         self.filled.push(index as u16);
     }
 
+    /// As [`JumpTable::set`], for a moment: [`JumpTable::remove`] comes before anything else is set.
+    pub(crate) fn set_for_now(&mut self, linear: u64, code: u64) {
+        // SAFETY: as in `set`.
+        unsafe { *self.entry(index(linear)) = Entry { linear, code } };
+    }
+
     /// Forgets an address.
     pub(crate) fn remove(&mut self, linear: u64) {
         let index = index(linear);

@@ -39,6 +39,6 @@ pub use context::Context;
 pub use emit::Access;
 pub use error::Error;
 pub use feature::{host_has, missing};
-pub use form::Slots;
+pub use form::{Slots, converts};
 pub use region::Registers;
 pub use translate::{Guest, Source};

@@ -9,6 +9,7 @@
 //! Code finds the present tables by [`Tlb::base`].
 #![allow(unsafe_code, reason = "tables that generated code reads")]
 
+mod hidden;
 mod marks;
 mod writers;
 
@@ -78,6 +79,8 @@ pub struct Tlb {
     marks: Box<[Marks]>,
     writers: Writers,
     views: [NonNull<Table>; VIEWS],
+    /// What the views are while they are hidden.
+    hidden: [NonNull<Table>; VIEWS],
     /// Host address of RAM.
     start: u64,
     ram: Arc<GuestRam>,
@@ -114,6 +117,7 @@ impl Tlb {
             marks: vec![Marks::default(); count].into(),
             writers: Writers::new(),
             views: [tables; VIEWS],
+            hidden: [tables; VIEWS],
             start: ram.pointer(Offset(0), 0).as_ptr() as u64,
             ram,
         };
@@ -153,7 +157,18 @@ impl Tlb {
     /// Where in RAM an access of `bytes` bytes (1 to 4096) goes, when a view has it in one page.
     #[inline(always)]
     pub fn probe(&self, view: usize, write: bool, linear: u64, bytes: u64) -> Option<Offset> {
-        let table = self.views[view % VIEWS].as_ptr();
+        self.probe_in(self.views[view % VIEWS], write, linear, bytes)
+    }
+
+    #[inline(always)]
+    fn probe_in(
+        &self,
+        table: NonNull<Table>,
+        write: bool,
+        linear: u64,
+        bytes: u64,
+    ) -> Option<Offset> {
+        let table = table.as_ptr();
         let slot = slot(linear);
         // SAFETY: views point at tables, and nobody writes to one while `self` is borrowed.
         let entry = unsafe {

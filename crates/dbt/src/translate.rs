@@ -110,6 +110,8 @@ pub(crate) struct Translated {
     pub(crate) marks: Vec<Mark>,
     /// Numbered from [`Frame::first_exit`].
     pub(crate) exits: Vec<Exit>,
+    /// Instructions that are always executed elsewhere, as bits.
+    pub(crate) foreign: u64,
 }
 
 /// Where a block's code will be.
@@ -139,6 +141,8 @@ struct Translator<'a> {
     op: usize,
     marks: Vec<Mark>,
     exits: Vec<Exit>,
+    /// See [`Translated::foreign`].
+    foreign: u64,
     /// Code that is run seldom, put behind the block.
     cold: Vec<Cold>,
     info: InstructionInfoFactory,
@@ -202,6 +206,7 @@ pub(crate) fn block(source: Source<'_>, frame: Frame) -> Translated {
         op: 0,
         marks: Vec::new(),
         exits: Vec::new(),
+        foreign: 0,
         cold: Vec::new(),
         info: InstructionInfoFactory::new(),
         vectors: false,
@@ -244,13 +249,14 @@ impl Translator<'_> {
             entry_saved,
             marks: self.marks,
             exits: self.exits,
+            foreign: self.foreign,
         }
     }
 
     /// Begins the code with a way in for each place where the flags may be; the one that suits the block goes straight
     /// to its body.
     fn enter(&mut self) -> (u32, u32) {
-        match flags::wanted(self.source.guests) {
+        match flags::wanted(self.source.guests, self.source.wide) {
             flags::Wanted::Nothing => {
                 self.state = State::Nowhere;
                 (0, 0)
@@ -325,6 +331,7 @@ impl Translator<'_> {
         self.flush_x87_ip();
         self.vectors = false;
         self.x87 = false;
+        self.foreign |= 1 << self.op;
         let exit = self.exit(Exit::Interpret { op: self.op as u16 });
         self.out.leave(exit, self.frame.leave);
         self.state = State::Both;

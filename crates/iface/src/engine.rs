@@ -75,6 +75,14 @@ pub enum EngineError {
         /// Mode and CS:RIP.
         location: String,
     },
+    /// Translated code has done something else than the interpreter, which it was compared with.
+    #[error("translated code differs from the interpreter ({location})")]
+    Differs {
+        /// Mode and CS:RIP.
+        location: String,
+        /// Code and states, in lines.
+        report: String,
+    },
     /// The host lacks something, and what to do about it.
     #[error("{0}")]
     Unsupported(String),
@@ -155,5 +163,13 @@ pub trait Engine: Send + Sync {
     /// Figures by name, for `--stats`.
     fn statistics(&self) -> Vec<(&'static str, u64)> {
         Vec::new()
+    }
+
+    /// Starts to watch where the time goes, for more in [`Engine::statistics`].
+    ///
+    /// # Errors
+    /// The host's, when it refuses a thread.
+    fn observe(&self) -> Result<(), EngineError> {
+        Ok(())
     }
 }

@@ -35,10 +35,10 @@ pub(crate) fn make(
             clock: clock.clone(),
             cpus: spec.cpus,
             tsc_khz: spec.tsc_khz.unwrap_or(soft::Config::TSC_KHZ),
-            translate: if spec.interpret {
-                soft::Translate::Never
-            } else {
-                soft::Translate::default()
+            translate: match spec.lockstep {
+                Some(most) => soft::Translate::InStep(most),
+                None if spec.interpret => soft::Translate::Never,
+                None => soft::Translate::default(),
             },
             code_cache: spec.code_cache as usize,
         })?)),

@@ -22,6 +22,11 @@ pub enum Error {
         /// Bytes asked for.
         asked: u64,
     },
+    /// Lockstep where there is nothing to compare.
+    #[error(
+        "lockstep compares translated code of one processor of the software CPU: leave out --cpus, --interpret and --engine"
+    )]
+    Lockstep,
     /// An amount of memory that no machine has.
     #[error("memory of {}: a machine has whole mebibytes, 1M to {}", Size(*asked), Size(MEMORY_MAX))]
     Memory {

@@ -51,10 +51,15 @@ fn ending(vcpu: u32, exit: Result<Exit, EngineError>) -> Option<Outcome> {
         Ok(Exit::Kicked | Exit::Breakpoint(_)) => None,
         Ok(Exit::Reset) => Some(Outcome::Reset),
         Ok(Exit::Shutdown(shutdown)) => Some(Outcome::Shutdown { vcpu, shutdown }),
-        Err(error) => Some(Outcome::Failed {
-            vcpu,
-            reason: describe(&error),
-        }),
+        Err(error) => {
+            if let EngineError::Differs { report, .. } = &error {
+                tracing::error!("what differs\n{}", report.trim_end());
+            }
+            Some(Outcome::Failed {
+                vcpu,
+                reason: describe(&error),
+            })
+        }
     }
 }
 

@@ -200,6 +200,9 @@ pub struct Spec {
     /// Whether the software CPU interprets all code instead of translating what is hot.
     #[serde(default)]
     pub interpret: bool,
+    /// Compares translated code with the interpreter for so many instructions; for one processor of the software CPU.
+    #[serde(default)]
+    pub lockstep: Option<u64>,
     /// Bytes of translated code that the software CPU keeps for each processor; whole mebibytes up to 1 GiB.
     #[serde(default = "default_code_cache", with = "size::bytes")]
     pub code_cache: u64,
@@ -250,6 +253,7 @@ impl Spec {
             boot,
             engine: EngineKind::default(),
             interpret: false,
+            lockstep: None,
             code_cache: DEFAULT_CODE_CACHE,
             debug_exit: false,
             tsc_khz: None,
@@ -263,6 +267,11 @@ impl Spec {
     pub fn validate(&self) -> Result<(), Error> {
         if !(1..=CPUS_MAX).contains(&self.cpus) {
             return Err(Error::Cpus { asked: self.cpus });
+        }
+        if self.lockstep.is_some()
+            && (self.cpus > 1 || self.interpret || self.engine == EngineKind::Kvm)
+        {
+            return Err(Error::Lockstep);
         }
         if self.memory == 0 || !self.memory.is_multiple_of(MEMORY_STEP) || self.memory > MEMORY_MAX
         {

@@ -11,6 +11,7 @@ use crate::alarm::NEVER;
 use crate::cpu::Cpu;
 use crate::inbox::attention;
 use crate::lapic::{Effect, Local};
+use crate::observer::Doing;
 use crate::trap::R;
 
 impl Cpu {
@@ -132,7 +133,9 @@ impl Cpu {
         let timeout =
             (deadline != NEVER).then(|| Duration::from_nanos(deadline.saturating_sub(self.now())));
         self.note_absence();
+        self.doing.set(Doing::Halted);
         self.inbox.sleep(timeout);
+        self.doing.set(Doing::Interpreting);
         self.note_presence();
         self.figures.sleeps += 1;
         self.timer_due();

@@ -17,8 +17,10 @@ use crate::exec::x87::X87;
 use crate::figure::Figures;
 use crate::inbox::{Inbox, attention};
 use crate::lapic::Lapic;
+use crate::lockstep::Rehearsal;
 use crate::mmu::Mmu;
 use crate::mode::Mode;
+use crate::observer::Activity as Now;
 use crate::paravirt::{OfferedEoi, Steal};
 
 /// A processor. Fields that threads other than its own touch live behind `Arc`s.
@@ -74,6 +76,8 @@ pub(crate) struct Cpu {
     /// shadow began, a debug trap is due, single-stepping was switched on, the activity changed. A handler that
     /// returns [`crate::trap::Trap::NEXT`] need not set it.
     pub(crate) attend: bool,
+    /// Stores that are to be undone.
+    pub(crate) rehearsal: Rehearsal,
     /// An NMI waits.
     pub(crate) nmi_pending: bool,
     /// An ExtINT message from the I/O APIC waits.
@@ -89,6 +93,8 @@ pub(crate) struct Cpu {
     /// PAUSEs since the last time that the thread made room for others.
     spins: u32,
     pub(crate) figures: Figures,
+    /// Tells others what it does.
+    pub(crate) doing: Arc<Now>,
     /// Added to the scaled clock it gives the TSC, TSC_ADJUST included.
     pub(crate) tsc_offset: u64,
     /// APIC ID, and index among the vCPUs.
@@ -146,6 +152,7 @@ impl Cpu {
             mmu: Mmu::new(shared.ram.clone()),
             limit: 0,
             attend: true,
+            rehearsal: Rehearsal::default(),
             nmi_pending: false,
             extint_pending: false,
             injected_exception: None,
@@ -155,6 +162,7 @@ impl Cpu {
             steal: Steal::default(),
             spins: 0,
             figures: Figures::default(),
+            doing: shared.activities[id as usize].clone(),
             // The TSC counts from zero.
             tsc_offset: shared.scale.ticks(shared.start).wrapping_neg(),
             id,

@@ -11,6 +11,7 @@ use crate::clock::Scale;
 use crate::figure::Published;
 use crate::inbox::{Inbox, attention};
 use crate::lapic::Message;
+use crate::observer::{Activity, Observer};
 use crate::vcpu::SoftVcpu;
 
 /// Most vCPUs of one engine.
@@ -40,6 +41,9 @@ pub enum Translate {
     Never,
     /// Once a block has been run so many times.
     After(u32),
+    /// At once, each piece beside the interpreter, up to so many instructions: the first difference ends the run. For
+    /// one vCPU.
+    InStep(u64),
 }
 
 impl Default for Translate {
@@ -71,6 +75,9 @@ pub(crate) struct Shared {
     pub(crate) inboxes: Box<[Arc<Inbox>]>,
     /// By APIC ID.
     pub(crate) figures: Box<[Published]>,
+    /// By APIC ID.
+    pub(crate) activities: Box<[Arc<Activity>]>,
+    pub(crate) observer: Observer,
     pub(crate) alarm: Alarm,
     /// The PIC's INTR output.
     pub(crate) intr: AtomicBool,
@@ -85,12 +92,14 @@ impl Shared {
             translate: config.translate,
             code_cache: match config.translate {
                 Translate::Never => PAGE_SIZE as usize,
-                Translate::After(_) => config.code_cache,
+                Translate::After(_) | Translate::InStep(_) => config.code_cache,
             },
             start: config.clock.now(),
             tsc_skewed: AtomicBool::new(false),
             inboxes: (0..config.cpus).map(|_| Arc::default()).collect(),
             figures: (0..config.cpus).map(|_| Published::default()).collect(),
+            activities: (0..config.cpus).map(|_| Arc::default()).collect(),
+            observer: Observer::default(),
             alarm: Alarm::new(config.cpus),
             intr: AtomicBool::new(false),
         }
@@ -152,6 +161,12 @@ impl SoftEngine {
                 config.cpus
             )));
         }
+        if config.cpus > 1 && matches!(config.translate, Translate::InStep(_)) {
+            return Err(EngineError::State(format!(
+                "{} vCPUs, where lockstep is for one",
+                config.cpus
+            )));
+        }
         if !(1_000..=10_000_000).contains(&config.tsc_khz) {
             return Err(EngineError::State(format!(
                 "a TSC of {} kHz, where 1 MHz to 10 GHz are possible",
@@ -162,6 +177,12 @@ impl SoftEngine {
         let shared = Arc::new(Shared::new(&config));
         let alarm = Arc::new(AlarmThread::start(shared.clone())?);
         Ok(Self { shared, alarm })
+    }
+}
+
+impl Drop for SoftEngine {
+    fn drop(&mut self) {
+        self.shared.observer.stop();
     }
 }
 
@@ -212,6 +233,7 @@ impl Engine for SoftEngine {
             match self.shared.translate {
                 Translate::Never => "interpreter",
                 Translate::After(_) => "translator",
+                Translate::InStep(_) => "translator in lockstep with the interpreter",
             },
             self.shared.inboxes.len(),
             self.shared.scale.khz()
@@ -219,6 +241,12 @@ impl Engine for SoftEngine {
     }
 
     fn statistics(&self) -> Vec<(&'static str, u64)> {
-        Published::total(&self.shared.figures)
+        let mut figures = Published::total(&self.shared.figures);
+        figures.extend(self.shared.observer.figures());
+        figures
+    }
+
+    fn observe(&self) -> Result<(), EngineError> {
+        Observer::start(&self.shared)
     }
 }

@@ -25,7 +25,7 @@ pub(crate) mod x87;
 pub(crate) mod xsave;
 
 pub use claims::claims;
-pub(crate) use gate::{is_open, open_gates};
+pub(crate) use gate::{is_open, open_gates, touches_x87};
 use iced_x86::{Code, FlowControl, Instruction};
 
 use crate::block::{Op, Source};

@@ -5,20 +5,29 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use crate::cpu::Cpu;
 
 /// Names of the figures.
-const NAMES: [&str; 12] = [
+const NAMES: [&str; 18] = [
     "instructions of interpreted blocks",
     "page walks",
     "exceptions",
     "interrupts",
     "sleeps",
+    "block lookups",
+    "% of them answered by the jump cache",
     "blocks decoded",
     "blocks translated",
     "bytes of translated code",
     "times the code cache was full",
     "entries of translated code",
-    "instructions that it left to the interpreter",
+    "exits: instructions that it never executes",
+    "exits: page walks, devices, page borders, faults",
+    "exits: branches to code not linked",
+    "exits: the processor was wanted",
     "branches linked",
+    "instructions compared in lockstep",
 ];
+
+/// The place of the lookups among them; that of the misses follows.
+const LOOKUPS: usize = 5;
 
 /// What one processor counts.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
@@ -31,7 +40,24 @@ pub(crate) struct Figures {
     pub(crate) decoded: u64,
     pub(crate) translated: Translated,
     pub(crate) entered: u64,
-    pub(crate) left: u64,
+    pub(crate) exits: Exits,
+    pub(crate) lookups: u64,
+    /// Those among them that the jump cache did not answer.
+    pub(crate) missed: u64,
+    pub(crate) compared: u64,
+}
+
+/// Why translated code was left.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Exits {
+    /// An instruction that is always left to the interpreter.
+    pub(crate) foreign: u64,
+    /// One that was this time.
+    pub(crate) slow: u64,
+    /// A branch whose target is not linked.
+    pub(crate) branches: u64,
+    /// Somebody wanted the processor.
+    pub(crate) wanted: u64,
 }
 
 /// What the translator counts.
@@ -55,11 +81,13 @@ impl Published {
                 .map(|one| one.0[index].load(Ordering::Relaxed))
                 .sum()
         };
-        NAMES
-            .iter()
-            .enumerate()
-            .map(|(index, &name)| (name, sum(index)))
-            .collect()
+        let sums: Vec<u64> = (0..NAMES.len()).map(sum).collect();
+        let mut figures: Vec<_> = NAMES.into_iter().zip(sums).collect();
+        // What was counted as misses is told as a rate.
+        let lookups = figures[LOOKUPS].1;
+        let missed = &mut figures[LOOKUPS + 1].1;
+        *missed = 100 * (lookups - (*missed).min(lookups)) / lookups.max(1);
+        figures
     }
 }
 
@@ -74,7 +102,10 @@ impl Cpu {
             decoded,
             translated,
             entered,
-            left,
+            exits,
+            lookups,
+            missed,
+            compared,
         } = self.figures;
         let walks = self.mmu.walks;
         let values = [
@@ -83,13 +114,19 @@ impl Cpu {
             exceptions,
             interrupts,
             sleeps,
+            lookups,
+            missed,
             decoded,
             translated.blocks,
             translated.bytes,
             translated.full,
             entered,
-            left,
+            exits.foreign,
+            exits.slow,
+            exits.branches,
+            exits.wanted,
             translated.linked,
+            compared,
         ];
         let published = &self.shared.figures[self.id as usize];
         for (to, value) in published.0.iter().zip(values) {

@@ -5,6 +5,7 @@
 //!   vcpu      per vCPU thread: attention? -> blocks until there is some
 //!   run       one block: lookup -> its ops
 //!   translated  hot blocks as host code: when, and what happens where it is left
+//!   lockstep  the same on the interpreter, beside it: compares
 //!   block     decoded code: Block of Ops, found by linear RIP (jump cache) or physical address
 //!   exec      one file per family of instructions: `select` picks the handler when a block is decoded
 //!   system    what only kernels do: descriptors, gates, control registers, MSRs, exceptions
@@ -12,6 +13,7 @@
 //!   coherence requests of others before generated code is entered
 //!   attend    between blocks: inbox, pending interrupts, sleep
 //!   lapic     the local APIC, its timer, and messages between APICs
+//!   observer  where the time goes
 //!   assistant executes what another engine can't
 //!   debugger  breakpoints, watchpoints and steps that the guest knows nothing of
 //!   paravirt  KVM's clock, steal time and end of interrupt
@@ -33,8 +35,10 @@ mod exec;
 mod figure;
 mod inbox;
 mod lapic;
+mod lockstep;
 mod mmu;
 mod mode;
+mod observer;
 mod paravirt;
 mod run;
 mod segment;
@@ -51,4 +55,5 @@ mod vcpu;
 pub use assistant::{Assistance, Assistant};
 pub use engine::{Config, MOST_CPUS, SoftEngine, Translate};
 pub use exec::claims;
+pub use lockstep::undefined_after;
 pub use stepper::Stepper;

@@ -7,6 +7,7 @@ use mem::{Offset, PAGE_SIZE};
 
 use crate::block::{Block, BlockCache, Kind, Op, decode};
 use crate::cpu::Cpu;
+use crate::lockstep::Lockstep;
 use crate::mmu::{Access, Place};
 use crate::translated::Translation;
 use crate::trap::{GP0, R, Trap, UD};
@@ -17,15 +18,19 @@ pub(crate) struct Processor {
     pub(crate) blocks: BlockCache,
     /// `None` where everything is interpreted.
     pub(crate) translation: Option<Translation>,
+    /// While translated code is compared with the interpreter.
+    pub(crate) lockstep: Option<Box<Lockstep>>,
 }
 
 impl Processor {
     pub(crate) fn new(mut cpu: Cpu) -> Self {
         let translation = Translation::new(&mut cpu);
+        let lockstep = Lockstep::new(&cpu);
         Self {
             cpu,
             blocks: BlockCache::new(),
             translation,
+            lockstep,
         }
     }
 
@@ -89,6 +94,7 @@ impl Processor {
     /// The block at CS:RIP.
     #[inline(always)]
     pub(crate) fn lookup(&mut self) -> R<u32> {
+        self.cpu.figures.lookups += 1;
         let linear = self.cpu.linear_ip();
         let key = self.cpu.block_key(linear);
         match self.blocks.jump(&self.cpu.ram, linear, key) {
@@ -100,6 +106,7 @@ impl Processor {
     #[cold]
     fn enter(&mut self, linear: u64, key: u64) -> R<u32> {
         let cpu = &mut self.cpu;
+        cpu.figures.missed += 1;
         cpu.check_ip()?;
         let Place::Ram(at) = cpu.place(linear, 1, Access::Fetch, cpu.mmu.privilege)? else {
             // Nothing but RAM holds code on this machine; what is not there reads as ones, an invalid opcode.

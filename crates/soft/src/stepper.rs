@@ -38,6 +38,11 @@ impl Stepper {
         Self::with(ram, Translate::After(0))
     }
 
+    /// The same, each piece of it beside the interpreter.
+    pub fn in_step(ram: Arc<GuestRam>) -> Self {
+        Self::with(ram, Translate::InStep(u64::MAX))
+    }
+
     fn with(ram: Arc<GuestRam>, translate: Translate) -> Self {
         let config = Config {
             ram,
@@ -71,6 +76,9 @@ impl Stepper {
 
     /// Runs until an exception, which is returned as [`Stepper::step`] does unless it comes at `until`, or until the
     /// processor wants something of its machine for the `most`th time.
+    ///
+    /// # Panics
+    /// Where translated code does something else than the interpreter in lockstep.
     pub fn run(&mut self, until: u64, most: u64) -> Option<(Exception, u64)> {
         for _ in 0..most {
             let result = self.0.run();
@@ -78,6 +86,9 @@ impl Stepper {
             self.0.cpu.release_x87();
             if self.0.cpu.rip == until {
                 return None;
+            }
+            if let Some(report) = self.0.difference() {
+                panic!("lockstep\n{report}");
             }
             if let Err(trap) = result {
                 let exception = trap.exception()?;

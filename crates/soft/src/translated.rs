@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use dbt::{Blocks, Entry, Guest, Key, Left};
 use iced_x86::{Decoder, DecoderOptions, Mnemonic};
+use mem::Offset;
 use tracing::debug;
 use x86::descriptor::SegmentRegister::{Fs, Gs};
 use x86::flags;
@@ -17,6 +18,7 @@ use crate::engine::Translate;
 use crate::exec;
 use crate::figure::Translated;
 use crate::mode::CodeSize;
+use crate::observer::Doing;
 use crate::run::Processor;
 use crate::trap::{R, Trap};
 
@@ -27,8 +29,8 @@ const MOST_CHURN: u8 = 8;
 pub(crate) struct Translation {
     pub(crate) blocks: Blocks,
     /// By block number.
-    code: Vec<Code>,
-    /// Runs after which a block is translated.
+    pub(crate) code: Vec<Code>,
+    /// Runs until a block is translated.
     threshold: u32,
     /// Keys of the halves of the linear space under which branches to other pages were linked.
     linked: [u64; 2],
@@ -38,18 +40,24 @@ pub(crate) struct Translation {
 
 /// What a translated block was made from.
 #[derive(Clone)]
-struct Code {
-    ops: Arc<[Op]>,
-    mnemonics: Arc<[Mnemonic]>,
-    branches: bool,
-    start: u64,
+pub(crate) struct Code {
+    pub(crate) ops: Arc<[Op]>,
+    pub(crate) mnemonics: Arc<[Mnemonic]>,
+    pub(crate) branches: bool,
+    pub(crate) start: u64,
+    /// Where that lies in RAM.
+    pub(crate) place: Offset,
+    /// Some instruction uses x87 or MMX registers.
+    pub(crate) x87: bool,
 }
 
 impl Translation {
     /// Translation for a vCPU, when it is wanted and the host can do it.
     pub(crate) fn new(cpu: &mut Cpu) -> Option<Self> {
-        let Translate::After(threshold) = cpu.shared.translate else {
-            return None;
+        let threshold = match cpu.shared.translate {
+            Translate::Never => return None,
+            Translate::After(runs) => runs.saturating_add(1),
+            Translate::InStep(_) => 0,
         };
         if !dbt::is_supported() {
             return None;
@@ -67,7 +75,7 @@ impl Translation {
     /// Whether a block that was run `heat` times is to be translated.
     #[inline(always)]
     pub(crate) fn is_hot(&self, heat: u32) -> bool {
-        heat > self.threshold
+        heat >= self.threshold
     }
 
     /// Sees to it that what is linked and what is in the jump table is good for code at `linear`.
@@ -103,7 +111,6 @@ impl Cpu {
     fn execute_one(&mut self, code: &Code, index: usize) -> R<bool> {
         self.ctx.gpr[dbt::Context::BASE] = code.start;
         self.limit = usize::MAX;
-        self.figures.left += 1;
         let op = &code.ops[index];
         if let Err(trap) = (op.run)(self, op) {
             if trap != Trap::JUMP {
@@ -144,16 +151,22 @@ impl Processor {
     /// Runs translated code until it comes to code that is not translated, or the processor has to be attended to.
     fn run_from(&mut self, mut entry: Entry) -> R {
         loop {
-            let next = match self.run_code(entry) {
+            let left = match self.lockstep {
+                None => self.run_code(entry),
+                Some(_) => self.run_in_step(entry)?,
+            };
+            let next = match left {
                 Some(Left::Jump { site, target }) => {
                     self.cpu.rip = target;
                     if self.cpu.is_wanted() {
+                        self.cpu.figures.exits.wanted += 1;
                         return Ok(());
                     }
+                    self.cpu.figures.exits.branches += 1;
                     self.next(site)?
                 }
                 Some(Left::Interpret { block, op }) => self.interpret(block, op)?,
-                None => None,
+                Some(Left::Landed) | None => None,
             };
             match next {
                 Some(next) => entry = next,
@@ -164,7 +177,7 @@ impl Processor {
 
     /// Runs translated code until it leaves.
     #[inline(always)]
-    fn run_code(&mut self, entry: Entry) -> Option<Left> {
+    pub(crate) fn run_code(&mut self, entry: Entry) -> Option<Left> {
         let translation = self.translation.as_mut()?;
         let cpu = &mut self.cpu;
         cpu.ctx.segment_base = [cpu.seg[Fs as usize].base, cpu.seg[Gs as usize].base];
@@ -180,7 +193,9 @@ impl Processor {
         cpu.ctx.waiting = u64::from(cpu.is_interrupt_waiting());
         cpu.lend_x87();
         let table = cpu.mmu.base();
+        cpu.doing.set(Doing::Code);
         let left = translation.blocks.enter(&mut cpu.ctx, table, entry);
+        cpu.doing.set(Doing::Interpreting);
         cpu.leave_code();
         cpu.flags = cpu.ctx.system_flags | cpu.ctx.interrupts << 9;
         cpu.take_back_x87();
@@ -195,6 +210,10 @@ impl Processor {
         let code = translation.code[block as usize].clone();
         let key = self.cpu.translation_key(code.start);
         translation.left[code.mnemonics[usize::from(op)] as usize] += 1;
+        match translation.blocks.is_foreign(block, op) {
+            true => self.cpu.figures.exits.foreign += 1,
+            false => self.cpu.figures.exits.slow += 1,
+        }
         let goes_on = self.cpu.execute_one(&code, usize::from(op))?;
         if !goes_on || self.cpu.is_wanted() || self.cpu.translation_key(code.start) != key {
             return Ok(None);
@@ -213,7 +232,11 @@ impl Processor {
         let Some(translation) = &mut self.translation else {
             return Ok(None);
         };
-        if flushes == translation.blocks.flushes {
+        let wanted = match &mut self.lockstep {
+            None => true,
+            Some(lockstep) => lockstep.may_link(translation, site, block),
+        };
+        if wanted && flushes == translation.blocks.flushes {
             translation.blocks.link(site, block);
         }
         Ok(Some(translation.blocks.start(block)))
@@ -257,12 +280,18 @@ impl Processor {
             place: block.code.0.0,
             kind: self.cpu.translation_key(linear) & 0xfff0_00ff,
         };
-        let found = translation.blocks.find(&key);
-        let translated = match found {
+        let translated = match translation.blocks.find(&key) {
             Some(translated) => translated,
-            None => translation.make(&self.cpu, block, key)?,
+            None => {
+                self.cpu.doing.set(Doing::Translating);
+                let made = translation.make(&self.cpu, block, key);
+                self.cpu.doing.set(Doing::Interpreting);
+                made?
+            }
         };
-        translation.blocks.learn(linear, translated);
+        if self.lockstep.is_none() {
+            translation.blocks.learn(linear, translated);
+        }
         Some(translated)
     }
 }
@@ -309,7 +338,14 @@ impl Translation {
         if !held {
             return None;
         }
-        let guests = guests(cpu, block);
+        let mut guests = guests(cpu, block);
+        if matches!(cpu.shared.translate, Translate::InStep(_)) {
+            // What is never the same twice is executed once.
+            let random = [Mnemonic::Rdrand, Mnemonic::Rdseed];
+            for guest in &mut guests {
+                guest.native &= !random.contains(&guest.instruction.mnemonic());
+            }
+        }
         let wide = cpu.mode.is_64bit();
         let supervisor = cpu.mode.cpl != 3;
         let source = dbt::Source {
@@ -327,6 +363,8 @@ impl Translation {
             mnemonics: guests.iter().map(|g| g.instruction.mnemonic()).collect(),
             branches: block.branches,
             start: key.linear,
+            place: block.code.0,
+            x87: guests.iter().any(|g| exec::touches_x87(&g.instruction)),
         });
         Some(number)
     }

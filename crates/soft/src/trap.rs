@@ -25,6 +25,10 @@ impl Trap {
 
     /// A debugger wants the processor to stop here: [`crate::cpu::Cpu::take_stop`] tells why.
     pub(crate) const STOP: Self = Self::new(6);
+    /// A rehearsal can't know what the instruction would do: see [`crate::lockstep`].
+    pub(crate) const UNREHEARSED: Self = Self::new(7);
+    /// Translated code did something else than the interpreter.
+    pub(crate) const DIFFERS: Self = Self::new(8);
 
     const EXCEPTION: u64 = 0x100;
 

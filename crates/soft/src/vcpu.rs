@@ -11,6 +11,7 @@ use crate::alarm::AlarmThread;
 use crate::cpu::Cpu;
 use crate::engine::Shared;
 use crate::inbox::attention;
+use crate::observer::{Doing, Observed};
 use crate::run::Processor;
 use crate::trace::BLOCKS;
 use crate::trap::{R, Trap};
@@ -119,9 +120,18 @@ impl Vcpu for SoftVcpu {
     fn run(&mut self, io: &Arc<dyn Io>) -> Result<Exit, EngineError> {
         host::thread::wake_exactly();
         self.processor.cpu.runner.adopt();
-        self.processor.cpu.io = io.clone();
+        let doing = self.processor.cpu.doing.clone();
+        self.processor.cpu.io = match self.shared.observer.observes() {
+            true => Arc::new(Observed {
+                io: io.clone(),
+                activity: doing.clone(),
+            }),
+            false => io.clone(),
+        };
+        doing.set(Doing::Interpreting);
         self.processor.cpu.forget_steal();
         let result = self.run_until_kicked();
+        doing.set(Doing::Nothing);
         self.processor.cpu.release_x87();
         if let Some(translation) = &self.processor.translation {
             self.processor.cpu.figures.translated = translation.figures();
@@ -131,6 +141,11 @@ impl Vcpu for SoftVcpu {
             && enabled!(Level::DEBUG)
         {
             translation.log_left();
+        }
+        if let Some(report) = self.processor.difference() {
+            let location = self.processor.cpu.save_state().location();
+            let report = report.to_owned();
+            return Err(EngineError::Differs { location, report });
         }
         match (result, self.processor.cpu.take_stop()) {
             (Ok(()) | Err(Trap::STOP), Some(stop)) => Ok(Exit::Breakpoint(stop)),

@@ -1,4 +1,4 @@
-//! The tiny guests on the software engine, interpreted and translated. `TINY=text` in the environment runs those whose names contain it.
+//! The tiny guests on the software engine, interpreted, translated, and both in lockstep. `TINY=text` in the environment runs those whose names contain it.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -7,6 +7,11 @@ use iface::{Engine, EngineError};
 use soft::{Config, SoftEngine, Translate};
 
 fn engine(setup: &Setup, translate: Translate) -> Result<Arc<dyn Engine>, EngineError> {
+    let translate = match translate {
+        // Lockstep is for one.
+        Translate::InStep(_) if setup.cpus > 1 => Translate::After(0),
+        other => other,
+    };
     let engine = SoftEngine::new(Config {
         ram: setup.ram.clone(),
         clock: setup.clock.clone(),
@@ -26,6 +31,11 @@ fn guests_end_as_they_should() {
 #[test]
 fn guests_end_as_they_should_where_all_is_translated() {
     run(Translate::After(0));
+}
+
+#[test]
+fn guests_end_as_they_should_in_lockstep() {
+    run(Translate::InStep(u64::MAX));
 }
 
 fn run(translate: Translate) {

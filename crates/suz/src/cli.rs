@@ -129,6 +129,13 @@ pub struct Machine {
     /// Let the software CPU interpret all code instead of translating what is hot: slow, to look for errors
     #[arg(long)]
     pub interpret: bool,
+    /// Compare translated code with the interpreter as it runs, and stop where they differ: slow, to look for errors
+    ///
+    /// Each piece of translated code is executed by the interpreter first; then registers and memory must be the same.
+    /// The first difference is printed, with both states, and ends the machine with status 70. With a number only the
+    /// first so many instructions of translated code are compared. For one processor of the software CPU.
+    #[arg(long, value_name = "INSTRUCTIONS", num_args = 0..=1, require_equals = true, default_missing_value = "18446744073709551615")]
+    pub lockstep: Option<u64>,
     /// Translated code that the software CPU keeps for each processor, in whole mebibytes [default: 64M]
     #[arg(long, value_name = "SIZE")]
     pub code_cache: Option<Size>,

@@ -68,7 +68,10 @@ pub(crate) fn run(arguments: &cli::Run) -> anyhow::Result<Status> {
     let (sender, notices) = channel();
     let terminal = Terminal::connect(&console, machine.handle(), sender.clone())?;
     watch(machine.handle(), signals, &sender)?;
-    let statistics = arguments.stats.then(Statistics::start);
+    let statistics = match arguments.stats {
+        true => Some(Statistics::start(&machine)?),
+        false => None,
+    };
     let debugger = debugger(arguments, &machine)?;
     home.settle(arguments.rm);
     machine.handle().resume();
@@ -125,6 +128,9 @@ fn debugger(arguments: &cli::Run, machine: &Machine) -> anyhow::Result<Option<Se
 
 /// Settles which engine runs the guest, and what to say where somebody may wonder.
 fn choose_engine(spec: &mut Spec) -> Option<String> {
+    if spec.lockstep.is_some() && spec.engine == EngineKind::Auto {
+        spec.engine = EngineKind::Soft;
+    }
     if spec.engine != EngineKind::Auto {
         return None;
     }

@@ -43,6 +43,8 @@ pub(super) struct Block {
     pub(super) entry_host: u32,
     pub(super) entry_saved: u32,
     pub(super) marks: Box<[Mark]>,
+    /// Instructions that are always executed elsewhere, as bits.
+    pub(super) foreign: u64,
     /// Sites that are linked to it.
     pub(super) incoming: Vec<u32>,
     pub(super) dead: bool,

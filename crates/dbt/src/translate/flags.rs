@@ -2,7 +2,7 @@
 
 use iced_x86::{FlowControl, Instruction, Mnemonic, OpKind, RflagsBits as Bits};
 
-use super::{Guest, x87};
+use super::{Guest, rewrite, x87};
 
 /// Where the guest's arithmetic flags are at a place in a block.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -48,12 +48,13 @@ pub(super) fn modifies(instruction: &Instruction) -> bool {
 }
 
 /// What a block wants of those who come in.
-pub(super) fn wanted(guests: &[Guest]) -> Wanted {
+pub(super) fn wanted(guests: &[Guest], wide: bool) -> Wanted {
     let mut may_fault = false;
     for guest in guests {
         let instruction = &guest.instruction;
         let conditional = instruction.flow_control() == FlowControl::ConditionalBranch;
         let leaves = !guest.native
+            || is_foreign(instruction, wide)
             || accesses_memory(instruction)
             || x87::is_here(instruction)
             || !conditional && instruction.flow_control() != FlowControl::Next
@@ -68,6 +69,48 @@ pub(super) fn wanted(guests: &[Guest]) -> Wanted {
         }
     }
     Wanted::Saved
+}
+
+/// Whether an instruction is executed elsewhere, with all of the state before it, though iced-x86 may say that it leaves
+/// the flags undefined.
+fn is_foreign(instruction: &Instruction, wide: bool) -> bool {
+    use Mnemonic as M;
+    let here = rewrite::is_plain(instruction)
+        || rewrite::shifts_by_cl(instruction)
+        || matches!(
+            instruction.mnemonic(),
+            M::Lea
+                | M::Nop
+                | M::Reservednop
+                | M::Endbr32
+                | M::Endbr64
+                | M::Cbw
+                | M::Cwde
+                | M::Cdqe
+                | M::Cwd
+                | M::Cdq
+                | M::Cqo
+                | M::Mul
+                | M::Imul
+                | M::Mulx
+                | M::Div
+                | M::Idiv
+                | M::Lahf
+                | M::Sahf
+                | M::Cmpxchg
+                | M::Bt
+                | M::Bts
+                | M::Btr
+                | M::Btc
+        );
+    let upper = matches!(instruction.mnemonic(), M::Vzeroupper | M::Vzeroall);
+    let here = here || upper && wide;
+    let special = (0..instruction.op_count()).any(|operand| {
+        let register = instruction.op_register(operand);
+        register.is_cr() || register.is_dr() || register.is_segment_register()
+    });
+    let special = special || rewrite::exchanges_itself(instruction);
+    (special || !here) && instruction.flow_control() == FlowControl::Next
 }
 
 fn accesses_memory(instruction: &Instruction) -> bool {

@@ -22,16 +22,20 @@ impl Translator<'_> {
         match instruction.mnemonic() {
             M::Mul | M::Div | M::Idiv => self.multiply(instruction),
             M::Imul if instruction.op_count() == 1 => self.multiply(instruction),
+            M::Cmpxchg if rewrite::exchanges_itself(instruction) => false,
             M::Cmpxchg => self.compare_exchange(instruction),
             M::Mulx => self.with(instruction, &[], &[]),
-            M::Vzeroupper | M::Vzeroall => {
+            // Outside 64-bit mode half of the registers stay.
+            M::Vzeroupper | M::Vzeroall if self.source.wide => {
                 self.need_vectors();
                 self.out.try_add(instruction)
             }
-            M::Pcmpestri | M::Vpcmpestri => {
+            M::Pcmpestri | M::Pcmpestri64 | M::Vpcmpestri | M::Vpcmpestri64 => {
                 self.with(instruction, &[(RAX, GUEST_RAX)], &[(GUEST_RCX, RCX)])
             }
-            M::Pcmpestrm | M::Vpcmpestrm => self.with(instruction, &[(RAX, GUEST_RAX)], &[]),
+            M::Pcmpestrm | M::Pcmpestrm64 | M::Vpcmpestrm | M::Vpcmpestrm64 => {
+                self.with(instruction, &[(RAX, GUEST_RAX)], &[])
+            }
             M::Pcmpistri | M::Vpcmpistri => self.with(instruction, &[], &[(GUEST_RCX, RCX)]),
             M::Lahf => {
                 self.restore_flags();

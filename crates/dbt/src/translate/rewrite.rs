@@ -241,13 +241,22 @@ impl Translator<'_> {
     }
 }
 
+/// CMPXCHG of the accumulator with itself, which stores where it compares.
+pub(super) fn exchanges_itself(instruction: &Instruction) -> bool {
+    instruction.mnemonic() == Mnemonic::Cmpxchg
+        && instruction.op0_kind() == OpKind::Register
+        && register::number(instruction.op0_register()) == 0
+}
+
 /// Whether an instruction locks its memory operand.
 pub(super) fn is_locked(instruction: &Instruction) -> bool {
     instruction.has_lock_prefix() || instruction.mnemonic() == Mnemonic::Xchg
 }
 
+/// Whether an instruction works on vector registers or under MXCSR.
 pub(super) fn names_vectors(instruction: &Instruction) -> bool {
     (0..instruction.op_count()).any(|operand| instruction.op_register(operand).is_vector_register())
+        || form::converts(instruction)
 }
 
 /// The number and the size of an explicit memory operand.
@@ -319,6 +328,14 @@ fn canonical(instruction: &Instruction) -> Instruction {
         Code::Test_AX_imm16 => Code::Test_rm16_imm16,
         Code::Test_EAX_imm32 => Code::Test_rm32_imm32,
         Code::Test_RAX_imm32 => Code::Test_rm64_imm32,
+        Code::Add_rm8_imm8_82 => Code::Add_rm8_imm8,
+        Code::Or_rm8_imm8_82 => Code::Or_rm8_imm8,
+        Code::Adc_rm8_imm8_82 => Code::Adc_rm8_imm8,
+        Code::Sbb_rm8_imm8_82 => Code::Sbb_rm8_imm8,
+        Code::And_rm8_imm8_82 => Code::And_rm8_imm8,
+        Code::Sub_rm8_imm8_82 => Code::Sub_rm8_imm8,
+        Code::Xor_rm8_imm8_82 => Code::Xor_rm8_imm8,
+        Code::Cmp_rm8_imm8_82 => Code::Cmp_rm8_imm8,
         Code::Xchg_r16_AX => Code::Xchg_rm16_r16,
         Code::Xchg_r32_EAX => Code::Xchg_rm32_r32,
         Code::Xchg_r64_RAX => Code::Xchg_rm64_r64,
@@ -424,10 +441,14 @@ fn is_implicit_native(instruction: &Instruction) -> bool {
         instruction.mnemonic(),
         M::Mulx
             | M::Pcmpestri
+            | M::Pcmpestri64
             | M::Pcmpestrm
+            | M::Pcmpestrm64
             | M::Pcmpistri
             | M::Vpcmpestri
+            | M::Vpcmpestri64
             | M::Vpcmpestrm
+            | M::Vpcmpestrm64
             | M::Vpcmpistri
             | M::Emms
     ) || instruction.op_count() == 0

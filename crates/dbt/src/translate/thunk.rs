@@ -9,6 +9,8 @@ use crate::Context;
 
 /// The number of the exit that the host's exceptions take.
 pub(crate) const FAULT: u32 = u32::MAX;
+/// The number of the exit that [`Thunks::land`] takes.
+pub(crate) const LANDED: u32 = u32::MAX - 1;
 
 /// Offsets of the thunks.
 #[derive(Debug, Clone, Copy, Default)]
@@ -21,6 +23,8 @@ pub(crate) struct Thunks {
     pub(crate) leave: u32,
     /// Where exceptions go on: RAX has the vector, RCX the address.
     pub(crate) fault: u32,
+    /// Stands in for a block: leaves at once.
+    pub(crate) land: u32,
     /// Called: loads the vector registers; changes RAX and RCX.
     pub(crate) load_vectors: u32,
     /// Called for repeated string instructions.
@@ -76,6 +80,11 @@ pub(crate) fn write(base: u64, context: u64) -> (Vec<u8>, Thunks) {
     out.store(Context::FAULT_CC, RAX);
     out.constant(RCX, u64::from(FAULT));
     let leave = base + u64::from(thunks.leave);
+    out.jump_to(leave);
+
+    out.align();
+    thunks.land = out.len();
+    out.constant(RCX, u64::from(LANDED));
     out.jump_to(leave);
 
     out.align();

@@ -1,8 +1,8 @@
 //! Puts a program's bytes together: plain instructions, labels, branches.
 
 use iced_x86::{Decoder, DecoderOptions};
+use soft::undefined_after;
 
-use super::flow;
 use super::plain::{Pools, Roles};
 use crate::case::Bits;
 use crate::random::Random;
@@ -68,7 +68,7 @@ impl<'a> Builder<'a> {
         let mut decoder =
             Decoder::with_ip(self.bits.number(), bytes, self.ip(), DecoderOptions::NONE);
         let instruction = decoder.decode();
-        self.undefined = flow::after(&instruction, self.undefined).unwrap_or(self.undefined);
+        self.undefined = undefined_after(&instruction, self.undefined).unwrap_or(self.undefined);
         self.code.extend_from_slice(bytes);
     }
 
@@ -82,7 +82,7 @@ impl<'a> Builder<'a> {
                 let Some((bytes, instruction)) = drawn else {
                     continue;
                 };
-                if let Some(undefined) = flow::after(&instruction, self.undefined) {
+                if let Some(undefined) = undefined_after(&instruction, self.undefined) {
                     self.undefined = undefined;
                     self.code.extend(bytes);
                     break;

@@ -34,8 +34,15 @@ pub const TRANSLATED: Way = Way {
     run: Stepper::run,
 };
 
+/// The same, each piece beside the interpreter. A difference panics.
+pub const IN_STEP: Way = Way {
+    name: "in step",
+    make: Stepper::in_step,
+    run: Stepper::run,
+};
+
 /// All ways; the first is the one that the others are compared with.
-pub const ALL: &[Way] = &[STEP, TRANSLATED];
+pub const ALL: &[Way] = &[STEP, TRANSLATED, IN_STEP];
 
 fn step(stepper: &mut Stepper, until: u64, most: u64) -> Option<(Exception, u64)> {
     for _ in 0..most {

@@ -24,7 +24,10 @@ pub(super) fn of(instruction: &Instruction) -> u8 {
     let names = |kind: fn(Register) -> bool| {
         (0..instruction.op_count()).any(|operand| kind(instruction.op_register(operand)))
     };
-    match (names(Register::is_vector_register), vex) {
+    match (
+        names(Register::is_vector_register) || dbt::converts(instruction),
+        vex,
+    ) {
         (true, true) => AVX,
         (true, false) => SSE,
         _ if names(Register::is_mm) => MMX,
@@ -85,6 +88,12 @@ fn uses_x87(code: Code) -> bool {
             .cpuid_features()
             .iter()
             .any(|feature| x87.contains(feature))
+}
+
+/// Whether an instruction uses x87 or MMX registers.
+pub(crate) fn touches_x87(instruction: &Instruction) -> bool {
+    (0..instruction.op_count()).any(|operand| instruction.op_register(operand).is_mm())
+        || uses_x87(instruction.code())
 }
 
 #[cold]

@@ -170,6 +170,9 @@ impl Cpu {
         if let Some(at) = self.mmu.probe(privilege, access, linear, bytes) {
             return Ok(Place::Ram(at));
         }
+        if self.rehearsal.is_on() {
+            return self.place_rehearsed(linear, bytes, access, privilege);
+        }
         if access == Access::Write
             && let Some(at) = self.mmu.probe_told(privilege, linear)
             && self.ram.flags().is_told(at.page())

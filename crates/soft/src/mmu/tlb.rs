@@ -203,6 +203,28 @@ impl Mmu {
         self.told.probe(privilege, linear, asn)
     }
 
+    /// Has every probe for data miss, until [`Mmu::show`].
+    pub(crate) fn hide(&mut self) {
+        self.tables.hide(EMPTY);
+    }
+
+    /// Undoes [`Mmu::hide`].
+    pub(crate) fn show(&mut self) {
+        self.tables.show();
+    }
+
+    /// As [`Mmu::probe`] for data, while probes are made to miss.
+    pub(crate) fn probe_hidden(
+        &self,
+        privilege: Privilege,
+        write: bool,
+        linear: u64,
+        bytes: u64,
+    ) -> Option<Offset> {
+        self.tables
+            .probe_hidden(privilege as usize, write, linear, bytes)
+    }
+
     /// Forgets translations for writes to a page of RAM.
     pub(crate) fn drop_writes_to(&mut self, page: Offset) {
         self.tables.drop_writes_to(page);

@@ -31,6 +31,7 @@ pub(super) fn apply(
     spec.memory = asked.memory.map_or(spec.memory, |size| size.0);
     spec.engine = asked.engine.map_or(spec.engine, Into::into);
     spec.interpret |= asked.interpret;
+    spec.lockstep = asked.lockstep.or(spec.lockstep);
     spec.code_cache = asked.code_cache.map_or(spec.code_cache, |size| size.0);
     spec.debug_exit |= asked.debug_exit;
     spec.console = asked.console.map_or(spec.console, Into::into);

@@ -11,10 +11,11 @@ pub(super) struct Statistics {
 }
 
 impl Statistics {
-    pub(super) fn start() -> Self {
-        Self {
+    pub(super) fn start(machine: &Machine) -> anyhow::Result<Self> {
+        machine.engine().observe()?;
+        Ok(Self {
             started: Instant::now(),
-        }
+        })
     }
 
     /// One figure a line: value and name.

@@ -1,7 +1,7 @@
 //! Guest code for listings: name, whether it is 64-bit code, machine code in hexadecimal.
 
 /// See the listings for what they are.
-pub(super) const SNIPPETS: [(&str, bool, &str); 39] = [
+pub(super) const SNIPPETS: [(&str, bool, &str); 42] = [
     ("sum of an array", true, "488b04cf4801c248ffc14839f175f1"),
     (
         "prologue and epilogue",
@@ -31,6 +31,13 @@ pub(super) const SNIPPETS: [(&str, bool, &str); 39] = [
         true,
         "48f7e6486bc264489948f7fbf637",
     ),
+    (
+        "string comparison with wide lengths",
+        true,
+        "66480f3a61c6fb",
+    ),
+    ("conversion of a number in memory", true, "f20f2c07"),
+    ("flags before what others execute", true, "0f20d04801c3"),
     ("compare and exchange", true, "f0480fb117751e"),
     ("compare and exchange of a pair", true, "f0480fc70f"),
     ("atomics", true, "f00fc107488706f0830c2400"),

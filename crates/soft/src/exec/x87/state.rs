@@ -37,6 +37,32 @@ impl X87 {
         self.resident && !self.alert
     }
 
+    /// A copy of everything, which [`X87::put_back`] makes the state again.
+    pub(crate) fn stored(&self) -> Self {
+        let mut copy = self.clone();
+        if copy.resident {
+            x87::store(&mut copy.image);
+        }
+        copy
+    }
+
+    /// Replaces the state by a copy.
+    pub(crate) fn put_back(&mut self, copy: &Self) {
+        *self = copy.clone();
+        if self.resident {
+            x87::load(&self.image);
+        }
+    }
+
+    /// What a copy has of FXSAVE's first 160 bytes, as [`X87::save`].
+    pub(crate) fn area(&self) -> [u8; 160] {
+        Self {
+            resident: false,
+            ..self.clone()
+        }
+        .saved()
+    }
+
     /// FXSAVE's first 160 bytes in 64-bit format, MXCSR's part left zero.
     pub(crate) fn save(&mut self) -> [u8; 160] {
         if self.resident {
