@@ -1,5 +1,6 @@
 //! Engines: what executes the guest.
 
+use std::os::fd::BorrowedFd;
 use std::sync::Arc;
 
 use x86::CpuState;
@@ -136,6 +137,17 @@ pub trait Engine: Send + Sync {
 
     /// Delivers a message-signalled interrupt to the local APICs that it addresses.
     fn send_msi(&self, msi: Msi);
+
+    /// As [`crate::Doorbells::connect`].
+    fn connect_doorbell(&self, address: u64, bell: BorrowedFd<'_>) -> bool {
+        let _ = (address, bell);
+        false
+    }
+
+    /// As [`crate::Doorbells::disconnect`].
+    fn disconnect_doorbell(&self, address: u64, bell: BorrowedFd<'_>) {
+        let _ = (address, bell);
+    }
 
     /// Starts or stops recording which pages of RAM are written, by the guest and by devices alike.
     fn log_dirty(&self, on: bool) -> Result<(), EngineError> {

@@ -1,5 +1,6 @@
 //! The engine: one VM of `/dev/kvm`, what its vCPUs share, and how devices reach them.
 
+use std::os::fd::BorrowedFd;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -16,6 +17,7 @@ use crate::bell::{self, Bell};
 use crate::capability::Host;
 use crate::cpuid::{self, Supported};
 use crate::debug;
+use crate::doorbell;
 use crate::error::{failed, unsupported};
 use crate::figure::Figures;
 use crate::ioctl::{done, vm_tsc_khz};
@@ -59,6 +61,8 @@ pub(crate) struct Shared {
     pub(crate) asks_for_help: bool,
     /// Features that this host's KVM lacks.
     pub(crate) missing: Vec<&'static Feature>,
+    /// Whether KVM can ring bells for devices.
+    has_doorbells: bool,
     /// The PIC's INTR output.
     pub(crate) intr: AtomicBool,
     routes: Mutex<Routes>,
@@ -100,6 +104,7 @@ impl KvmEngine {
         );
         let shared = Shared {
             vm,
+            has_doorbells: doorbell::is_possible(&host),
             host,
             ram: config.ram,
             clock: config.clock,
@@ -264,6 +269,23 @@ impl Engine for KvmEngine {
 
     fn send_msi(&self, msi: Msi) {
         self.shared.send(msi);
+    }
+
+    fn connect_doorbell(&self, address: u64, bell: BorrowedFd<'_>) -> bool {
+        if !self.shared.has_doorbells {
+            return false;
+        }
+        let connected = doorbell::connect(&self.shared.vm, address, bell);
+        if let Err(error) = &connected {
+            tracing::debug!(%error, "KVM refuses a doorbell at {address:#x}");
+        }
+        connected.is_ok()
+    }
+
+    fn disconnect_doorbell(&self, address: u64, bell: BorrowedFd<'_>) {
+        if let Err(error) = doorbell::disconnect(&self.shared.vm, address, bell) {
+            tracing::warn!(%error, "KVM keeps a doorbell at {address:#x}");
+        }
     }
 
     fn log_dirty(&self, on: bool) -> Result<(), EngineError> {

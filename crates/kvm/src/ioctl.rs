@@ -4,7 +4,9 @@
 use std::io;
 use std::os::fd::{AsRawFd, RawFd};
 
-use kvm_bindings::{kvm_device_attr, kvm_sregs2, kvm_userspace_memory_region, kvm_xsave};
+use kvm_bindings::{
+    kvm_device_attr, kvm_ioeventfd, kvm_sregs2, kvm_userspace_memory_region, kvm_xsave,
+};
 use kvm_ioctls::{VcpuFd, VmFd};
 
 /// `_IO(KVMIO, number)`.
@@ -28,6 +30,7 @@ const SET_SREGS2: u64 = write::<kvm_sregs2>(0xcd);
 const SET_DEVICE_ATTR: u64 = write::<kvm_device_attr>(0xe1);
 const GET_DEVICE_ATTR: u64 = write::<kvm_device_attr>(0xe2);
 const GET_TSC_KHZ: u64 = plain(0xa3);
+const IOEVENTFD: u64 = write::<kvm_ioeventfd>(0x79);
 const INTERRUPT: u64 = write::<u32>(0x86);
 
 fn check(result: i32) -> io::Result<()> {
@@ -61,6 +64,12 @@ pub(crate) fn interrupt(vcpu: &VcpuFd, vector: u8) -> io::Result<()> {
     let number = u32::from(vector);
     // SAFETY: the pointer is valid for the call.
     check(unsafe { libc::ioctl(vcpu.as_raw_fd(), INTERRUPT, &raw const number) })
+}
+
+/// KVM_IOEVENTFD.
+pub(crate) fn set_doorbell(vm: &VmFd, request: &kvm_ioeventfd) -> io::Result<()> {
+    // SAFETY: the pointer is valid for the call; the kernel checks the descriptor and keeps its own reference.
+    check(unsafe { libc::ioctl(vm.as_raw_fd(), IOEVENTFD, std::ptr::from_ref(request)) })
 }
 
 /// KVM_GET_SREGS2.

@@ -6,6 +6,7 @@
 //!   slot        guest memory, and the log of its pages
 //!   route       which interrupts' ends KVM reports to us
 //!   vcpu        in and out of the guest: accesses, kicks, the PIC
+//!   doorbell    writes that only wake somebody
 //!   bell, page  how other threads reach a vCPU; the page shared with the kernel
 //!   state       CpuState from and to KVM: registers, XSAVE, local APIC, events
 //!   cpuid, msr  the machine contract's tables, checked against what KVM supports
@@ -25,6 +26,7 @@ mod capability;
 mod cost;
 mod cpuid;
 mod debug;
+mod doorbell;
 mod engine;
 mod error;
 mod figure;

@@ -5,13 +5,14 @@
 //!                                  └─▶ IOAPIC ──MSI───▶ engine: local APICs
 //! ```
 
+use std::os::fd::BorrowedFd;
 use std::sync::{Arc, Mutex};
 
 use device::{
     Acpi, Bus, DebugExit, FastReset, I8042, IoApic, IsaLine, MemorySize, Pic, Pit, Post, Rtc, Uart,
     VgaText, acpi, i8042, ioapic, lock, pic, pit, reset, rtc, uart, vga,
 };
-use iface::{Action, Char, Clock, Device, Engine, InterruptLine, Msi, MsiSink};
+use iface::{Action, Char, Clock, Device, Doorbells, Engine, InterruptLine, Msi, MsiSink};
 
 use crate::layout::Layout;
 use crate::timer::Deadlines;
@@ -169,8 +170,18 @@ impl InterruptLine for Intr {
     }
 }
 
-/// The engine's local APICs, for messages.
+/// The engine as devices reach it.
 pub(crate) struct Messages(pub(crate) Arc<dyn Engine>);
+
+impl Doorbells for Messages {
+    fn connect(&self, address: u64, bell: BorrowedFd<'_>) -> bool {
+        self.0.connect_doorbell(address, bell)
+    }
+
+    fn disconnect(&self, address: u64, bell: BorrowedFd<'_>) {
+        self.0.disconnect_doorbell(address, bell);
+    }
+}
 
 impl MsiSink for Messages {
     fn send(&self, msi: Msi) {

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 
 use backend::disk;
 use device::pci::{Address, Function, Root, Windows};
-use iface::{Char, Disk, Engine, Lifecycle, MsiSink, Nic};
+use iface::{Char, Disk, Engine, Lifecycle, Nic};
 use mem::GuestRam;
 use nvme::Nvme;
 use virtio::console::Terminal;
@@ -44,7 +44,7 @@ impl Peripherals {
         let mut slots = Slots {
             root,
             ram,
-            messages: Arc::new(Messages(engine.clone())),
+            engine: Arc::new(Messages(engine.clone())),
             free: 1..32,
             asked: spec.devices.len(),
             cpus: spec.cpus,
@@ -104,7 +104,7 @@ impl Peripherals {
 struct Slots<'a> {
     root: &'a Root,
     ram: &'a Arc<GuestRam>,
-    messages: Arc<dyn MsiSink>,
+    engine: Arc<Messages>,
     free: std::ops::Range<u8>,
     asked: usize,
     cpus: u32,
@@ -137,7 +137,7 @@ impl Slots<'_> {
         let address = self.slot()?;
         let to = nvme::Attachment {
             ram: self.ram.clone(),
-            messages: self.messages.clone(),
+            messages: self.engine.clone(),
             line: self.root.intx(address, 1),
         };
         // Namespaces of one guest must differ, and stay what they are.
@@ -186,7 +186,8 @@ impl Slots<'_> {
             device,
             Attachment {
                 ram: self.ram.clone(),
-                messages: self.messages.clone(),
+                messages: self.engine.clone(),
+                doorbells: self.engine.clone(),
                 line: self.root.intx(address, 1),
                 packed: self.packed,
             },

@@ -13,7 +13,7 @@ use std::sync::{Arc, Mutex};
 
 use device::lock;
 use device::pci::{Bar, ConfigSpace, ConfigState, Function, Identity, Msix, MsixState};
-use iface::{Action, InterruptLine, Lifecycle, Misfit, MsiSink};
+use iface::{Action, Doorbells, InterruptLine, Lifecycle, Misfit, MsiSink};
 use mem::GuestRam;
 use serde::{Deserialize, Serialize};
 
@@ -22,11 +22,13 @@ use crate::{Interrupt, Transport, VirtioDevice};
 
 mod capability;
 mod common;
+mod doorbell;
 #[cfg(test)]
 mod tests;
 
 use capability::Capability;
 use common::{Common, CommonState};
+use doorbell::Connections;
 
 /// Vendor of all virtio devices.
 const VENDOR: u16 = 0x1af4;
@@ -51,6 +53,8 @@ pub struct Attachment {
     pub ram: Arc<GuestRam>,
     /// Where messages go.
     pub messages: Arc<dyn MsiSink>,
+    /// Who may ring the queues' bells without the function.
+    pub doorbells: Arc<dyn Doorbells>,
     /// The wire of its pin INTA#.
     pub line: Arc<dyn InterruptLine>,
     /// Whether the packed ring format is offered as well.
@@ -65,6 +69,7 @@ pub struct VirtioPci<D> {
     msix: Arc<Msix>,
     common: Common,
     capability: Capability,
+    connections: Connections,
 }
 
 /// What a virtio device and its function remember.
@@ -109,7 +114,17 @@ impl<D: VirtioDevice> VirtioPci<D> {
             msix,
             common: Common::new(queues + 1),
             capability,
+            connections: Connections::new(to.doorbells, queues),
         }
+    }
+
+    /// Lets the doorbells follow the BAR and the queues that have been started.
+    fn follow_doorbells(&mut self) {
+        let mut decoded = self.config.decoded();
+        let base = decoded.find_map(|(bar, _, base)| (bar == BAR).then_some(base));
+        drop(decoded);
+        self.connections
+            .follow(base, &self.transport.queues.bells());
     }
 
     /// The device itself.
@@ -141,7 +156,10 @@ impl<D: VirtioDevice> VirtioPci<D> {
     fn write_register(&mut self, offset: u64, data: &[u8]) {
         let at = offset % REGION;
         match offset - at {
-            COMMON => self.common.write(&mut self.transport, at, data),
+            COMMON => {
+                self.common.write(&mut self.transport, at, data);
+                self.follow_doorbells();
+            }
             CONFIG => {
                 let at = usize::try_from(at).unwrap_or(usize::MAX);
                 self.transport.device.write_config(at, data);
@@ -187,7 +205,9 @@ impl<D: VirtioDevice> VirtioPci<D> {
         }
         self.interrupt.set_isr(state.isr);
         self.transport.device.restore(state.device)?;
-        self.transport.restore(state.transport)
+        self.transport.restore(state.transport)?;
+        self.follow_doorbells();
+        Ok(())
     }
 }
 
@@ -212,6 +232,7 @@ impl<D: VirtioDevice> Function for VirtioPci<D> {
     fn after_config_write(&mut self, offset: u16, length: u16) -> Action {
         self.msix.configured(&self.config);
         self.interrupt.allow_pin(self.config.is_intx_enabled());
+        self.follow_doorbells();
         if let Some((at, len)) = self.capability.window(&self.config, offset, length) {
             let data = self.capability.data(&self.config);
             self.write_register(at, data.get(..len).unwrap_or_default());
@@ -234,6 +255,7 @@ impl<D: VirtioDevice> Function for VirtioPci<D> {
         self.msix.reset(&mut self.config);
         self.config.reset();
         self.interrupt.allow_pin(true);
+        self.follow_doorbells();
     }
 }
 
@@ -249,7 +271,9 @@ impl<D: VirtioDevice> Lifecycle for Keeper<D> {
     }
 
     fn resume(&self) {
-        lock(&self.0).transport.resume();
+        let mut function = lock(&self.0);
+        function.transport.resume();
+        function.follow_doorbells();
     }
 }
 

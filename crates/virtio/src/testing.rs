@@ -5,11 +5,12 @@
     reason = "a test that indexes out of bounds fails, as it should"
 )]
 
+use std::os::fd::BorrowedFd;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use device::pci::Function;
-use iface::{InterruptLine, Msi, MsiSink};
+use iface::{Doorbells, InterruptLine, Msi, MsiSink};
 use mem::{Gpa, GuestRam};
 
 use crate::pci::{Attachment, VirtioPci};
@@ -29,11 +30,26 @@ pub(crate) const HOLE: u64 = RAM;
 pub(crate) struct Ears {
     pub(crate) messages: Mutex<Vec<Msi>>,
     pub(crate) level: Mutex<bool>,
+    /// Addresses of doorbells that are connected.
+    pub(crate) doorbells: Mutex<Vec<u64>>,
 }
 
 impl MsiSink for Ears {
     fn send(&self, msi: Msi) {
         self.messages.lock().unwrap().push(msi);
+    }
+}
+
+impl Doorbells for Ears {
+    fn connect(&self, address: u64, _: BorrowedFd<'_>) -> bool {
+        self.doorbells.lock().unwrap().push(address);
+        true
+    }
+
+    fn disconnect(&self, address: u64, _: BorrowedFd<'_>) {
+        let mut doorbells = self.doorbells.lock().unwrap();
+        let at = doorbells.iter().position(|&connected| connected == address);
+        doorbells.swap_remove(at.expect("it was connected"));
     }
 }
 
@@ -74,6 +90,7 @@ impl<D: VirtioDevice> Guest<D> {
         let attachment = Attachment {
             ram: ram.clone(),
             messages: ears.clone(),
+            doorbells: ears.clone(),
             line: ears.clone(),
             packed: true,
         };

@@ -136,6 +136,50 @@ fn the_window_in_configuration_space_reaches_the_registers() {
     assert_eq!(guest.read(20, 1), 3);
 }
 
+/// Where doorbells are while each thing happens to a function that can happen.
+#[test]
+fn doorbells_follow_the_bar() {
+    let mut guest = Guest::unstarted(Echo);
+    let ears = guest.ears.clone();
+    let connected = || {
+        let mut addresses = ears.doorbells.lock().unwrap().clone();
+        addresses.sort_unstable();
+        addresses
+    };
+    let configure = |guest: &mut Guest<Echo>, at: u16, value: u32| {
+        guest.function.config_mut().write(at, &value.to_le_bytes());
+        guest.function.after_config_write(at, 4);
+    };
+    let at = |base: u64| vec![base + 0x3000, base + 0x3004];
+    configure(&mut guest, 0x10, 0xe000_0000);
+    configure(&mut guest, 4, 2);
+    assert!(connected().is_empty(), "no queue was started");
+    guest.negotiate(RING_RESET);
+    guest.add_queue(0, 16);
+    guest.write(20, 1, 0xf);
+    assert_eq!(connected(), [0xe000_3000], "the other queue was not");
+    guest.add_queue(1, 16);
+    assert_eq!(connected(), at(0xe000_0000));
+    configure(&mut guest, 0x10, 0xe100_0000);
+    assert_eq!(connected(), at(0xe100_0000), "moved");
+    configure(&mut guest, 4, 0);
+    assert!(connected().is_empty(), "memory is not decoded");
+    configure(&mut guest, 4, 2);
+    assert_eq!(connected(), at(0xe100_0000));
+    // A queue that is reset, or a device, is deaf as before: the bell is rung for nobody.
+    guest.write(22, 2, 1);
+    guest.write(58, 2, 1);
+    guest.add_queue(1, 16);
+    assert_eq!(guest.request(1, &ECHO), 8);
+    assert_eq!(connected(), at(0xe100_0000));
+    let keeper = crate::pci::Keeper(std::sync::Arc::new(std::sync::Mutex::new(guest.function)));
+    iface::Lifecycle::pause(&keeper);
+    iface::Lifecycle::resume(&keeper);
+    assert_eq!(connected(), at(0xe100_0000));
+    device::lock(&keeper.0).reset();
+    assert!(connected().is_empty(), "RESET clears the BAR");
+}
+
 /// Random registers, random memory, random resets while workers run: nothing panics, and all of it ends.
 #[test]
 fn a_storm_of_accesses_is_survived() {

@@ -122,6 +122,11 @@ impl Queues {
         slot.bell.clone()
     }
 
+    /// The bells of all queues, of those that were never started none.
+    pub(crate) fn bells(&self) -> Vec<Option<Arc<Bell>>> {
+        self.slots.iter().map(|slot| slot.bell.clone()).collect()
+    }
+
     /// Starts the worker of a queue.
     pub(crate) fn start(&mut self, index: u16, driver: &Driver, handler: Box<dyn Handler>) {
         let (name, ram) = (self.name, self.ram.clone());
