@@ -6,9 +6,11 @@ use std::io;
 use host::Mapping;
 
 /// Entries of a table.
-const ENTRIES: usize = 1 << 14;
+const ENTRIES: usize = 1 << 16;
 /// What of an address selects an entry.
 pub(crate) const MASK: u32 = ENTRIES as u32 - 1;
+/// The address is XORed with itself shifted right by this before, since the lowest bits of functions are all zero.
+pub(crate) const FOLD: u8 = 12;
 
 /// An entry; what generated code jumps by when `linear` is its target.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -25,7 +27,7 @@ pub(crate) fn offset(linear: u64) -> usize {
 }
 
 fn index(linear: u64) -> usize {
-    linear as usize & MASK as usize
+    (linear ^ linear >> FOLD) as usize & MASK as usize
 }
 
 /// A jump table.
@@ -36,7 +38,7 @@ fn index(linear: u64) -> usize {
 pub(crate) struct JumpTable {
     memory: Mapping,
     /// Entries in use.
-    filled: Vec<u16>,
+    filled: Vec<u32>,
 }
 
 impl JumpTable {
@@ -74,7 +76,7 @@ impl JumpTable {
         let index = index(linear);
         // SAFETY: an entry of ours; generated code does not run now.
         unsafe { *self.entry(index) = Entry { linear, code } };
-        self.filled.push(index as u16);
+        self.filled.push(index as u32);
     }
 
     /// As [`JumpTable::set`], for a moment: [`JumpTable::remove`] comes before anything else is set.
@@ -94,14 +96,33 @@ impl JumpTable {
 
     /// An address that does not belong to the entry.
     fn clear_entry(&mut self, index: usize) {
-        let linear = index as u64 ^ 1;
+        // Below 1 << FOLD addresses are their own index.
+        let linear = (index as u64 & ((1 << FOLD) - 1)) ^ 1;
         // SAFETY: as in `set`.
         unsafe { *self.entry(index) = Entry { linear, code: 0 } };
     }
 
     pub(crate) fn clear(&mut self) {
         for index in std::mem::take(&mut self.filled) {
-            self.clear_entry(usize::from(index));
+            self.clear_entry(index as usize);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn empty_entries_match_no_address() {
+        let mut table = JumpTable::new().unwrap();
+        for linear in (0..ENTRIES as u64).chain([0xffff_8000_0012_3456, 0x7fff_1234_5678]) {
+            table.set(linear, 1);
+            assert_eq!(table.get(linear), Some(1));
+            table.remove(linear);
+            // SAFETY: nobody writes meanwhile.
+            let entry = unsafe { *table.entry(index(linear)) };
+            assert_ne!(index(entry.linear), index(linear), "{linear:#x}");
         }
     }
 }

@@ -25,8 +25,8 @@ use mem::{GuestRam, Offset, PAGE_MASK, PAGE_SHIFT, PAGE_SIZE};
 use marks::Marks;
 use writers::{Found, Writers};
 
-/// Entries of each kind in a table: enough for 64 MiB of pages that lie side by side.
-pub const ENTRIES: usize = 1 << 14;
+/// Entries of each kind in a table: enough for 256 MiB of pages that lie side by side.
+pub const ENTRIES: usize = 1 << 16;
 /// Where in a table the entries for writes begin, in bytes; those for reads begin at its start.
 pub const WRITE: usize = ENTRIES * size_of::<Entry>();
 /// What of an address divided by 256 is the offset of its entry.

@@ -25,6 +25,8 @@ pub(crate) struct Block {
     pub(crate) checks: bool,
     /// How often it was run.
     pub(crate) heat: u32,
+    /// What that was when the block was last kept for being in use.
+    pub(crate) kept_at: u32,
     /// Where the code lies, and the version of its page when it was last compared.
     pub(crate) code: (Offset, u32),
     /// The same for the page that its single instruction crosses into.

@@ -52,6 +52,13 @@ impl Processor {
                 }
                 continue;
             }
+            if let Some(translated) = self.known()? {
+                self.run_block(translated)?;
+                if self.cpu.attend {
+                    return Ok(());
+                }
+                continue;
+            }
             let number = self.lookup()?;
             let most = self.count(number);
             if most == 0 && self.run_hot(number)? {
@@ -103,15 +110,26 @@ impl Processor {
         }
     }
 
+    /// The translation of the block at CS:RIP, where decoded code is not known to be: blocks that are translated need
+    /// not stay decoded.
+    pub(crate) fn known(&mut self) -> R<Option<u32>> {
+        if self.translation.is_none() {
+            return Ok(None);
+        }
+        let linear = self.cpu.linear_ip();
+        let key = self.cpu.block_key(linear);
+        if self.blocks.jump(&self.cpu.ram, linear, key).is_some() {
+            return Ok(None);
+        }
+        let at = self.cpu.code_place(linear)?;
+        Ok(self.known_translation(at))
+    }
+
     #[cold]
     fn enter(&mut self, linear: u64, key: u64) -> R<u32> {
+        let at = self.cpu.code_place(linear)?;
         let cpu = &mut self.cpu;
         cpu.figures.missed += 1;
-        cpu.check_ip()?;
-        let Place::Ram(at) = cpu.place(linear, 1, Access::Fetch, cpu.mmu.privilege)? else {
-            // Nothing but RAM holds code on this machine; what is not there reads as ones, an invalid opcode.
-            return Err(UD);
-        };
         let number = match self.blocks.find(at, Kind::of(cpu.mode)) {
             Some(number) if self.is_good(number, linear)? => number,
             _ => self.decode(linear, at)?,
@@ -143,7 +161,8 @@ impl Processor {
         cpu.figures.decoded += 1;
         let version = cpu.ram.flags().watch_code(at.page());
         let room = (PAGE_SIZE - at.0 % PAGE_SIZE) as usize;
-        let mut bytes = [0; PAGE_SIZE as usize + decode::LONGEST];
+        let room = room.min(decode::ENOUGH);
+        let mut bytes = [0; decode::ENOUGH + decode::LONGEST];
         cpu.ram.copy_out(at, &mut bytes[..room]);
         let mut run = decode::run(cpu.mode, &bytes[..room]);
         let mut second = None;
@@ -162,6 +181,7 @@ impl Processor {
             branches: run.branches,
             checks,
             heat: 0,
+            kept_at: 0,
             ops: run.ops.into(),
             code: (at, version),
             second,
@@ -171,6 +191,16 @@ impl Processor {
 }
 
 impl Cpu {
+    /// Where code at CS:RIP lies.
+    fn code_place(&mut self, linear: u64) -> R<Offset> {
+        self.check_ip()?;
+        match self.place(linear, 1, Access::Fetch, self.mmu.privilege)? {
+            Place::Ram(at) => Ok(at),
+            // Nothing but RAM holds code on this machine; what is not there reads as ones, an invalid opcode.
+            Place::Device(_) => Err(UD),
+        }
+    }
+
     /// Checks RIP before a fetch that was not made before.
     fn check_ip(&self) -> R {
         let good = if self.mode.is_64bit() {

@@ -224,10 +224,16 @@ impl Processor {
 
     /// The code for RIP, to which a direct branch led; it is linked.
     fn next(&mut self, site: u32) -> R<Option<Entry>> {
-        let number = self.lookup()?;
         let flushes = self.flushes();
-        let Some(block) = self.translated(number) else {
-            return Ok(None);
+        let block = match self.known()? {
+            Some(block) => block,
+            None => {
+                let number = self.lookup()?;
+                let Some(block) = self.translated(number) else {
+                    return Ok(None);
+                };
+                block
+            }
         };
         let Some(translation) = &mut self.translation else {
             return Ok(None);
@@ -253,12 +259,35 @@ impl Processor {
         let Some(block) = self.translated(number) else {
             return Ok(false);
         };
-        let Some(translation) = &mut self.translation else {
-            return Ok(false);
-        };
-        let entry = translation.blocks.start(block);
-        self.run_from(entry)?;
+        self.run_block(block)?;
         Ok(true)
+    }
+
+    /// Runs the translation of a block.
+    pub(crate) fn run_block(&mut self, block: u32) -> R {
+        match &self.translation {
+            Some(translation) => self.run_from(translation.blocks.start(block)),
+            None => Ok(()),
+        }
+    }
+
+    /// The translation of the block at RIP, which lies at `place`, when there is one.
+    pub(crate) fn known_translation(&mut self, place: Offset) -> Option<u32> {
+        let translation = self.translation.as_mut()?;
+        if !self.cpu.is_translatable() {
+            return None;
+        }
+        let linear = self.cpu.rip;
+        let key = Key {
+            linear,
+            place: place.0,
+            kind: self.cpu.translation_key(linear) & 0xfff0_00ff,
+        };
+        let translated = translation.blocks.find(&key)?;
+        translation.prepare(&self.cpu, linear);
+        self.cpu.mmu.note_code(linear);
+        translation.blocks.learn(linear, translated);
+        Some(translated)
     }
 
     /// The translation of the block at RIP, made now if it is hot.

@@ -4,7 +4,7 @@ use mem::Offset;
 
 use super::ENTRIES;
 
-const BUCKETS: usize = 4096;
+const BUCKETS: usize = 1 << 15;
 
 /// What is known of the pages with one hash: how many entries they have, and the places of all of them, XORed.
 #[derive(Debug, Clone, Copy, Default)]

@@ -170,7 +170,9 @@ impl Translator<'_> {
     fn look_up(&mut self) {
         let slow = self.slow();
         self.look_up_attention(slow);
-        self.out.bytes(&[0x89, 0xc8, 0x25]); // mov eax, ecx; and eax, mask
+        // rorx rax, rcx, FOLD; xor eax, ecx; and eax, MASK
+        self.out
+            .bytes(&[0xc4, 0xe3, 0xfb, 0xf0, 0xc1, jump::FOLD, 0x31, 0xc8, 0x25]);
         self.out.bytes(&jump::MASK.to_le_bytes());
         self.out.bytes(&[0xc1, 0xe0, 4]); // shl eax, 4
         self.out.add_context(RAX, Context::JUMPS);

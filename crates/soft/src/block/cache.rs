@@ -10,8 +10,8 @@ use crate::mode::{CodeSize, Mode};
 
 /// Slots of the jump cache.
 const JUMPS: usize = 4096;
-/// Ops kept before everything is dropped.
-const MOST_OPS: usize = 300_000;
+/// Ops kept before those of blocks that are not in use are dropped.
+const MOST_OPS: usize = 400_000;
 
 /// What the decoding of bytes depends on besides the bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -77,6 +77,14 @@ struct Jump {
     block: u32,
 }
 
+impl Jump {
+    const NONE: Self = Self {
+        linear: 0,
+        key: u64::MAX,
+        block: 0,
+    };
+}
+
 /// The blocks of one processor.
 #[derive(Debug)]
 pub(crate) struct BlockCache {
@@ -91,17 +99,10 @@ impl BlockCache {
         Self {
             blocks: Vec::new(),
             by_place: HashMap::default(),
-            jumps: vec![
-                Jump {
-                    linear: 0,
-                    key: u64::MAX,
-                    block: 0
-                };
-                JUMPS
-            ]
-            .into_boxed_slice()
-            .try_into()
-            .expect("of JUMPS entries"),
+            jumps: vec![Jump::NONE; JUMPS]
+                .into_boxed_slice()
+                .try_into()
+                .expect("of JUMPS entries"),
             ops: 0,
         }
     }
@@ -142,10 +143,32 @@ impl BlockCache {
         self.jumps[Self::slot(linear)] = Jump { linear, key, block };
     }
 
+    /// Drops the blocks that were run once at most since they were decoded or last kept, or half of all at least.
+    /// Those that are translated are not run here any more.
+    #[cold]
+    fn sweep(&mut self) {
+        let all = std::mem::take(&mut self.blocks);
+        let places: Vec<_> = self.by_place.drain().collect();
+        let mut place_of = vec![0; all.len()];
+        for (place, number) in places {
+            place_of[number as usize] = place;
+        }
+        self.jumps.fill(Jump::NONE);
+        self.ops = 0;
+        for (mut block, place) in all.into_iter().zip(place_of) {
+            if block.heat - block.kept_at > 1 && self.ops < MOST_OPS / 2 {
+                block.kept_at = block.heat;
+                self.ops += block.ops.len();
+                self.by_place.insert(place, self.blocks.len() as u32);
+                self.blocks.push(block);
+            }
+        }
+    }
+
     /// Adds a block, replacing what was decoded from the same place.
     pub(crate) fn insert(&mut self, at: Offset, kind: Kind, block: Block) -> u32 {
         if self.ops + block.ops.len() > MOST_OPS {
-            *self = Self::new();
+            self.sweep();
         }
         self.ops += block.ops.len();
         if let Some(&old) = self.by_place.get(&place(at, kind)) {
@@ -157,5 +180,53 @@ impl BlockCache {
         self.blocks.push(block);
         self.by_place.insert(place(at, kind), number);
         number
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const KIND: Kind = Kind {
+        code: CodeSize::Bits64,
+        stack: 64,
+        protected: true,
+        flat: true,
+    };
+
+    fn block(at: u64, heat: u32) -> Block {
+        Block {
+            ops: Vec::new().into(),
+            bytes: Box::default(),
+            branches: false,
+            checks: false,
+            heat,
+            kept_at: 0,
+            code: (Offset(at), 0),
+            second: None,
+        }
+    }
+
+    #[test]
+    fn blocks_in_use_outlive_a_sweep() {
+        let mut cache = BlockCache::new();
+        let heats = [1, 9, 2, 1, 40];
+        for (at, heat) in heats.into_iter().enumerate() {
+            cache.insert(Offset(at as u64), KIND, block(at as u64, heat));
+        }
+        let kept = |cache: &BlockCache| -> Vec<u64> {
+            (0..heats.len() as u64)
+                .filter(|&at| {
+                    let found = cache.find(Offset(at), KIND);
+                    found.is_some_and(|number| cache.get(number).code.0 == Offset(at))
+                })
+                .collect()
+        };
+        cache.sweep();
+        assert_eq!(kept(&cache), [1, 2, 4]);
+        let number = cache.find(Offset(4), KIND).unwrap();
+        cache.get_mut(number).heat += 2;
+        cache.sweep();
+        assert_eq!(kept(&cache), [4]);
     }
 }

@@ -41,6 +41,8 @@ impl Run {
     }
 }
 
+/// Bytes that hold most blocks; a longer one is two.
+pub(crate) const ENOUGH: usize = 512;
 /// Most bytes in an instruction; a longer one is #GP.
 pub(crate) const LONGEST: usize = 15;
 

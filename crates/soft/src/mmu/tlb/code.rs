@@ -4,7 +4,7 @@ use mem::PAGE_SHIFT;
 
 use super::region::Regions;
 
-const WORDS: usize = 64;
+const WORDS: usize = 512;
 
 /// Pages of which somebody caches what code in them leads to, hashed; the answer may be yes for others too.
 #[derive(Debug)]

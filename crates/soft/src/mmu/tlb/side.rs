@@ -4,7 +4,7 @@ use mem::{Offset, PAGE_MASK, PAGE_SHIFT};
 
 use crate::mmu::Privilege;
 
-const ENTRIES: usize = 512;
+const ENTRIES: usize = 2048;
 /// [`Privilege`]s that have translations.
 const PRIVILEGES: usize = 3;
 
