@@ -1,5 +1,7 @@
 //! What an access that leaves the guest costs, beside the bare round trip into the kernel.
 
+mod signal;
+
 use std::os::fd::AsRawFd;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, OnceLock};
@@ -16,6 +18,8 @@ use crate::error::failed;
 use crate::ioctl;
 use crate::lab::{HostClock, memory};
 use crate::vcpu::KvmVcpu;
+
+pub use signal::{Signal, signal_costs};
 
 /// Accesses measured at a time, one way and then the other.
 const BATCH: u32 = 1000;
@@ -74,18 +78,8 @@ pub fn exit_costs(rounds: usize) -> Result<[Cost; 2], EngineError> {
 
 fn measure(rounds: usize, code: &[u8]) -> Result<(f64, f64), EngineError> {
     const CODE: u64 = 0x8000;
-    let ram = memory()?;
-    ram.write(Gpa(CODE), code).expect("it fits");
-    let engine = KvmEngine::on(
-        Host::open()?,
-        Config {
-            ram,
-            clock: Arc::new(HostClock),
-            cpus: 1,
-            tsc_khz: None,
-            assist: false,
-        },
-    )?;
+    let engine = alone()?;
+    engine.shared.ram.write(Gpa(CODE), code).expect("it fits");
     let mut vcpu = engine.concrete(0)?;
     vcpu.load(&protected(CODE))?;
     let counter = Arc::new(Counter {
@@ -99,6 +93,18 @@ fn measure(rounds: usize, code: &[u8]) -> Result<(f64, f64), EngineError> {
         own.push(run_engine(&mut vcpu, &counter)?);
     }
     Ok((median(bare), median(own)))
+}
+
+/// An engine of one vCPU that nobody helps.
+fn alone() -> Result<KvmEngine, EngineError> {
+    let config = Config {
+        ram: memory()?,
+        clock: Arc::new(HostClock),
+        cpus: 1,
+        tsc_khz: None,
+        assist: false,
+    };
+    KvmEngine::on(Host::open()?, config)
 }
 
 /// 32-bit protected mode without paging.
@@ -151,6 +157,10 @@ mod tests {
         }
         for cost in exit_costs(3).expect("the guest runs") {
             assert!(cost.bare > 0.0 && cost.engine > 0.0, "{cost:?}");
+        }
+        for cost in signal_costs(3).expect("KVM has either way") {
+            println!("{cost:?}");
+            assert!(cost.by_us > 0.0 && cost.by_kernel > 0.0, "{cost:?}");
         }
     }
 

@@ -74,7 +74,7 @@ pub(crate) struct Shared {
 
 /// The engine over `/dev/kvm`.
 pub struct KvmEngine {
-    shared: Arc<Shared>,
+    pub(crate) shared: Arc<Shared>,
 }
 
 impl KvmEngine {

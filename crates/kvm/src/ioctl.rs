@@ -2,10 +2,10 @@
 #![allow(unsafe_code, reason = "ioctls")]
 
 use std::io;
-use std::os::fd::{AsRawFd, RawFd};
+use std::os::fd::{AsRawFd, BorrowedFd, RawFd};
 
 use kvm_bindings::{
-    kvm_device_attr, kvm_ioeventfd, kvm_sregs2, kvm_userspace_memory_region, kvm_xsave,
+    kvm_device_attr, kvm_ioeventfd, kvm_irqfd, kvm_sregs2, kvm_userspace_memory_region, kvm_xsave,
 };
 use kvm_ioctls::{VcpuFd, VmFd};
 
@@ -31,6 +31,7 @@ const SET_DEVICE_ATTR: u64 = write::<kvm_device_attr>(0xe1);
 const GET_DEVICE_ATTR: u64 = write::<kvm_device_attr>(0xe2);
 const GET_TSC_KHZ: u64 = plain(0xa3);
 const IOEVENTFD: u64 = write::<kvm_ioeventfd>(0x79);
+const IRQFD: u64 = write::<kvm_irqfd>(0x76);
 const INTERRUPT: u64 = write::<u32>(0x86);
 
 fn check(result: i32) -> io::Result<()> {
@@ -70,6 +71,17 @@ pub(crate) fn interrupt(vcpu: &VcpuFd, vector: u8) -> io::Result<()> {
 pub(crate) fn set_doorbell(vm: &VmFd, request: &kvm_ioeventfd) -> io::Result<()> {
     // SAFETY: the pointer is valid for the call; the kernel checks the descriptor and keeps its own reference.
     check(unsafe { libc::ioctl(vm.as_raw_fd(), IOEVENTFD, std::ptr::from_ref(request)) })
+}
+
+/// KVM_IRQFD: what is added to the descriptor raises the interrupt of a route.
+pub(crate) fn set_irqfd(vm: &VmFd, bell: BorrowedFd<'_>, gsi: u32) -> io::Result<()> {
+    let request = kvm_irqfd {
+        fd: bell.as_raw_fd() as u32,
+        gsi,
+        ..Default::default()
+    };
+    // SAFETY: the pointer is valid for the call; the kernel checks the descriptor and keeps its own reference.
+    check(unsafe { libc::ioctl(vm.as_raw_fd(), IRQFD, &raw const request) })
 }
 
 /// KVM_GET_SREGS2.

@@ -42,6 +42,6 @@ mod time;
 mod vcpu;
 
 pub use capability::{DEVICE, Host};
-pub use cost::{Cost, exit_costs};
+pub use cost::{Cost, Signal, exit_costs, signal_costs};
 pub use engine::{Config, KvmEngine};
 pub use quirk::{Findings, HARDWARE_SPEED, Quirk, examine, glance};

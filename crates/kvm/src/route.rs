@@ -71,7 +71,8 @@ impl Routes {
     }
 }
 
-fn entry(gsi: u32, msi: Msi) -> kvm_irq_routing_entry {
+/// A route that sends a message.
+pub(crate) fn entry(gsi: u32, msi: Msi) -> kvm_irq_routing_entry {
     let mut entry = kvm_irq_routing_entry {
         gsi,
         type_: KVM_IRQ_ROUTING_MSI,

@@ -63,6 +63,14 @@ pub(crate) fn print(rounds: usize) -> anyhow::Result<()> {
         );
         row(&name, cost.engine / cost.bare, EXIT_GOAL, &remark);
     }
+    for signal in kvm::signal_costs(20 * rounds)? {
+        let (us, kernel) = (signal.by_us, signal.by_kernel);
+        let name = signal.name;
+        println!(
+            "{:>8.2}  {name} by this process beside one by the kernel ({us:.0} ns and {kernel:.0} ns){remark}",
+            us / kernel
+        );
+    }
     Ok(())
 }
 

@@ -1,5 +1,6 @@
 //! The engine on this host's `/dev/kvm`. Where there is none every test passes, having said so.
 
+mod doorbell;
 mod guests;
 mod migration;
 mod quirk;
