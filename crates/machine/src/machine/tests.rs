@@ -8,6 +8,8 @@ use x86::CpuState;
 use super::*;
 use crate::spec::Boot;
 
+mod doorbell;
+
 /// What a fake processor does in one run.
 type Script = dyn Fn(u32, &Arc<dyn Io>, &Kick) -> Result<Exit, EngineError> + Send + Sync;
 
