@@ -12,7 +12,7 @@ use x86::CpuState;
 
 use crate::{engine, is_there};
 
-struct HostClock;
+pub(crate) struct HostClock;
 
 impl Clock for HostClock {
     fn now(&self) -> u64 {

@@ -55,6 +55,29 @@ conformance::debug_tests! {
 }
 conformance::debug_tests!(engine, has_watchpoints, watchpoints_stop_behind_accesses);
 
+#[test]
+fn too_many_processors_are_refused_in_one_line() {
+    let Ok(host) = Host::open() else {
+        return assert!(!is_there());
+    };
+    let cpus = host.most_cpus() + 1;
+    let ram = mem::GuestRam::new(&[(mem::Gpa(0), 1 << 20)]).expect("there is memory");
+    let refused = KvmEngine::new(Config {
+        ram: Arc::new(ram),
+        clock: Arc::new(doorbell::HostClock),
+        cpus,
+        tsc_khz: None,
+        assist: true,
+    });
+    let line = refused.err().expect("it is too many").to_string();
+    let most = cpus - 1;
+    assert!(line.starts_with(&format!("{cpus} CPUs, where /dev/kvm allows {most}")));
+    assert!(
+        line.contains("--engine soft") && !line.contains('\n'),
+        "{line}"
+    );
+}
+
 /// Whether accesses of kernels are looked at here: an emulator does not.
 fn has_watchpoints() -> bool {
     let Ok(host) = Host::open() else {
