@@ -24,6 +24,7 @@ mod qcow2;
 mod raw;
 #[cfg(test)]
 mod tests;
+mod transfer;
 
 pub use command::{Info, compact, create, info, resize};
 pub use overlay::Overlay;
@@ -76,6 +77,8 @@ pub struct Options {
     pub read_only: bool,
     /// What is written goes to a layer that vanishes with the machine.
     pub ephemeral: bool,
+    /// Data goes past the host's page cache.
+    pub direct: bool,
 }
 
 /// Why an image can't be used. Each says in one line what is wrong, and what to do.
@@ -133,9 +136,13 @@ impl Error {
 pub fn open(path: &Path, options: Options) -> Result<Arc<dyn Disk>, Error> {
     let writing = !options.read_only && !options.ephemeral;
     let file = lock(path, writing)?;
+    let below = Options {
+        read_only: !writing,
+        ..options
+    };
     let disk: Arc<dyn Disk> = match format(path, &file, options.format)? {
-        Format::Raw => Arc::new(Raw::new(path, file, !writing)?),
-        Format::Qcow2 => Arc::new(Qcow2::new(path, file, !writing)?),
+        Format::Raw => Arc::new(Raw::new(path, file, below)?),
+        Format::Qcow2 => Arc::new(Qcow2::new(path, file, below)?),
     };
     if options.ephemeral && !options.read_only {
         return Ok(Arc::new(Overlay::new(disk).map_err(Error::host(path))?));

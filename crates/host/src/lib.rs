@@ -6,6 +6,7 @@ pub mod ability;
 pub mod barrier;
 pub mod clock;
 pub mod cpu;
+mod crew;
 pub mod datagram;
 pub mod event;
 pub mod fault;
@@ -18,6 +19,7 @@ pub mod thread;
 pub mod vector;
 mod worker;
 
+pub use crew::Crew;
 pub use event::Bell;
 pub use mapping::{Mapping, MemFile};
 pub use worker::Worker;

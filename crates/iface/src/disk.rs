@@ -24,6 +24,11 @@ pub trait Disk: Send + Sync {
     /// Whether writes are refused.
     fn is_read_only(&self) -> bool;
 
+    /// How many calls at once are worth a thread each; 1 where a call is a copy in memory mostly.
+    fn parallel(&self) -> usize {
+        1
+    }
+
     /// Reads bytes from `at` on.
     ///
     /// # Errors
@@ -41,6 +46,14 @@ pub trait Disk: Send + Sync {
     /// # Errors
     /// When that failed, now or at any time before.
     fn flush(&self) -> io::Result<()>;
+
+    /// Brings what is kept in memory to the host, without making it durable: what the machine's end owes to its files.
+    ///
+    /// # Errors
+    /// Those of the host.
+    fn settle(&self) -> io::Result<()> {
+        Ok(())
+    }
 
     /// Gives bytes back to the host; they read as anything afterwards.
     ///

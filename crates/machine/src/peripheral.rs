@@ -15,7 +15,7 @@ use virtio::{Balloon, Block, Console, Net, Rng, VirtioDevice, Vsock};
 
 use crate::chipset::Messages;
 use crate::layout::{PCI_PORTS, PCI_WINDOW, PCI_WINDOW_64, PCI_WINDOW_64_LEN, PCI_WINDOW_LEN};
-use crate::spec::{self, Bus, Device, Network, UserNetwork};
+use crate::spec::{self, Bus, Cache, Device, Network, UserNetwork};
 use crate::{Error, Spec};
 
 /// Slots behind the host bridge's.
@@ -28,6 +28,7 @@ const QUEUES_MAX: u32 = 4;
 #[derive(Default)]
 pub(crate) struct Peripherals {
     lifecycles: Vec<Box<dyn Lifecycle>>,
+    disks: Vec<Arc<dyn Disk>>,
     terminal: Option<Terminal>,
     sockets: Vec<Arc<backend::Vsock>>,
 }
@@ -87,8 +88,18 @@ impl Peripherals {
     /// the rest until the process ends.
     pub(crate) fn end(&self) {
         self.pause();
+        self.settle();
         for sockets in &self.sockets {
             sockets.close();
+        }
+    }
+
+    /// Gives files what they are owed at the machine's end; nothing is in flight.
+    fn settle(&self) {
+        for disk in &self.disks {
+            if let Err(error) = disk.settle() {
+                tracing::error!(%error, "a disk's file lacks what was written last");
+            }
         }
     }
 
@@ -126,6 +137,7 @@ impl Slots<'_> {
     /// A disk with a queue for each processor.
     fn disk(&mut self, disk: &spec::Disk) -> Result<(), Error> {
         let (image, serial) = (image(disk)?, &disk.serial);
+        self.peripherals.disks.push(image.clone());
         let queues = self.cpus.clamp(1, QUEUES_MAX) as u16;
         match disk.bus {
             Bus::Virtio => self.virtio(Block::new(image, serial, queues)).map(drop),
@@ -215,6 +227,7 @@ fn image(disk: &spec::Disk) -> Result<Arc<dyn Disk>, Error> {
         })?,
         read_only: disk.read_only,
         ephemeral: disk.ephemeral,
+        direct: disk.cache == Cache::Direct,
     };
     Ok(disk::open(&disk.path, options)?)
 }

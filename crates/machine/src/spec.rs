@@ -166,6 +166,20 @@ pub struct Disk {
     /// Which device the guest sees.
     #[serde(default)]
     pub bus: Bus,
+    /// What the host keeps of it in memory.
+    #[serde(default)]
+    pub cache: Cache,
+}
+
+/// How a disk's data goes to the host's files.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Cache {
+    /// By the host's page cache.
+    #[default]
+    Host,
+    /// Past it: nothing is kept twice in memory.
+    Direct,
 }
 
 /// Which device a disk is to the guest.

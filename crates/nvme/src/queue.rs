@@ -12,6 +12,9 @@ use crate::command::{Command, ENTRY};
 use crate::io::Io;
 
 mod completion;
+mod work;
+
+use work::Work;
 
 pub(crate) use completion::{Completion, CompletionState, Completions, ENTRY as COMPLETION};
 
@@ -157,18 +160,13 @@ impl Submissions {
             return Ok(());
         }
         let stop = Arc::new(AtomicBool::new(false));
-        let mut work = Work {
-            id: self.id,
-            fetch: self.fetch(),
-            completions: self.completions.clone(),
-            io: io.clone(),
-            bell: self.bell.clone(),
-            stop: stop.clone(),
-        };
+        let (bell, io) = (self.bell.clone(), io.clone());
+        let (fetch, completions) = (self.fetch(), self.completions.clone());
+        let mut work = Work::new(self.id, fetch, completions, io, bell, stop.clone())?;
         let name = format!("nvme.{}", self.id);
         let worker = Worker::start(name, self.bell.clone(), stop, move || {
             work.run();
-            work.fetch.head
+            work.head()
         })?;
         self.worker = Some(worker);
         Ok(())
@@ -218,59 +216,5 @@ impl Fetch {
         let at = self.base.add(ENTRY * u64::from(self.head));
         self.head = self.place.next(self.head);
         Some(Command::read(ram, at))
-    }
-}
-
-/// What the thread of an I/O submission queue works with.
-struct Work {
-    id: u16,
-    fetch: Fetch,
-    completions: Arc<Completions>,
-    io: Arc<Io>,
-    bell: Arc<Bell>,
-    stop: Arc<AtomicBool>,
-}
-
-impl Work {
-    /// Most commands whose completions are announced together.
-    const BATCH: u32 = 8;
-
-    fn run(&mut self) {
-        while !self.stop.load(Ordering::SeqCst) {
-            self.drain();
-            self.bell.wait(None);
-        }
-    }
-
-    /// Does what is in the queue. Drivers are told of a completion when nothing waits behind it, or at every
-    /// [`Self::BATCH`]th.
-    fn drain(&mut self) {
-        let mut untold = 0;
-        while !self.stop.load(Ordering::SeqCst) && !self.fetch.is_empty() {
-            if !self.completions.reserve() {
-                // The driver's doorbell wakes us.
-                break;
-            }
-            let Some(command) = self.fetch.next(&self.io.ram) else {
-                self.completions.release();
-                break;
-            };
-            let answer = self.io.perform(self.id, &command);
-            let completion = Completion {
-                answer,
-                head: self.fetch.head,
-                queue: self.id,
-                command: command.id,
-            };
-            self.completions.post(&self.io.ram, &completion);
-            untold += 1;
-            if untold >= Self::BATCH || self.fetch.is_empty() {
-                self.completions.signal();
-                untold = 0;
-            }
-        }
-        if untold > 0 {
-            self.completions.signal();
-        }
     }
 }

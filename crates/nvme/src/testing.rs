@@ -50,6 +50,7 @@ pub(crate) struct Fake {
     pub(crate) bytes: Mutex<Vec<u8>>,
     pub(crate) flushes: Mutex<u32>,
     pub(crate) read_only: bool,
+    pub(crate) parallel: usize,
     pub(crate) failure: Option<io::ErrorKind>,
 }
 
@@ -59,6 +60,7 @@ impl Fake {
             bytes: Mutex::new((0..BLOCKS * 512).map(|at| (at / 512 % 251) as u8).collect()),
             flushes: Mutex::new(0),
             read_only: false,
+            parallel: 1,
             failure: None,
         }
     }
@@ -75,6 +77,10 @@ impl Disk for Fake {
 
     fn is_read_only(&self) -> bool {
         self.read_only
+    }
+
+    fn parallel(&self) -> usize {
+        self.parallel
     }
 
     fn read(&self, at: u64, to: &mut [u8]) -> io::Result<()> {

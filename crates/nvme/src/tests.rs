@@ -309,7 +309,15 @@ fn wrong_doorbells_are_told_once() {
 /// A completion queue that nobody empties holds its commands up, and nothing is lost.
 #[test]
 fn completions_wait_for_room() {
-    let mut guest = guest();
+    for parallel in [1, 5] {
+        wait_for_room(Guest::new(Fake {
+            parallel,
+            ..Fake::new()
+        }));
+    }
+}
+
+fn wait_for_room(mut guest: Guest) {
     let total = 500;
     let (mut submitted, mut done) = (0, 0);
     while done < total {
@@ -410,8 +418,15 @@ fn random_entry(random: &mut Random) -> Entry {
 /// Random registers, commands, lists and resets while workers run: nothing panics, and all of it ends.
 #[test]
 fn a_storm_of_accesses_is_survived() {
+    storm(guest());
+    storm(Guest::new(Fake {
+        parallel: 4,
+        ..Fake::new()
+    }));
+}
+
+fn storm(mut guest: Guest) {
     let mut random = Random::new(0x5eed);
-    let mut guest = guest();
     let canary = guest.get(2 * RAM, RAM as usize);
     for round in 0..20_000_u64 {
         let pair = random.below(4) as u16;

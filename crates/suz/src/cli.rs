@@ -142,8 +142,9 @@ pub struct Machine {
     /// A disk: an image or a block device; may be given several times
     ///
     /// Options after the path, each behind a comma: ro (the guest can't write), ephemeral (what it writes vanishes
-    /// with the machine), serial=TEXT, format=raw or qcow2 (else the name tells). A comma that belongs to the path
-    /// is doubled. The guest sees the disks as /dev/vda, /dev/vdb and so on.
+    /// with the machine), serial=TEXT, format=raw or qcow2 (else the name tells), bus=nvme (an NVMe controller of its
+    /// own, else virtio), cache=direct (past the host's page cache). A comma that belongs to the path is doubled. The
+    /// guest sees virtio disks as /dev/vda, /dev/vdb and so on, NVMe ones as /dev/nvme0n1, /dev/nvme1n1.
     #[arg(long, value_name = "PATH[,OPTION]...", value_parser = disk::parse)]
     pub disk: Vec<Disk>,
     /// Let what the guest writes to any disk vanish with the machine

@@ -11,7 +11,7 @@ mod request;
 #[cfg(test)]
 mod tests;
 
-use request::Requests;
+use request::{Parallel, Requests};
 
 const ID: u16 = 2;
 /// SCSI and others of mass storage.
@@ -131,7 +131,14 @@ impl VirtioDevice for Block {
         if !driver.has(FLUSH) && !driver.has(CONFIG_WRITE_BACK) {
             self.shared.write_back.store(false, Ordering::SeqCst);
         }
-        Box::new(Requests(self.shared.clone()))
+        let (shared, parallel) = (self.shared.clone(), self.shared.disk.parallel());
+        if parallel > 1 {
+            match Parallel::new(shared.clone(), driver.ram.clone(), parallel) {
+                Ok(handler) => return Box::new(handler),
+                Err(error) => tracing::warn!(%error, "one request at a time"),
+            }
+        }
+        Box::new(Requests(shared))
     }
 
     fn reset(&mut self) {

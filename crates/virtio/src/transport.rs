@@ -63,6 +63,8 @@ pub trait VirtioDevice: Send {
 pub struct Driver {
     /// The features that both sides agreed on.
     pub features: u64,
+    /// Guest RAM, in which its requests lie.
+    pub ram: Arc<GuestRam>,
     /// Wakes this queue's handler.
     pub bell: Arc<Bell>,
     /// Tells the driver of changes of the configuration.
@@ -190,6 +192,7 @@ impl<D: VirtioDevice> Transport<D> {
         };
         let driver = Driver {
             features: self.features,
+            ram: self.queues.ram().clone(),
             bell,
             interrupt: self.interrupt.clone(),
         };

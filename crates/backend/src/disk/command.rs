@@ -108,7 +108,7 @@ fn base(path: &Path, below: &Path, told: Option<Format>) -> Result<(String, Form
     let options = Options {
         format: Some(format),
         read_only: true,
-        ephemeral: false,
+        ..Options::default()
     };
     let size = open(below, options)?.len();
     let folder = |path: &Path| match path.parent() {
@@ -145,7 +145,7 @@ pub fn resize(path: &Path, told: Option<Format>, size: u64, shrink: bool) -> Res
     }
     let resized = match format {
         Format::Raw => file.set_len(size).and_then(|()| file.sync_all()),
-        Format::Qcow2 => Qcow2::new(path, file, false)?.resize(size),
+        Format::Qcow2 => Qcow2::new(path, file, Options::default())?.resize(size),
     };
     resized.map_err(Error::host(path))
 }
@@ -168,7 +168,7 @@ pub fn compact(path: &Path, told: Option<Format>) -> Result<(), Error> {
             "lies over another image, which compacting would copy into it",
         ));
     }
-    let old = Qcow2::new(path, file, false)?;
+    let old = Qcow2::new(path, file, Options::default())?;
     let mut name = path.file_name().unwrap_or_default().to_owned();
     name.push(".compact");
     let draft = path.with_file_name(name);
@@ -182,7 +182,7 @@ pub fn compact(path: &Path, told: Option<Format>) -> Result<(), Error> {
 
 /// Copies what holds data and is not zero.
 fn copy(from: &Qcow2, path: &Path) -> Result<(), Error> {
-    let to = Qcow2::new(path, lock(path, true)?, false)?;
+    let to = Qcow2::new(path, lock(path, true)?, Options::default())?;
     let mut chunk = vec![0; CHUNK as usize];
     let copied = from.data(|at, len| -> io::Result<()> {
         let mut done = 0;

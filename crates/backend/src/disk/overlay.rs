@@ -9,6 +9,8 @@ use iface::Disk;
 use mem::{GuestRam, Pieces};
 use rustix::fs::{Mode, OFlags, open};
 
+use super::transfer::Transfer;
+
 /// Bytes that are copied up at once: a page of most guests' file systems.
 const BLOCK: u64 = 4096;
 
@@ -16,7 +18,8 @@ const BLOCK: u64 = 4096;
 pub struct Overlay {
     base: Arc<dyn Disk>,
     /// Sparse, as long as the disk.
-    file: File,
+    file: Arc<File>,
+    transfer: Transfer,
     /// A bit for each block that the file has. Written blocks are marked after their bytes are there.
     present: RwLock<Vec<u64>>,
 }
@@ -32,8 +35,10 @@ impl Overlay {
         file.set_len(base.len())?;
         let blocks = base.len().div_ceil(BLOCK);
         let present = RwLock::new(vec![0; blocks.div_ceil(64) as usize]);
+        let file = Arc::new(file);
         Ok(Self {
             base,
+            transfer: Transfer::cached(file.clone()),
             file,
             present,
         })
@@ -111,6 +116,10 @@ impl Disk for Overlay {
         false
     }
 
+    fn parallel(&self) -> usize {
+        self.base.parallel()
+    }
+
     fn read(&self, at: u64, to: &mut [u8]) -> io::Result<()> {
         self.runs(at, to.len() as u64, |here, start, len| {
             let first = (start - at) as usize;
@@ -139,36 +148,21 @@ impl Disk for Overlay {
     fn write_zeroes(&self, at: u64, len: u64, _: bool) -> io::Result<()> {
         use rustix::fs::{FallocateFlags, fallocate};
         let flags = FallocateFlags::PUNCH_HOLE | FallocateFlags::KEEP_SIZE;
-        self.fill(at, len, || Ok(fallocate(&self.file, flags, at, len)?))
+        self.fill(at, len, || Ok(fallocate(&*self.file, flags, at, len)?))
     }
 
     fn read_pieces(&self, ram: &GuestRam, at: u64, mut to: Pieces) -> io::Result<()> {
         self.runs(at, to.len(), |here, start, len| {
-            let mut part = to.take(len);
-            if !here {
-                return self.base.read_pieces(ram, start, part);
+            let part = to.take(len);
+            if here {
+                self.transfer.read(ram, start, part).map(drop)
+            } else {
+                self.base.read_pieces(ram, start, part)
             }
-            let mut start = start;
-            while !part.is_empty() {
-                match part.fill_from(ram, &self.file, Some(start))? {
-                    0 => return Err(io::ErrorKind::UnexpectedEof.into()),
-                    count => start += count,
-                }
-            }
-            Ok(())
         })
     }
 
-    fn write_pieces(&self, ram: &GuestRam, at: u64, mut from: Pieces) -> io::Result<()> {
-        self.fill(at, from.len(), || {
-            let mut at = at;
-            while !from.is_empty() {
-                match from.drain_to(ram, &self.file, Some(at))? {
-                    0 => return Err(io::ErrorKind::WriteZero.into()),
-                    count => at += count,
-                }
-            }
-            Ok(())
-        })
+    fn write_pieces(&self, ram: &GuestRam, at: u64, from: Pieces) -> io::Result<()> {
+        self.fill(at, from.len(), || self.transfer.write(ram, at, from))
     }
 }

@@ -11,18 +11,22 @@ use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use iface::Disk;
 use imago::format::PreallocateMode;
-use imago::storage::StorageOpenOptions;
-use imago::{DenyImplicitOpenGate, FormatAccess, FormatCreateBuilder, FormatDriverBuilder};
+use imago::{
+    DenyImplicitOpenGate, FormatAccess, FormatCreateBuilder, FormatDriverBuilder, Mapping,
+};
+use mem::{GuestRam, Pieces};
 
-use super::{Error, Format, SECTOR, lock};
+use super::{Error, Format, Options, SECTOR, lock};
 
+mod file;
 mod header;
 
 pub use header::Header;
 
-type Storage = imago::file::File;
-type Access = FormatAccess<Storage>;
-type Image = imago::qcow2::Qcow2<Storage, Arc<Access>>;
+use file::Chained;
+
+type Access = FormatAccess<Chained>;
+type Image = imago::qcow2::Qcow2<Chained, Arc<Access>>;
 
 /// Zeros that are written at once.
 const ZEROS: u64 = 256 << 10;
@@ -33,6 +37,8 @@ const CHAIN_MAX: usize = 32;
 pub struct Qcow2 {
     /// Written where data moves: discards.
     access: RwLock<Access>,
+    /// The image's own file.
+    file: Chained,
     len: u64,
     /// Bytes of a cluster.
     cluster: u64,
@@ -46,9 +52,11 @@ impl Qcow2 {
     ///
     /// # Errors
     /// When it, or a file below, is no image that can be used.
-    pub fn new(path: &Path, file: File, read_only: bool) -> Result<Self, Error> {
+    pub fn new(path: &Path, file: File, options: Options) -> Result<Self, Error> {
         let header = Header::read(&file).map_err(Error::host(path))?;
-        let access = open(path, file, !read_only, 1)?;
+        let read_only = options.read_only;
+        let file = Chained::top(path, file, options)?;
+        let access = open(path, file.clone(), header.as_ref(), !read_only, 1)?;
         let len = access.size();
         if len == 0 || !len.is_multiple_of(SECTOR) {
             let problem = format!("{len} bytes are no whole number of 512-byte sectors");
@@ -56,6 +64,7 @@ impl Qcow2 {
         }
         Ok(Self {
             access: RwLock::new(access),
+            file,
             len,
             cluster: header.map_or(len, |header| header.cluster),
             read_only,
@@ -74,7 +83,7 @@ impl Qcow2 {
         len: u64,
         below: Option<(&str, Format)>,
     ) -> Result<(), Error> {
-        let mut builder = Image::create_builder(storage(path, file, true)?).size(len);
+        let mut builder = Image::create_builder(Chained::new(path, file)).size(len);
         if let Some((path, format)) = below {
             builder = builder.backing(path.to_owned(), format.name().to_owned());
         }
@@ -86,10 +95,22 @@ impl Qcow2 {
     /// # Errors
     /// Those of the host.
     pub fn resize(&self, len: u64) -> io::Result<()> {
-        let mut access = self.write_lock();
-        access.resize(len, PreallocateMode::None)?;
+        self.flush()?;
+        self.write_lock().resize(len, PreallocateMode::None)?;
+        self.flush()
+    }
+
+    /// Brings everything into the file, what others point to first; `durable` if it shall survive the host as well.
+    fn write_back(&self, durable: bool) -> io::Result<()> {
+        let access = self.read_lock();
+        // Entries that come later may point to what is not in the file yet.
+        let pointers = self.file.waiting();
         access.flush()?;
-        access.sync()
+        if durable && !pointers.is_empty() {
+            self.file.sync()?;
+        }
+        self.file.point(pointers)?;
+        if durable { self.file.sync() } else { Ok(()) }
     }
 
     /// Calls `each` for every part of the disk that holds data: where, and how many bytes.
@@ -142,14 +163,14 @@ impl Qcow2 {
     }
 }
 
-fn storage(path: &Path, file: File, writing: bool) -> Result<Storage, Error> {
-    let options = StorageOpenOptions::new().filename(path).write(writing);
-    Storage::from_open_file(file, options).map_err(Error::host(path))
-}
-
 /// Opens an image and those below it.
-fn open(path: &Path, file: File, writing: bool, depth: usize) -> Result<Access, Error> {
-    let header = Header::read(&file).map_err(Error::host(path))?;
+fn open(
+    path: &Path,
+    file: Chained,
+    header: Option<&Header>,
+    writing: bool,
+    depth: usize,
+) -> Result<Access, Error> {
     let header = header.ok_or_else(|| Error::image(path, "is no qcow2 image"))?;
     header
         .check(writing)
@@ -167,7 +188,7 @@ fn open(path: &Path, file: File, writing: bool, depth: usize) -> Result<Access, 
         Some((path, format)) => Some(Arc::new(layer(&path, format, depth + 1)?)),
         None => None,
     };
-    let image = Image::builder(storage(path, file, writing)?)
+    let image = Image::builder(file)
         .backing(below)
         .write(writing)
         .open(DenyImplicitOpenGate::default());
@@ -178,9 +199,13 @@ fn open(path: &Path, file: File, writing: bool, depth: usize) -> Result<Access, 
 fn layer(path: &Path, format: Format, depth: usize) -> Result<Access, Error> {
     let file = lock(path, false)?;
     match format {
-        Format::Qcow2 => open(path, file, false, depth),
+        Format::Qcow2 => {
+            let header = Header::read(&file).map_err(Error::host(path))?;
+            let file = Chained::new(path, file);
+            open(path, file, header.as_ref(), false, depth)
+        }
         Format::Raw => {
-            let raw = imago::raw::Raw::builder(storage(path, file, false)?);
+            let raw = imago::raw::Raw::builder(Chained::new(path, file));
             let raw = raw.open(DenyImplicitOpenGate::default());
             Ok(Access::new(raw.map_err(Error::host(path))?))
         }
@@ -194,6 +219,10 @@ impl Disk for Qcow2 {
 
     fn is_read_only(&self) -> bool {
         self.read_only
+    }
+
+    fn parallel(&self) -> usize {
+        self.file.parallel()
     }
 
     fn read(&self, at: u64, to: &mut [u8]) -> io::Result<()> {
@@ -211,9 +240,15 @@ impl Disk for Qcow2 {
         if self.lost.load(Ordering::SeqCst) {
             return Err(io::Error::other("an earlier flush failed"));
         }
-        let access = self.read_lock();
-        let flushed = access.flush().and_then(|()| access.sync());
-        flushed.inspect_err(|_| self.lost.store(true, Ordering::SeqCst))
+        self.write_back(true)
+            .inspect_err(|_| self.lost.store(true, Ordering::SeqCst))
+    }
+
+    fn settle(&self) -> io::Result<()> {
+        if self.read_only || self.lost.load(Ordering::SeqCst) {
+            return Ok(());
+        }
+        self.write_back(false)
     }
 
     fn discard(&self, at: u64, len: u64) -> io::Result<()> {
@@ -242,5 +277,56 @@ impl Disk for Qcow2 {
             }
         }
         self.read_lock().write_zeroes(start, end - start)
+    }
+
+    fn read_pieces(&self, ram: &GuestRam, at: u64, mut to: Pieces) -> io::Result<()> {
+        let access = self.read_lock();
+        let mut at = at;
+        while !to.is_empty() {
+            let (mapping, len) = access.get_mapping(at, to.len())?;
+            let mut part = to.take(len);
+            match mapping {
+                Mapping::Raw {
+                    storage, offset, ..
+                } => storage.read_pieces(ram, offset, part)?,
+                Mapping::Special { .. } => {
+                    let mut bytes = vec![0; len as usize];
+                    access.read(&mut bytes, at)?;
+                    part.write(ram, &bytes);
+                }
+                _ => part.clear(ram),
+            }
+            at += len;
+            if len == 0 {
+                // Behind the disk's end, which no caller asks for.
+                to.clear(ram);
+            }
+        }
+        Ok(())
+    }
+
+    fn write_pieces(&self, ram: &GuestRam, at: u64, mut from: Pieces) -> io::Result<()> {
+        let access = self.read_lock();
+        let mut at = at;
+        while !from.is_empty() {
+            // Holds others up until it is committed where it is new, so that no old bytes show.
+            let mapping = access.prepare_data_mapping(at, from.len(), true)?;
+            let len = mapping.length();
+            let part = from.take(len);
+            mapping
+                .storage()
+                .write_pieces(ram, mapping.offset(), part)?;
+            access.commit_data_mapping(mapping)?;
+            at += len;
+        }
+        Ok(())
+    }
+}
+
+impl Drop for Qcow2 {
+    fn drop(&mut self) {
+        if let Err(error) = self.settle() {
+            tracing::warn!(disk = %self.file, %error, "not all was written");
+        }
     }
 }

@@ -4,6 +4,7 @@ use std::fs::File;
 use std::io::{self, Seek, SeekFrom};
 use std::os::unix::fs::FileExt;
 use std::path::Path;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use iface::Disk;
@@ -11,7 +12,8 @@ use mem::{GuestRam, Pieces};
 use rustix::fs::{FallocateFlags, fallocate};
 use rustix::io::Errno;
 
-use super::{Error, SECTOR};
+use super::{Error, Options, SECTOR, transfer};
+use transfer::Transfer;
 
 /// Zeros that are written at once where the host has no better way.
 static ZEROS: [u8; 64 << 10] = [0; 64 << 10];
@@ -19,7 +21,8 @@ static ZEROS: [u8; 64 << 10] = [0; 64 << 10];
 /// A file or block device whose bytes are the disk's.
 #[derive(Debug)]
 pub struct Raw {
-    file: File,
+    file: Arc<File>,
+    transfer: Transfer,
     len: u64,
     read_only: bool,
     /// A flush failed. The host's kernel may have dropped what it could not write, and a later flush would succeed.
@@ -30,17 +33,19 @@ impl Raw {
     /// From an open file, which the caller has locked.
     ///
     /// # Errors
-    /// When the host doesn't tell its size, or that is no whole number of sectors.
-    pub fn new(path: &Path, mut file: File, read_only: bool) -> Result<Self, Error> {
+    /// When the host doesn't tell its size, or that is no whole number of sectors, or it can't be direct.
+    pub fn new(path: &Path, mut file: File, options: Options) -> Result<Self, Error> {
         let len = file.seek(SeekFrom::End(0)).map_err(Error::host(path))?;
         if len == 0 || !len.is_multiple_of(SECTOR) {
             let problem = format!("{len} bytes are no whole number of 512-byte sectors");
             return Err(Error::image(path, problem));
         }
+        let file = Arc::new(file);
         Ok(Self {
+            transfer: transfer::open(path, file.clone(), options)?,
             file,
             len,
-            read_only,
+            read_only: options.read_only,
             lost: AtomicBool::new(false),
         })
     }
@@ -48,7 +53,7 @@ impl Raw {
     /// Asks the host's file system to change a range; whether it can.
     fn allocate(&self, flags: FallocateFlags, at: u64, len: u64) -> io::Result<bool> {
         loop {
-            match fallocate(&self.file, flags | FallocateFlags::KEEP_SIZE, at, len) {
+            match fallocate(&*self.file, flags | FallocateFlags::KEEP_SIZE, at, len) {
                 Ok(()) => return Ok(true),
                 Err(Errno::INTR) => {}
                 Err(Errno::OPNOTSUPP | Errno::NOSYS | Errno::NODEV | Errno::INVAL) => {
@@ -67,6 +72,10 @@ impl Disk for Raw {
 
     fn is_read_only(&self) -> bool {
         self.read_only
+    }
+
+    fn parallel(&self) -> usize {
+        self.transfer.parallel()
     }
 
     fn read(&self, at: u64, to: &mut [u8]) -> io::Result<()> {
@@ -109,29 +118,16 @@ impl Disk for Raw {
         Ok(())
     }
 
-    fn read_pieces(&self, ram: &GuestRam, at: u64, mut to: Pieces) -> io::Result<()> {
-        let mut at = at;
-        while !to.is_empty() {
-            at += match to.fill_from(ram, &self.file, Some(at)) {
-                Ok(0) => return Err(io::ErrorKind::UnexpectedEof.into()),
-                Ok(count) => count,
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => 0,
-                Err(error) => return Err(error),
-            };
+    fn read_pieces(&self, ram: &GuestRam, at: u64, to: Pieces) -> io::Result<()> {
+        let rest = self.transfer.read(ram, at, to)?;
+        if rest.is_empty() {
+            Ok(())
+        } else {
+            Err(io::ErrorKind::UnexpectedEof.into())
         }
-        Ok(())
     }
 
-    fn write_pieces(&self, ram: &GuestRam, at: u64, mut from: Pieces) -> io::Result<()> {
-        let mut at = at;
-        while !from.is_empty() {
-            at += match from.drain_to(ram, &self.file, Some(at)) {
-                Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
-                Ok(count) => count,
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => 0,
-                Err(error) => return Err(error),
-            };
-        }
-        Ok(())
+    fn write_pieces(&self, ram: &GuestRam, at: u64, from: Pieces) -> io::Result<()> {
+        self.transfer.write(ram, at, from)
     }
 }

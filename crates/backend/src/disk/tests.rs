@@ -6,6 +6,9 @@ use mem::{Gpa, GuestRam, Offset, Pieces};
 
 use super::{Error, Options, open};
 
+mod crash;
+mod direct;
+
 /// A folder of our own, removed when dropped.
 struct Folder(PathBuf);
 
@@ -36,6 +39,7 @@ const WRITING: Options = Options {
     format: None,
     read_only: false,
     ephemeral: false,
+    direct: false,
 };
 const READING: Options = Options {
     read_only: true,

@@ -1,6 +1,6 @@
 //! The value of `--disk`.
 
-use machine::spec::{Bus, Disk};
+use machine::spec::{Bus, Cache, Disk};
 
 use super::list;
 
@@ -18,11 +18,12 @@ pub(super) fn parse(text: &str) -> Result<Disk, String> {
             None if part == "ephemeral" => disk.ephemeral = true,
             Some(("serial", serial)) => disk.serial = serial.to_owned(),
             Some(("format", format)) => disk.format = Some(format.to_owned()),
+            Some(("cache", "host")) => disk.cache = Cache::Host,
+            Some(("cache", "direct")) => disk.cache = Cache::Direct,
             Some(("bus", "virtio")) => disk.bus = Bus::Virtio,
             Some(("bus", "nvme")) => disk.bus = Bus::Nvme,
             _ => {
-                let known =
-                    "there are ro, ephemeral, serial=TEXT, format=NAME and bus=virtio or nvme";
+                let known = "there are ro, ephemeral, serial=TEXT, format=NAME, bus=virtio or nvme, cache=host or direct";
                 return Err(format!("a disk has no option '{part}'; {known}"));
             }
         }
@@ -45,6 +46,7 @@ mod tests {
         );
         assert_eq!(parse("a,bus=nvme").unwrap().bus, Bus::Nvme);
         assert!(parse("a,bus=scsi").is_err());
+        assert_eq!(parse("a,cache=direct").unwrap().cache, Cache::Direct);
         assert!(parse("a,rw").unwrap_err().contains("no option 'rw'"));
         assert!(parse(",ro").is_err());
     }

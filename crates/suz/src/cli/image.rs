@@ -31,7 +31,7 @@ pub struct Create {
     #[arg(value_name = "SIZE", required_unless_present = "over")]
     pub size: Option<Size>,
     /// The image below
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, visible_alias = "backing", value_name = "FILE")]
     pub over: Option<PathBuf>,
     /// The format of the image below: raw or qcow2
     #[arg(long, value_name = "FORMAT", requires = "over")]

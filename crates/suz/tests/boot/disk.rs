@@ -147,3 +147,73 @@ fn an_image_has_one_writer_and_an_ephemeral_layer_leaves_it_alone() {
     let bytes = std::fs::read(&image.0).expect("our own file");
     assert!(bytes.iter().all(|&byte| byte == 0), "the image was written");
 }
+
+/// Runs the monitor with images in a file system of 12 MiB, and looks at one of them afterwards.
+const FULL: &str = r#"
+mount -t tmpfs -o size=12M full /mnt
+"$1" disk create /mnt/raw.img 64M
+"$1" disk create /mnt/image.qcow2 64M
+status=0
+"$@" || status=$?
+qemu-img check /mnt/image.qcow2 2>&1 | grep ERROR || echo whole
+exit $status
+"#;
+
+const FILL: &str = r#"
+for disk in vda vdb nvme0n1; do
+    [ -e /dev/$disk ] || continue
+    dd if=/dev/urandom of=/dev/$disk bs=64k count=16 conv=fsync 2> /dev/null && echo "$disk holds"
+    before=$(head -c 1048576 /dev/$disk | md5sum)
+    dd if=/dev/zero of=/dev/$disk bs=1M seek=1 count=40 conv=fsync 2> /dev/null || echo "$disk is full"
+    echo 3 > /proc/sys/vm/drop_caches
+    [ "$before" = "$(head -c 1048576 /dev/$disk | md5sum)" ] && echo "$disk reads"
+done
+"#;
+
+/// Every write that the host had no room for is an error, and what was written before stays.
+#[test]
+fn a_full_host_is_told_to_the_guest() {
+    let starter = [
+        "unshare",
+        "--mount",
+        "--map-root-user",
+        "sh",
+        "-ec",
+        FULL,
+        "sh",
+    ];
+    let works = Command::new("unshare")
+        .args([
+            "--mount",
+            "--map-root-user",
+            "mount",
+            "-t",
+            "tmpfs",
+            "full",
+            "/mnt",
+        ])
+        .status();
+    if !works.is_ok_and(|status| status.success()) {
+        println!("SKIPPED: `unshare --mount` is not allowed here");
+        return;
+    }
+    for disks in [
+        ["/mnt/image.qcow2", "/mnt/raw.img"],
+        ["/mnt/raw.img,bus=nvme", "/mnt/image.qcow2"],
+    ] {
+        let options = disks.map(|disk| ("--disk", disk));
+        let mut guest = start_in(&starter, "disk-full", FILL, &options);
+        let first = if disks[0].ends_with("nvme") {
+            "nvme0n1"
+        } else {
+            "vdb"
+        };
+        // The second has no room from the start.
+        guest.expect("vda holds");
+        guest.expect("vda is full");
+        guest.expect("vda reads");
+        guest.expect(&format!("{first} is full"));
+        guest.expect("whole");
+        assert_eq!(guest.finish(), 0);
+    }
+}

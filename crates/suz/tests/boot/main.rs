@@ -8,6 +8,7 @@ mod disk;
 mod guest;
 mod linux;
 mod net;
+mod nvme;
 mod others;
 mod python;
 mod vsock;

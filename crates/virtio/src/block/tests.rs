@@ -18,6 +18,7 @@ struct Fake {
     flushes: Mutex<u32>,
     read_only: bool,
     full: bool,
+    parallel: usize,
 }
 
 impl Disk for Fake {
@@ -27,6 +28,10 @@ impl Disk for Fake {
 
     fn is_read_only(&self) -> bool {
         self.read_only
+    }
+
+    fn parallel(&self) -> usize {
+        self.parallel
     }
 
     fn read(&self, at: u64, to: &mut [u8]) -> io::Result<()> {
@@ -64,6 +69,7 @@ fn disk() -> Fake {
         flushes: Mutex::new(0),
         read_only: false,
         full: false,
+        parallel: 1,
     }
 }
 
@@ -197,4 +203,40 @@ fn a_request_without_room_for_a_status_breaks_the_queue() {
     let mut rig = Rig::new(disk(), ALL);
     rig.guest.offer(0, &[(HEADER, 16, false)]);
     rig.guest.wait_broken();
+}
+
+/// Requests that are done side by side come back in any order, each once.
+#[test]
+fn several_requests_are_done_at_once() {
+    for ring in [0, crate::feature::RING_PACKED] {
+        let disk = Fake {
+            parallel: 3,
+            ..disk()
+        };
+        let mut rig = Rig::new(disk, ALL | ring);
+        for round in 0..40_u64 {
+            let place = |index: u64| BUFFERS + 0x1000 * index;
+            for index in 0..5 {
+                let sector = (round + 7 * index) % 64;
+                let mut header = [0; 16];
+                header[8] = sector as u8;
+                rig.guest.put(place(index), &header);
+                rig.guest.put(place(index) + 16, &[0xee]);
+                let buffers = [
+                    (place(index), 16, false),
+                    (place(index) + 512, 512, true),
+                    (place(index) + 16, 1, true),
+                ];
+                rig.guest.offer(1, &buffers);
+            }
+            for _ in 0..5 {
+                assert_eq!(rig.guest.used(1), 513);
+            }
+            for index in 0..5 {
+                let sector = (round + 7 * index) % 64;
+                assert_eq!(rig.guest.get(place(index) + 512, 1), [sector as u8]);
+                assert_eq!(rig.guest.get(place(index) + 16, 1), [0]);
+            }
+        }
+    }
 }

@@ -68,6 +68,10 @@ impl Queues {
         }
     }
 
+    pub(crate) fn ram(&self) -> &Arc<GuestRam> {
+        &self.ram
+    }
+
     pub(crate) fn count(&self) -> u16 {
         u16::try_from(self.slots.len()).unwrap_or(u16::MAX)
     }
