@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! file ──open──▶ Kernel ──load(Request, Target)──▶ guest RAM + Entry ──apply──▶ CpuState of the boot processor
+//! disk ──find──▶ System: kernel, initrd, command line
 //! ```
 //!
 //! The kind is detected from the file's contents: a Linux bzImage, a Multiboot 1 kernel, or an ELF file with a
@@ -10,11 +11,13 @@
 mod blob;
 mod bytes;
 mod bzimage;
+mod disk;
 mod elf;
 mod entry;
 mod linux;
 mod multiboot;
 mod pvh;
+mod system;
 mod target;
 
 #[cfg(test)]
@@ -22,7 +25,7 @@ pub(crate) mod sample;
 #[cfg(test)]
 mod tests;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use mem::Gpa;
 
@@ -31,6 +34,7 @@ use crate::layout::COMMAND_LINE;
 
 use blob::Blob;
 pub use entry::Entry;
+pub(crate) use system::System;
 pub use target::Target;
 
 /// No kernel file is larger, in bytes.
@@ -57,9 +61,34 @@ enum Protocol {
 #[derive(Debug, Clone, Copy)]
 pub struct Request<'a> {
     /// The initial RAM disk, or Multiboot modules; see [`crate::spec::Boot::initrd`].
-    pub initrd: Option<&'a Path>,
+    pub initrd: Option<&'a Initrd>,
     /// The command line.
     pub append: &'a str,
+}
+
+/// An initial RAM disk, or Multiboot modules.
+#[derive(Debug, Clone)]
+pub struct Initrd {
+    path: PathBuf,
+    /// Its bytes, where it is no file of the host's.
+    blob: Option<Blob>,
+}
+
+impl Initrd {
+    /// A file of the host's, opened when it is loaded; for a Multiboot kernel a list of modules.
+    pub fn file(path: &Path) -> Self {
+        Self {
+            path: path.to_owned(),
+            blob: None,
+        }
+    }
+
+    fn blob(blob: Blob) -> Self {
+        Self {
+            path: blob.path().to_owned(),
+            blob: Some(blob),
+        }
+    }
 }
 
 impl Kernel {

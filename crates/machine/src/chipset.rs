@@ -82,6 +82,12 @@ impl Chipset {
         }
     }
 
+    /// RESET of every device, and what firmware sets up in them.
+    pub(crate) fn reset(&self) {
+        self.bus.reset();
+        make_level_triggered(&self.pic);
+    }
+
     /// A local APIC ended a level-triggered interrupt.
     pub(crate) fn end_of_interrupt(&self, vector: u8) {
         lock(&self.ioapic).end_of_interrupt(vector);

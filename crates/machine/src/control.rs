@@ -1,4 +1,4 @@
-//! What the machine's threads are told: run, pause, end.
+//! What the machine's threads are told: run, pause, start again, end.
 //!
 //! A vCPU thread runs its processor between [`Control::enter`] and [`Control::leave`]. Whoever wants something
 //! changes what is wanted under the lock, and then kicks; a kick that comes early makes the next run return at
@@ -18,11 +18,15 @@ pub(crate) struct Control {
     state: Mutex<State>,
     changed: Condvar,
     kickers: Vec<Arc<dyn Kicker>>,
+    /// Whether a reset starts the machine again.
+    reboots: bool,
 }
 
 struct State {
     paused: bool,
     debug: Debug,
+    /// The machine is about to start again.
+    resetting: bool,
     /// vCPUs between `enter` and `leave`.
     running: usize,
     /// The first one counts.
@@ -64,24 +68,27 @@ impl Debug {
 }
 
 impl Control {
-    /// For a machine whose vCPUs these handles kick; paused.
-    pub(crate) fn new(kickers: Vec<Arc<dyn Kicker>>) -> Self {
+    /// For a machine whose vCPUs these handles kick, and which may start again when it is reset; paused.
+    pub(crate) fn new(kickers: Vec<Arc<dyn Kicker>>, reboots: bool) -> Self {
         Self {
             state: Mutex::new(State {
                 paused: true,
                 debug: Debug::default(),
+                resetting: false,
                 running: 0,
                 outcome: None,
             }),
             changed: Condvar::new(),
             kickers,
+            reboots,
         }
     }
 
     /// Waits until a vCPU may run; `false` when it never will again.
     pub(crate) fn enter(&self, id: u32) -> bool {
         let mut state = self.lock();
-        while (state.paused || !state.debug.lets(id)) && state.outcome.is_none() {
+        while (state.paused || state.resetting || !state.debug.lets(id)) && state.outcome.is_none()
+        {
             state = self.wait(state);
         }
         let run = state.outcome.is_none();
@@ -103,6 +110,36 @@ impl Control {
         drop(state);
         self.changed.notify_all();
         self.kick();
+    }
+
+    /// The machine was reset: it starts again, or ends. Returns at once, vCPUs follow.
+    pub(crate) fn reset(&self) {
+        if !self.reboots {
+            return self.end(Outcome::Reset);
+        }
+        self.lock().resetting = true;
+        self.changed.notify_all();
+        self.kick();
+    }
+
+    /// Waits until the machine is to start again and no vCPU runs; `false` when it has ended.
+    pub(crate) fn wait_reset(&self) -> bool {
+        let mut state = self.lock();
+        while state.outcome.is_none() && !(state.resetting && state.running == 0) {
+            state = self.wait(state);
+        }
+        state.outcome.is_none()
+    }
+
+    /// The machine is ready to start again.
+    pub(crate) fn is_reset(&self) {
+        self.lock().resetting = false;
+        self.changed.notify_all();
+    }
+
+    /// Whether somebody wants the machine to stand still.
+    pub(crate) fn is_paused(&self) -> bool {
+        self.lock().paused
     }
 
     /// Lets vCPUs run.

@@ -75,6 +75,15 @@ pub enum Error {
         /// What is wrong, and what was expected.
         problem: String,
     },
+    /// Neither a kernel nor a disk.
+    #[error("nothing to start: give a kernel (--kernel), or a disk that has one (--disk)")]
+    NothingToStart,
+    /// A disk without a system on it.
+    #[error("nothing to start on the first disk: {problem}")]
+    DiskBoot {
+        /// What there is instead, and what to do.
+        problem: String,
+    },
     /// An initrd or module that can't be loaded.
     #[error("initrd {}: {problem}", path.display())]
     Initrd {

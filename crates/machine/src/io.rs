@@ -23,7 +23,7 @@ impl MachineIo {
             Action::None => {}
             Action::Rearm => self.timer.rearm(),
             Action::PowerOff => self.control.end(Outcome::PoweredOff),
-            Action::Reset => self.control.end(Outcome::Reset),
+            Action::Reset => self.control.reset(),
             Action::DebugExit(value) => self.control.end(Outcome::DebugExit(value)),
         }
     }

@@ -12,6 +12,10 @@
 //! waiting. [`Handle::resume`] then starts the clock and after it the processors, so that no processor ever sees
 //! time stand still.
 //!
+//! **Reset.** A guest's reset starts the same machine again, where the spec doesn't make it the end: all vCPUs have
+//! left the guest, the devices stand still, RAM is given back and everything after "chipset on the bus" is done anew
+//! ([`start`]). Engine, backends, consoles and threads stay.
+//!
 //! **Pause order.** Processors before devices: all vCPUs are kicked and have left the guest, then the clock
 //! stops, with which no device deadline passes any more. Going on is the reverse.
 //!
@@ -39,6 +43,8 @@ mod outcome;
 mod peripheral;
 mod processor;
 mod promise;
+mod reset;
+mod start;
 mod timer;
 
 pub mod acpi;

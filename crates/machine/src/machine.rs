@@ -5,10 +5,10 @@ use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use device::lock;
-use iface::{Char, Clock, Engine, Io, Vcpu};
+use iface::{Char, Clock, Engine, Io};
 use mem::GuestRam;
 
-use crate::boot::{Entry, Kernel, Request, Target};
+use crate::boot::System;
 use crate::chipset::{Chipset, Parts};
 use crate::clock::MachineClock;
 use crate::control::Control;
@@ -18,15 +18,15 @@ use crate::layout::Layout;
 use crate::peripheral::{Nowhere, Peripherals};
 use crate::processor::Processor;
 use crate::spec::Console;
+use crate::start::Start;
 use crate::timer::{Deadlines, Timer};
-use crate::{Error, Outcome, Spec, acpi, bios, firmware, mp_table, processor, promise};
+use crate::{Error, Outcome, Spec, processor, promise, reset};
 
 /// A machine: built paused, started by [`Handle::resume`], ended when dropped.
 pub struct Machine {
     handle: Handle,
     engine: Arc<dyn Engine>,
     ram: Arc<GuestRam>,
-    processors: Vec<Processor>,
     threads: Vec<JoinHandle<()>>,
 }
 
@@ -34,10 +34,11 @@ pub struct Machine {
 #[derive(Clone)]
 pub struct Handle {
     pub(crate) io: Arc<MachineIo>,
-    clock: Arc<MachineClock>,
-    peripherals: Arc<Peripherals>,
-    /// Held by whoever makes the machine stand still or go on.
-    turn: Arc<Mutex<()>>,
+    pub(crate) clock: Arc<MachineClock>,
+    pub(crate) peripherals: Arc<Peripherals>,
+    pub(crate) start: Arc<Start>,
+    /// Held by whoever makes the machine stand still, go on, or start again.
+    pub(crate) turn: Arc<Mutex<()>>,
 }
 
 impl Machine {
@@ -52,7 +53,9 @@ impl Machine {
         make_engine: &MakeEngine,
     ) -> Result<Self, Error> {
         spec.validate()?;
-        let kernel = Kernel::open(&spec.boot.kernel)?;
+        // What the user named is looked at before anything is made.
+        let named = spec.boot.kernel.is_some();
+        let system = named.then(|| System::open(&spec.boot, None)).transpose()?;
         let layout = Layout::new(spec.memory);
         let ram = memory(spec, layout)?;
         let clock = Arc::new(MachineClock::default());
@@ -75,27 +78,34 @@ impl Machine {
             &engine,
             console,
         )?);
-        let entry = load(spec, &kernel, &ram, layout)?;
-        let vcpus = processors(spec, &*engine, &entry)?;
+        let vcpus: Result<Vec<_>, _> = (0..spec.cpus).map(|id| engine.vcpu(id)).collect();
+        let vcpus = vcpus?;
         let kickers = vcpus.iter().map(|vcpu| vcpu.kicker()).collect();
+        let processors = vcpus.into_iter().map(|vcpu| Arc::new(Mutex::new(vcpu)));
+        let start = Start {
+            spec: spec.clone(),
+            layout,
+            ram: ram.clone(),
+            disk: peripherals.first_disk().cloned(),
+            processors: processors.collect(),
+            system: Mutex::new(system),
+        };
+        start.load()?;
         let io = Arc::new(MachineIo {
             chipset,
             timer: Arc::new(Timer::default()),
-            control: Arc::new(Control::new(kickers)),
+            control: Arc::new(Control::new(kickers, spec.reboot)),
         });
         let mut machine = Self {
             handle: Handle {
                 io,
                 clock,
                 peripherals,
+                start: Arc::new(start),
                 turn: Arc::default(),
             },
             engine,
             ram,
-            processors: vcpus
-                .into_iter()
-                .map(|vcpu| Arc::new(Mutex::new(vcpu)))
-                .collect(),
             threads: Vec::new(),
         };
         machine.start_threads()?;
@@ -118,7 +128,7 @@ impl Machine {
     }
 
     pub(crate) fn processors(&self) -> &[Processor] {
-        &self.processors
+        &self.handle.start.processors
     }
 
     pub(crate) fn shared_ram(&self) -> Arc<GuestRam> {
@@ -126,17 +136,20 @@ impl Machine {
     }
 
     fn start_threads(&mut self) -> Result<(), Error> {
-        let Handle { io, clock, .. } = self.handle.clone();
+        let Handle {
+            io, clock, start, ..
+        } = self.handle.clone();
         let devices: Arc<dyn Deadlines> = io.chipset.clone();
         let timer = io.timer.clone();
         let thread = thread::Builder::new().name("timer".into());
         let thread = thread.spawn(move || timer.run(&clock, &devices));
         self.threads.push(thread.map_err(Error::Thread)?);
-        for (id, vcpu) in (0..).zip(&self.processors) {
+        for (id, vcpu) in (0..).zip(&start.processors) {
             let shared: Arc<dyn Io> = io.clone();
             let thread = processor::spawn(id, vcpu.clone(), shared, io.control.clone())?;
             self.threads.push(thread);
         }
+        self.threads.push(reset::spawn(self.handle.clone())?);
         Ok(())
     }
 }
@@ -164,13 +177,13 @@ impl Handle {
         self.io.control.resume();
     }
 
-    fn start_time(&self) {
+    pub(crate) fn start_time(&self) {
         self.clock.start();
         self.io.timer.rearm();
         self.peripherals.resume();
     }
 
-    fn stop_time(&self) {
+    pub(crate) fn stop_time(&self) {
         self.peripherals.pause();
         self.clock.stop();
         self.io.timer.rearm();
@@ -197,6 +210,11 @@ impl Handle {
         let _turn = lock(&self.turn);
         self.io.control.pause();
         self.stop_time();
+    }
+
+    /// Resets the machine from outside, as its guest could. Returns at once.
+    pub fn reset(&self) {
+        self.io.control.reset();
     }
 
     /// Ends the machine from outside. Returns at once.
@@ -241,33 +259,6 @@ impl Handle {
 fn memory(spec: &Spec, layout: Layout) -> Result<Arc<GuestRam>, Error> {
     promise::check(spec.memory)?;
     Ok(Arc::new(GuestRam::new(&layout.ram())?))
-}
-
-/// Puts the firmware's tables and the kernel into memory.
-fn load(spec: &Spec, kernel: &Kernel, ram: &GuestRam, layout: Layout) -> Result<Entry, Error> {
-    bios::write(ram)?;
-    mp_table::write(ram, spec.cpus)?;
-    let rsdp = acpi::write(ram, spec.cpus)?;
-    let request = Request {
-        initrd: spec.boot.initrd.as_deref(),
-        append: &spec.boot.append,
-    };
-    tracing::info!(kernel = %spec.boot.kernel.display(), protocol = kernel.protocol(), "loading");
-    kernel.load(&request, &Target { ram, layout, rsdp })
-}
-
-/// Processors in the state that firmware and the boot protocol leave.
-fn processors(
-    spec: &Spec,
-    engine: &dyn Engine,
-    entry: &Entry,
-) -> Result<Vec<Box<dyn Vcpu>>, Error> {
-    let processor = |id| {
-        let mut vcpu = engine.vcpu(id)?;
-        vcpu.load(&firmware::state(id, entry))?;
-        Ok(vcpu)
-    };
-    (0..spec.cpus).map(processor).collect()
 }
 
 #[cfg(test)]

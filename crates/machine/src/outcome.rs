@@ -27,6 +27,11 @@ pub enum Outcome {
         /// What it met, and where.
         reason: String,
     },
+    /// The guest reset the machine, and there was nothing that could be started again.
+    NoRestart {
+        /// Why not.
+        reason: String,
+    },
     /// Somebody outside of the guest stopped it.
     Stopped,
 }
@@ -43,6 +48,12 @@ impl fmt::Display for Outcome {
             }
             Self::Failed { vcpu, reason } => {
                 write!(f, "the machine can't go on: {reason} (vCPU {vcpu})")
+            }
+            Self::NoRestart { reason } => {
+                write!(
+                    f,
+                    "the guest reset the machine, which can't start again: {reason}"
+                )
             }
             Self::Stopped => f.write_str("the machine was stopped"),
         }

@@ -31,6 +31,17 @@ pub(crate) struct Peripherals {
     disks: Vec<Arc<dyn Disk>>,
     terminal: Option<Terminal>,
     sockets: Vec<Arc<backend::Vsock>>,
+    /// What a system may start from.
+    first_disk: Option<FirstDisk>,
+}
+
+/// The disk that a system starts from.
+#[derive(Clone)]
+pub(crate) struct FirstDisk {
+    /// What it is kept in.
+    pub(crate) image: Arc<dyn Disk>,
+    /// What Linux calls it.
+    pub(crate) device: &'static str,
 }
 
 impl Peripherals {
@@ -60,14 +71,13 @@ impl Peripherals {
             slots.peripherals.terminal = Some(console.terminal());
             slots.virtio(console)?;
         }
-        let ports = u64::from(PCI_PORTS);
-        let windows = Windows {
-            ports: ports..0x1_0000,
-            low: PCI_WINDOW.0..PCI_WINDOW.0 + PCI_WINDOW_LEN,
-            high: PCI_WINDOW_64.0..PCI_WINDOW_64.0 + PCI_WINDOW_64_LEN,
-        };
-        root.place(&windows).expect("31 devices fit the windows");
+        place(root);
         Ok(slots.peripherals)
+    }
+
+    /// The first disk.
+    pub(crate) fn first_disk(&self) -> Option<&FirstDisk> {
+        self.first_disk.as_ref()
     }
 
     /// What the console is plugged into became readable or writable.
@@ -111,6 +121,17 @@ impl Peripherals {
     }
 }
 
+/// Gives the devices their addresses, as firmware does.
+pub(crate) fn place(root: &Root) {
+    let ports = u64::from(PCI_PORTS);
+    let windows = Windows {
+        ports: ports..0x1_0000,
+        low: PCI_WINDOW.0..PCI_WINDOW.0 + PCI_WINDOW_LEN,
+        high: PCI_WINDOW_64.0..PCI_WINDOW_64.0 + PCI_WINDOW_64_LEN,
+    };
+    root.place(&windows).expect("31 devices fit the windows");
+}
+
 /// The bus while it is filled.
 struct Slots<'a> {
     root: &'a Root,
@@ -138,6 +159,14 @@ impl Slots<'_> {
     fn disk(&mut self, disk: &spec::Disk) -> Result<(), Error> {
         let (image, serial) = (image(disk)?, &disk.serial);
         self.peripherals.disks.push(image.clone());
+        let first = &mut self.peripherals.first_disk;
+        first.get_or_insert_with(|| FirstDisk {
+            image: image.clone(),
+            device: match disk.bus {
+                Bus::Virtio => "/dev/vda",
+                Bus::Nvme => "/dev/nvme0n1",
+            },
+        });
         let queues = self.cpus.clamp(1, QUEUES_MAX) as u16;
         match disk.bus {
             Bus::Virtio => self.virtio(Block::new(image, serial, queues)).map(drop),

@@ -27,6 +27,10 @@ pub(crate) fn spawn(
                 control.stop(id, stop);
             }
             let end = match run {
+                Ok(Ok(Exit::Reset)) => {
+                    control.reset();
+                    None
+                }
                 Ok(exit) => ending(id, exit),
                 Err(_) => Some(Outcome::Failed {
                     vcpu: id,
@@ -48,8 +52,7 @@ pub(crate) fn spawn(
 /// Whether a processor's exit ends the machine.
 fn ending(vcpu: u32, exit: Result<Exit, EngineError>) -> Option<Outcome> {
     match exit {
-        Ok(Exit::Kicked | Exit::Breakpoint(_)) => None,
-        Ok(Exit::Reset) => Some(Outcome::Reset),
+        Ok(Exit::Kicked | Exit::Breakpoint(_) | Exit::Reset) => None,
         Ok(Exit::Shutdown(shutdown)) => Some(Outcome::Shutdown { vcpu, shutdown }),
         Err(error) => {
             if let EngineError::Differs { report, .. } = &error {
@@ -64,7 +67,7 @@ fn ending(vcpu: u32, exit: Result<Exit, EngineError>) -> Option<Outcome> {
 }
 
 /// An error and its sources in one line.
-fn describe(error: &dyn std::error::Error) -> String {
+pub(crate) fn describe(error: &dyn std::error::Error) -> String {
     let sources = std::iter::successors(error.source(), |error| error.source());
     sources.fold(error.to_string(), |text, source| {
         format!("{text}: {source}")

@@ -26,16 +26,18 @@ pub enum EngineKind {
     Kvm,
 }
 
-/// A kernel that the machine starts by itself, without firmware.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+/// What the machine starts by itself, without firmware.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Boot {
-    /// A bzImage, an ELF file with a PVH entry, or a Multiboot kernel.
-    pub kernel: PathBuf,
+    /// A bzImage, an ELF file with a PVH entry, or a Multiboot kernel; absent, the system on the first disk starts,
+    /// with the kernel, the initial RAM disk and the command line that are found there.
+    #[serde(default)]
+    pub kernel: Option<PathBuf>,
     /// The initial RAM disk; for a Multiboot kernel its modules: `FILE ARGUMENTS,FILE ARGUMENTS`.
     #[serde(default)]
     pub initrd: Option<PathBuf>,
-    /// The command line.
+    /// The command line; for a system on a disk, what is added to it.
     #[serde(default)]
     pub append: String,
 }
@@ -207,7 +209,11 @@ pub struct Spec {
     #[serde(default = "default_memory", with = "size::bytes")]
     pub memory: u64,
     /// What it starts.
+    #[serde(default)]
     pub boot: Boot,
+    /// Whether a guest that resets itself starts again; else that is the machine's end.
+    #[serde(default = "default_reboot")]
+    pub reboot: bool,
     /// What executes it.
     #[serde(default)]
     pub engine: EngineKind,
@@ -249,6 +255,10 @@ fn default_code_cache() -> u64 {
     DEFAULT_CODE_CACHE
 }
 
+fn default_reboot() -> bool {
+    true
+}
+
 fn default_cpus() -> u32 {
     DEFAULT_CPUS
 }
@@ -265,6 +275,7 @@ impl Spec {
             cpus: DEFAULT_CPUS,
             memory: DEFAULT_MEMORY,
             boot,
+            reboot: default_reboot(),
             engine: EngineKind::default(),
             interpret: false,
             lockstep: None,
@@ -323,7 +334,7 @@ mod tests {
 
     fn spec() -> Spec {
         Spec::new(Boot {
-            kernel: "vmlinuz".into(),
+            kernel: Some("vmlinuz".into()),
             initrd: None,
             append: String::new(),
         })

@@ -42,8 +42,12 @@ Start with `suz run`: it fetches Debian's kernel and a small user space, and end
 pub enum Command {
     /// Run a virtual machine whose serial console is this terminal
     ///
-    /// Without --kernel a demonstration guest is started: Debian's kernel with a small user space, to a shell
-    /// prompt. Its parts are fetched from Debian's packages once.
+    /// Without an image and without --kernel a demonstration guest is started: Debian's kernel with a small user
+    /// space, to a shell prompt. Its parts are fetched from Debian's packages once.
+    ///
+    /// The system of an image has to be on ext4, with or without partitions. Its kernel, initial RAM disk and command
+    /// line are read at each start and whenever the guest reboots: those of grub's first entry, else those that
+    /// /vmlinuz and /initrd.img lead to, else the newest in /boot.
     ///
     /// A machine with a --name is kept, and the same command, or --name alone, starts it again.
     ///
@@ -65,7 +69,7 @@ pub enum Command {
 
 const RUN_AFTER: &str = "\
 Exit status:
-  0      the guest powered off or rebooted, or was left by Ctrl-]
+  0      the guest powered off (or, with --no-reboot, rebooted), or was left by Ctrl-]
   2      the command line, a file, or this host does not allow it
   70     the guest died (a triple fault) or could not go on; a line says why and where
   odd    with --debug-exit: V*2+1 for the value V that the guest wrote to port 0xf4
@@ -80,6 +84,9 @@ Examples:
 /// Options of `suz run`.
 #[derive(Debug, Args)]
 pub struct Run {
+    /// The disk image of an installed system, which starts with the kernel that is found there
+    #[arg(value_name = "IMAGE", conflicts_with_all = ["kernel", "file"])]
+    pub image: Option<PathBuf>,
     /// What the machine is.
     #[command(flatten)]
     pub machine: Machine,
@@ -114,7 +121,7 @@ pub struct Machine {
     /// In a list of modules a comma that belongs to the text is doubled.
     #[arg(long, value_name = "FILE", requires = "kernel")]
     pub initrd: Option<PathBuf>,
-    /// The kernel's command line; without --kernel it is added to the demonstration guest's
+    /// The kernel's command line; without --kernel it is added to that of the image or the demonstration guest
     #[arg(long, value_name = "TEXT")]
     pub append: Option<String>,
     /// Processors, 1 to 64 [default: 1]
@@ -182,6 +189,9 @@ pub struct Machine {
     /// Offer virtio devices' packed rings to the guest's drivers beside split ones
     #[arg(long)]
     pub packed_rings: bool,
+    /// End the machine when the guest resets it, instead of starting it again
+    #[arg(long)]
+    pub no_reboot: bool,
     /// Put the debug-exit device at port 0xf4, by which kernels under test end with a status
     #[arg(long)]
     pub debug_exit: bool,
@@ -211,6 +221,16 @@ pub enum Console {
     Serial,
     /// A virtio console
     Virtio,
+}
+
+impl Console {
+    /// What Linux is told about it.
+    pub(crate) fn linux(self) -> &'static str {
+        match self {
+            Self::Serial => "console=ttyS0",
+            Self::Virtio => "console=ttyS0 console=hvc0",
+        }
+    }
 }
 
 impl From<Console> for machine::spec::Console {

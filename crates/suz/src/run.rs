@@ -185,8 +185,8 @@ fn supervise(notices: &Receiver<Notice>, machine: &Handle, terminal: &Terminal) 
 /// The machine ended by itself.
 fn ended(outcome: &Outcome) -> End {
     let line = match outcome {
-        Outcome::Shutdown { .. } | Outcome::Failed { .. } => Some(outcome.to_string()),
-        _ => None,
+        Outcome::PoweredOff | Outcome::Reset | Outcome::DebugExit(_) | Outcome::Stopped => None,
+        _ => Some(outcome.to_string()),
     };
     End {
         status: Status::of(outcome),

@@ -27,7 +27,9 @@ impl Status {
             Outcome::PoweredOff | Outcome::Reset | Outcome::Stopped => Self::DONE,
             // What kernel developers know from QEMU's isa-debug-exit.
             Outcome::DebugExit(value) => Self(value << 1 | 1),
-            Outcome::Shutdown { .. } | Outcome::Failed { .. } => Self::DIED,
+            Outcome::Shutdown { .. } | Outcome::Failed { .. } | Outcome::NoRestart { .. } => {
+                Self::DIED
+            }
         }
     }
 }

@@ -5,6 +5,7 @@ use std::io::{self, Read};
 use std::ops::Range;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use mem::{Gpa, GuestRam};
 
@@ -14,18 +15,18 @@ use crate::Error;
 const CHUNK: usize = 256 << 10;
 
 /// An opened file whose length is known.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Blob {
     path: PathBuf,
     len: u64,
     source: Source,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 enum Source {
-    File(File),
-    /// What came out of a pipe, or was made in memory.
-    Bytes(Vec<u8>),
+    File(Arc<File>),
+    /// What came out of a pipe or off a guest's disk, or was made in memory.
+    Bytes(Arc<Vec<u8>>),
 }
 
 impl Blob {
@@ -41,7 +42,7 @@ impl Blob {
             return Ok(Self {
                 path: path.to_owned(),
                 len: metadata.len(),
-                source: Source::File(file),
+                source: Source::File(Arc::new(file)),
             });
         }
         let mut bytes = Vec::new();
@@ -55,7 +56,7 @@ impl Blob {
         Self {
             path: path.to_owned(),
             len: bytes.len() as u64,
-            source: Source::Bytes(bytes),
+            source: Source::Bytes(Arc::new(bytes)),
         }
     }
 

@@ -33,9 +33,9 @@ pub(super) fn load(
     let end = start + code.len;
     let initrd = match request.initrd {
         None => None,
-        Some(path) => {
+        Some(initrd) => {
             let top = u64::from(header.initrd_addr_max) + 1;
-            Some(target.load_high(path, end, top)?)
+            Some(target.load_high(initrd, end, top)?)
         }
     };
     command_line(header, request.append, target)?;

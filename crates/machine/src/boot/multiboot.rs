@@ -118,7 +118,7 @@ pub(super) fn load(
     target: &Target,
 ) -> Result<Entry, Error> {
     let end = kernel.load_segments(&image.segments, target)?;
-    let modules = modules::load(request.initrd, end, target)?;
+    let modules = modules::load(request.initrd.map(|initrd| &*initrd.path), end, target)?;
     let room = (LOW_END.0 - COMMAND_LINE.0 - 1) as usize;
     // The first word is the file's name, as the specification's example and QEMU have it.
     let line = format!("{} {}", kernel.blob.path().display(), request.append);

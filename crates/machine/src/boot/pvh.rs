@@ -45,7 +45,7 @@ pub(super) fn load(
     let end = kernel.load_segments(&image.segments, target)?;
     let module = match request.initrd {
         None => None,
-        Some(path) => Some(target.load_high(path, end, u64::MAX)?),
+        Some(initrd) => Some(target.load_high(initrd, end, u64::MAX)?),
     };
     let room = (LOW_END.0 - COMMAND_LINE.0 - 1) as usize;
     super::write_command_line(target, request.append, room)?;

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use mem::{Gpa, GuestRam};
 
 use super::bytes::put;
-use super::{Entry, Kernel, Request, Target};
+use super::{Entry, Initrd, Kernel, Request, Target};
 use crate::Error;
 use crate::layout::Layout;
 
@@ -140,9 +140,10 @@ impl Loaded {
         let kernel = Kernel::parse(Path::new("test"), file.to_vec())?;
         let layout = Layout::new(memory);
         let ram = GuestRam::new(&layout.ram())?;
-        let initrd = initrd.map(Temporary::new);
+        let file = initrd.map(Temporary::new);
+        let initrd = file.as_ref().map(|file| Initrd::file(&file.0));
         let request = Request {
-            initrd: initrd.as_ref().map(|file| file.0.as_path()),
+            initrd: initrd.as_ref(),
             append,
         };
         let target = Target {

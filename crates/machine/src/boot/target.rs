@@ -4,6 +4,7 @@ use std::path::Path;
 
 use mem::{Gpa, GuestRam};
 
+use super::Initrd;
 use super::blob::Blob;
 use crate::Error;
 use crate::layout::{EBDA, HIGH_MEMORY, LOW_END, Layout};
@@ -51,8 +52,16 @@ impl Target<'_> {
     }
 
     /// Places an initrd on a page, as high as it can be, between `from` and `to`; returns address and length.
-    pub(super) fn load_high(&self, path: &Path, from: u64, to: u64) -> Result<(Gpa, u64), Error> {
-        let blob = self.open_initrd(path)?;
+    pub(super) fn load_high(
+        &self,
+        initrd: &Initrd,
+        from: u64,
+        to: u64,
+    ) -> Result<(Gpa, u64), Error> {
+        let blob = match &initrd.blob {
+            Some(blob) => blob.clone(),
+            None => self.open_initrd(&initrd.path)?,
+        };
         let len = blob.len();
         let from = from.max(HIGH_MEMORY.0).next_multiple_of(mem::PAGE_SIZE);
         let to = to.min(self.layout.low_end().0);

@@ -2,7 +2,7 @@ use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Condvar, Mutex};
 
-use iface::{EngineError, Exit, Kicker, Msi, Shutdown, Space};
+use iface::{EngineError, Exit, Kicker, Msi, Shutdown, Space, Vcpu};
 use x86::CpuState;
 
 use super::*;
@@ -103,31 +103,59 @@ impl Char for Paper {
     }
 }
 
+/// A kernel's file, removed when dropped.
+struct File(PathBuf);
+
+impl File {
+    fn new() -> Self {
+        static NEXT: std::sync::atomic::AtomicU32 = std::sync::atomic::AtomicU32::new(0);
+        let number = NEXT.fetch_add(1, Ordering::Relaxed);
+        let name = format!("suz-machine-{}-{number}", std::process::id());
+        let file = Self(std::env::temp_dir().join(name));
+        file.write(b"code");
+        file
+    }
+
+    fn write(&self, code: &[u8]) {
+        std::fs::write(
+            &self.0,
+            crate::boot::sample::multiboot_flat(0x20_0000, code),
+        )
+        .unwrap();
+    }
+}
+
+impl Drop for File {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_file(&self.0);
+    }
+}
+
 /// A machine of two processors over a fake engine.
 fn machine(
     serial: Paper,
     script: impl Fn(u32, &Arc<dyn Io>, &Kick) -> Result<Exit, EngineError> + Send + Sync + 'static,
 ) -> Machine {
-    static NEXT: std::sync::atomic::AtomicU32 = std::sync::atomic::AtomicU32::new(0);
-    let number = NEXT.fetch_add(1, Ordering::Relaxed);
-    let name = format!("suz-machine-{}-{number}", std::process::id());
-    let kernel: PathBuf = std::env::temp_dir().join(name);
-    std::fs::write(
-        &kernel,
-        crate::boot::sample::multiboot_flat(0x20_0000, b"code"),
-    )
-    .unwrap();
+    build(&File::new(), false, serial, script)
+}
+
+fn build(
+    kernel: &File,
+    reboot: bool,
+    serial: Paper,
+    script: impl Fn(u32, &Arc<dyn Io>, &Kick) -> Result<Exit, EngineError> + Send + Sync + 'static,
+) -> Machine {
     let mut spec = Spec::new(Boot {
-        kernel: kernel.clone(),
+        kernel: Some(kernel.0.clone()),
         initrd: None,
         append: String::new(),
     });
     spec.cpus = 2;
     spec.memory = 16 << 20;
     spec.debug_exit = true;
+    spec.reboot = reboot;
     let engine = Arc::new(FakeEngine(Arc::new(script)));
     let built = Machine::assemble(&spec, Box::new(serial), &move |_, _, _| Ok(engine.clone()));
-    std::fs::remove_file(kernel).unwrap();
     built.unwrap()
 }
 
@@ -252,4 +280,93 @@ fn the_timer_thread_reaches_devices() {
         Ok(Exit::Reset)
     });
     assert_eq!(outcome, Outcome::Reset);
+}
+
+/// Where the sample kernel's code is.
+const CODE: mem::Gpa = mem::Gpa(0x20_0000);
+
+fn code(machine: &Machine) -> Vec<u8> {
+    let start = crate::boot::sample::multiboot_flat(0, b"").len() as u64;
+    let mut bytes = vec![0; 4];
+    machine.ram().read(CODE.add(start), &mut bytes).unwrap();
+    bytes
+}
+
+#[test]
+fn a_reset_starts_the_same_machine_again() {
+    let kernel = File::new();
+    let starts = Arc::new(std::sync::atomic::AtomicU32::new(0));
+    let count = starts.clone();
+    // The first processor resets once by the fast reset port, the second sleeps until it is kicked.
+    let machine = build(&kernel, true, Paper::default(), move |id, io, kick| {
+        if id != 0 {
+            return kick.sleep();
+        }
+        if count.fetch_add(1, Ordering::SeqCst) == 0 {
+            // The wakeup enabled at the timer, a mask at the PIC, a byte of the RTC's memory: the first two go.
+            io.write(Space::Port, 0x21, &[0xfe]);
+            io.write(Space::Port, 0x602, &[1]);
+            io.write(Space::Port, 0x92, &[3]);
+            return kick.sleep();
+        }
+        let mut byte = [0];
+        io.read(Space::Port, 0x21, &mut byte);
+        assert_eq!(byte, [0]);
+        io.read(Space::Port, 0x602, &mut byte);
+        assert_eq!(byte, [0]);
+        io.write(Space::Port, 0xf4, &[7]);
+        kick.sleep()
+    });
+    assert_eq!(code(&machine), b"code");
+    let far = mem::Gpa(10 << 20);
+    machine.ram().write(far, b"left behind").unwrap();
+    kernel.write(b"new!");
+    machine.handle().resume();
+    assert_eq!(machine.handle().wait(), Outcome::DebugExit(7));
+    assert!(machine.handle().wait_quiet(Duration::from_secs(10)));
+    assert_eq!(starts.load(Ordering::SeqCst), 2);
+    assert_eq!(code(&machine), b"new!");
+    let mut bytes = [1; 11];
+    machine.ram().read(far, &mut bytes).unwrap();
+    assert_eq!(bytes, [0; 11]);
+}
+
+#[test]
+fn a_machine_that_is_reset_while_it_is_paused_stays_paused() {
+    let running = Arc::new(AtomicBool::new(false));
+    let seen = running.clone();
+    let machine = build(&File::new(), true, Paper::default(), move |id, _, kick| {
+        seen.store(id == 0, Ordering::SeqCst);
+        kick.sleep()
+    });
+    let handle = machine.handle();
+    for _ in 0..10 {
+        handle.reset();
+        thread::sleep(Duration::from_millis(5));
+        assert!(!running.load(Ordering::SeqCst));
+    }
+    handle.resume();
+    while !running.load(Ordering::SeqCst) {
+        thread::yield_now();
+    }
+    for _ in 0..100 {
+        handle.reset();
+        handle.pause();
+        handle.resume();
+    }
+    handle.stop();
+    assert_eq!(handle.wait(), Outcome::Stopped);
+}
+
+#[test]
+fn a_kernel_that_is_none_any_more_ends_the_machine() {
+    let kernel = File::new();
+    let machine = build(&kernel, true, Paper::default(), |_, _, _| Ok(Exit::Reset));
+    std::fs::write(&kernel.0, "nothing that starts").unwrap();
+    machine.handle().resume();
+    let outcome = machine.handle().wait();
+    assert!(
+        matches!(&outcome, Outcome::NoRestart { reason } if reason.contains("is too short for a kernel")),
+        "{outcome}"
+    );
 }

@@ -62,7 +62,7 @@ impl Spec {
     /// Puts `folder` before every relative path.
     pub fn resolve(&mut self, folder: &Path) {
         let join = |path: &mut PathBuf| *path = folder.join(&*path);
-        join(&mut self.boot.kernel);
+        self.boot.kernel.iter_mut().for_each(join);
         if let Some(initrd) = &mut self.boot.initrd {
             *initrd = resolve_initrd(initrd, folder);
         }

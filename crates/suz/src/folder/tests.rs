@@ -40,7 +40,7 @@ fn name(text: &str) -> Name {
 
 fn spec() -> Spec {
     Spec::new(Boot {
-        kernel: "vmlinuz".into(),
+        kernel: Some("vmlinuz".into()),
         initrd: None,
         append: String::new(),
     })
@@ -56,7 +56,7 @@ fn a_machine_is_there_when_it_is_finished_and_not_before() {
     let held = draft.finish(&spec()).unwrap();
     let found = machines.get(&name("a")).unwrap();
     assert_eq!(
-        found.spec().unwrap().boot.kernel,
+        found.spec().unwrap().boot.kernel.unwrap(),
         held.path().join("vmlinuz")
     );
     assert_eq!(fs::read(held.path().join("seed.img")).unwrap(), b"seed");

@@ -14,8 +14,8 @@ pub(super) fn apply(
     spec: &mut Spec,
     folder: Option<&Path>,
 ) -> anyhow::Result<()> {
-    if let Some(kernel) = &asked.kernel {
-        spec.boot.kernel.clone_from(kernel);
+    if asked.kernel.is_some() {
+        spec.boot.kernel.clone_from(&asked.kernel);
     }
     if let Some(initrd) = &asked.initrd {
         spec.boot.initrd = Some(initrd.clone());
@@ -33,6 +33,7 @@ pub(super) fn apply(
     spec.interpret |= asked.interpret;
     spec.lockstep = asked.lockstep.or(spec.lockstep);
     spec.code_cache = asked.code_cache.map_or(spec.code_cache, |size| size.0);
+    spec.reboot &= !asked.no_reboot;
     spec.debug_exit |= asked.debug_exit;
     spec.console = asked.console.map_or(spec.console, Into::into);
     spec.packed_rings |= asked.packed_rings;

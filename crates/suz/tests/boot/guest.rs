@@ -36,13 +36,23 @@ impl Spec {
         self.start_by(&[])
     }
 
-    /// Starts it by another program, which is given the command line.
-    pub(crate) fn start_by(&self, starter: &[&str]) -> Guest {
-        let mut command = suz(starter);
+    /// A guest that starts again when it resets itself: for others that is the end.
+    pub(crate) fn start_rebooting(&self) -> Guest {
+        Guest::start(self.command(suz(&[])))
+    }
+
+    fn command(&self, mut command: Command) -> Command {
         command
             .arg("--kernel")
             .arg(&self.kernel)
             .args(&self.arguments);
+        command
+    }
+
+    /// Starts it by another program, which is given the command line.
+    pub(crate) fn start_by(&self, starter: &[&str]) -> Guest {
+        let mut command = self.command(suz(starter));
+        command.arg("--no-reboot");
         Guest::start(command)
     }
 }

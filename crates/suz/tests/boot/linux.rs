@@ -256,6 +256,26 @@ fn reboot_ends_the_run_with_success() {
 }
 
 #[test]
+fn a_reboot_starts_the_same_machine_again() {
+    let Some(guest) = known(Known::Cloud) else {
+        return;
+    };
+    let script = "echo time $(date +%s); echo up on $(nproc) of $(free -m | awk '/Mem/ { print $2 }'); reboot -f";
+    let initrd = initramfs("reboots", Known::Busybox, script, |initramfs| initramfs);
+    let mut guest = Spec::new(&guest.path)
+        .with("--initrd", initrd.to_str().expect("a path in UTF-8"))
+        .with("--append", "console=ttyS0 quiet panic=-1")
+        .with("--cpus", "2")
+        .start_rebooting();
+    let mut said = Vec::new();
+    for _ in 0..3 {
+        guest.expect("up on 2 of ");
+        said.push(guest.expect("\r\n"));
+    }
+    assert!(said.iter().all(|memory| *memory == said[0]), "{said:?}");
+}
+
+#[test]
 fn kernel_panic_that_resets_by_triple_fault_is_told() {
     let Some(cloud) = known(Known::Cloud) else {
         return;

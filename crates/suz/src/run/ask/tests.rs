@@ -15,7 +15,7 @@ fn options(line: &str) -> cli::Machine {
 /// The machine that the options make.
 fn made(line: &str) -> Spec {
     let mut spec = Spec::new(Boot {
-        kernel: "/k".into(),
+        kernel: Some("/k".into()),
         initrd: None,
         append: String::new(),
     });
