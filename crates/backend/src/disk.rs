@@ -26,7 +26,7 @@ mod raw;
 mod tests;
 mod transfer;
 
-pub use command::{Info, compact, create, info, resize};
+pub use command::{Info, compact, copy, create, info, resize};
 pub use overlay::Overlay;
 pub use qcow2::{Header, Qcow2};
 pub use raw::Raw;

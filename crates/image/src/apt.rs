@@ -26,6 +26,15 @@ const INDEX_AGE: Duration = Duration::from_secs(6 * 3600);
 /// Meta-packages that lead to meta-packages are followed this far.
 const HOPS: usize = 4;
 
+/// Where packages come from.
+#[derive(Debug, Clone)]
+pub(crate) struct Sources {
+    /// In apt's stanza format.
+    pub(crate) stanzas: String,
+    /// How to reach mirrors: lines of an apt configuration.
+    pub(crate) options: Vec<String>,
+}
+
 /// The index of one release for one architecture, and what can be fetched by it.
 #[derive(Debug)]
 pub(crate) struct Apt {
@@ -82,6 +91,16 @@ impl Apt {
             apt.update(notice)?;
         }
         Ok(apt)
+    }
+
+    /// Where a system of this release gets its packages: the host's mirrors, and how the host reaches them.
+    pub(crate) fn sources(&self) -> Result<Sources, Error> {
+        let host = Host::read()?;
+        let stanzas = source::derive_all(&host_sources(&host), self.release.codename());
+        Ok(Sources {
+            stanzas: stanzas.ok_or(Error::NoDebianSource)?,
+            options: host.options(),
+        })
     }
 
     /// The newest version of `name`, or of the kernel package that the meta-package `name` stands for.

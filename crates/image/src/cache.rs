@@ -7,6 +7,8 @@
 //! guests/NAME/current         a symbolic link to the newest VERSION
 //! trees/NAME/HASH/            a root tree of packages and its manifest, complete like a guest's folder
 //! trees/NAME/current          a symbolic link to the newest HASH
+//! programs/NAME/VERSION/      a program of a package, run where the host has none
+//! programs/NAME/current       a symbolic link to the newest VERSION
 //! initrd/NAME-HASH.cpio       initramfs archives made here, each named by its content or by what it is made of
 //! tmp/                        work in progress; emptied by the next holder of the lock
 //! ```
@@ -15,7 +17,7 @@
 mod demonstration;
 mod drivers;
 mod initrd;
-mod lock;
+mod program;
 mod tree;
 
 use std::collections::BTreeMap;
@@ -26,15 +28,15 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 pub use demonstration::Demonstration;
-use lock::Lock;
 pub use tree::{Packages, Tree};
 
 use crate::apt::Apt;
 use crate::guest::{Architecture, Release};
+use crate::lock::Lock;
 use crate::manifest::Manifest;
 use crate::{Error, Guest, Known, deb};
 
-type Notice = Box<dyn Fn(&str) + Send + Sync>;
+pub(crate) type Notice = Box<dyn Fn(&str) + Send + Sync>;
 
 /// The cache of guests, on disk and shared with other processes.
 pub struct Cache {
@@ -168,7 +170,7 @@ impl Cache {
         Ok(lock)
     }
 
-    fn with_apt<T>(
+    pub(crate) fn with_apt<T>(
         &self,
         release: Release,
         architecture: Architecture,
@@ -221,7 +223,7 @@ impl Cache {
 }
 
 /// Moves the complete folder `files` to its place in `home` and points `current` at it.
-fn publish(home: &Path, version: &str, files: &Path) -> Result<PathBuf, Error> {
+pub(crate) fn publish(home: &Path, version: &str, files: &Path) -> Result<PathBuf, Error> {
     let folder = home.join(version);
     create(home)?;
     if folder.exists() {
@@ -261,12 +263,12 @@ fn guest(known: Known, manifest: Manifest, folder: &Path) -> Guest {
     }
 }
 
-fn create(folder: &Path) -> Result<(), Error> {
+pub(crate) fn create(folder: &Path) -> Result<(), Error> {
     fs::create_dir_all(folder).map_err(Error::file("create", folder))
 }
 
 /// A name that no other process or thread uses at the same time.
-fn unique() -> String {
+pub(crate) fn unique() -> String {
     static COUNTER: AtomicU32 = AtomicU32::new(0);
     format!(
         "{}-{}",

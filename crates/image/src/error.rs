@@ -50,6 +50,38 @@ pub enum Error {
         detail: String,
     },
 
+    /// Packages' scripts have to run as some root.
+    #[error(
+        "images are built in a user namespace, and this user can't have one ({detail}): install uidmap and run \
+         `sudo usermod --add-subuids 100000-165535 --add-subgids 100000-165535 $USER`, or build as root"
+    )]
+    NoNamespace {
+        /// What mmdebstrap says.
+        detail: String,
+    },
+
+    /// Nobody knows an image of that name.
+    #[error("no image is called {name}; there are {known}, and `suz image import` makes others")]
+    NoImage {
+        /// What was asked for.
+        name: String,
+        /// Those that there are, and that can be built.
+        known: String,
+    },
+
+    /// A name that no image can have.
+    #[error(
+        "'{name}' is no name of an image: letters, digits, '.', '-', '_' and ':' are possible, a letter or digit first"
+    )]
+    ImageName {
+        /// The name.
+        name: String,
+    },
+
+    /// The disk that makes a machine personal could not be made.
+    #[error("making the seed")]
+    Seed(#[source] io::Error),
+
     /// The host's apt knows no Debian mirror to derive others from.
     #[error(
         "apt's sources on this host list no Debian archive: add one (component main) under /etc/apt, or copy a \

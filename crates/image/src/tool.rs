@@ -59,7 +59,7 @@ pub(crate) fn run(command: &mut Command) -> Result<String, Error> {
     })
 }
 
-fn complaint(stderr: &str) -> String {
+pub(crate) fn complaint(stderr: &str) -> String {
     let lines = || {
         stderr
             .lines()

@@ -33,6 +33,7 @@ use crate::Error;
 use crate::layout::COMMAND_LINE;
 
 use blob::Blob;
+pub use disk::{Look, look};
 pub use entry::Entry;
 pub(crate) use system::System;
 pub use target::Target;

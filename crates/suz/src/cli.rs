@@ -11,6 +11,7 @@ pub mod gdb;
 pub mod image;
 mod list;
 pub mod net;
+pub mod store;
 mod vsock;
 
 /// Runs unmodified operating systems as virtual machines, with and without hardware virtualization
@@ -42,10 +43,16 @@ Start with `suz run`: it fetches Debian's kernel and a small user space, and end
 pub enum Command {
     /// Run a virtual machine whose serial console is this terminal
     ///
+    /// An image by its name makes a machine of that name (or of --name), with a disk of its own over the image's, and
+    /// the same command starts it again; with --ephemeral nothing of it stays. debian is Debian 12 and debian:13 the
+    /// next release: both are built from Debian's packages when they are first wanted. The machine gets 1 GiB of
+    /// memory, two processors, the user network and a console that follows the window's size; the first start makes
+    /// a user of your name in it, who can be root by sudo and log in by your ssh keys.
+    ///
     /// Without an image and without --kernel a demonstration guest is started: Debian's kernel with a small user
     /// space, to a shell prompt. Its parts are fetched from Debian's packages once.
     ///
-    /// The system of an image has to be on ext4, with or without partitions. Its kernel, initial RAM disk and command
+    /// The system of a disk image has to be on ext4, with or without partitions. Its kernel, initial RAM disk and command
     /// line are read at each start and whenever the guest reboots: those of grub's first entry, else those that
     /// /vmlinuz and /initrd.img lead to, else the newest in /boot.
     ///
@@ -63,6 +70,9 @@ pub enum Command {
     /// Make, resize, compact disk images, and tell what they are
     #[command(subcommand)]
     Disk(image::Disk),
+    /// Build, import and list the images that machines are made of
+    #[command(subcommand)]
+    Image(store::Image),
     /// Remove machines with everything in their folders
     Rm(Rm),
 }
@@ -75,8 +85,12 @@ Exit status:
   odd    with --debug-exit: V*2+1 for the value V that the guest wrote to port 0xf4
   128+N  ended by signal N; 141 when nobody takes the guest's output any more
 
+  other  with a command: the command's
+
 Examples:
   suz run
+  suz run debian
+  suz run debian -- uname -a
   suz run --kernel vmlinuz --initrd initrd.img --append 'console=ttyS0' --cpus 2 --memory 1G
   suz run --name mine --disk disk.qcow2
   suz run --kernel xen --initrd 'vmlinuz console=hvc0,initrd.img' --append 'placeholder com1=115200'";
@@ -84,9 +98,14 @@ Examples:
 /// Options of `suz run`.
 #[derive(Debug, Args)]
 pub struct Run {
-    /// The disk image of an installed system, which starts with the kernel that is found there
+    /// What to run: an image by its name (debian, debian:13), or the path of a disk image with a system on it
     #[arg(value_name = "IMAGE", conflicts_with_all = ["kernel", "file"])]
-    pub image: Option<PathBuf>,
+    pub image: Option<String>,
+    /// Run this command in the machine, and hand back its output and its status
+    ///
+    /// It is run by ssh, in a fresh machine that leaves nothing, or in the one that --name names.
+    #[arg(value_name = "COMMAND", last = true, requires = "image")]
+    pub command: Vec<String>,
     /// What the machine is.
     #[command(flatten)]
     pub machine: Machine,
@@ -96,7 +115,7 @@ pub struct Run {
     /// Keep the machine under this name, in a folder of its own; or start again the one that has it
     #[arg(long, value_name = "NAME")]
     pub name: Option<String>,
-    /// Remove the machine that --name makes when it has ended; without a name nothing is kept anyway
+    /// Remove the machine that this command makes when it has ended
     #[arg(long)]
     pub rm: bool,
     /// Let gdb debug the guest: by `target remote` it reaches the processors as threads
@@ -105,6 +124,9 @@ pub struct Run {
     /// guest waits for it before the first instruction; with ,nowait behind the address it does not.
     #[arg(long, value_name = "[ADDRESS:]PORT|PATH[,nowait]", value_parser = gdb::parse)]
     pub gdb: Option<gdb::Gdb>,
+    /// The size of the new machine's disk, where it is to be larger than the image's; the guest fills it
+    #[arg(long, value_name = "SIZE", requires = "image")]
+    pub disk_size: Option<Size>,
     /// When the machine has ended, print figures about its run
     #[arg(long)]
     pub stats: bool,
@@ -221,16 +243,6 @@ pub enum Console {
     Serial,
     /// A virtio console
     Virtio,
-}
-
-impl Console {
-    /// What Linux is told about it.
-    pub(crate) fn linux(self) -> &'static str {
-        match self {
-            Self::Serial => "console=ttyS0",
-            Self::Virtio => "console=ttyS0 console=hvc0",
-        }
-    }
 }
 
 impl From<Console> for machine::spec::Console {

@@ -66,6 +66,23 @@ impl Machines {
         found.with_context(|| format!("there is no machine {name}; `suz ls` tells which there are"))
     }
 
+    /// All of them, by name.
+    pub(crate) fn all(&self) -> Vec<Folder> {
+        let entries = fs::read_dir(&self.root).into_iter().flatten().flatten();
+        let name = |entry: fs::DirEntry| entry.file_name().to_str()?.parse().ok();
+        let mut names: Vec<Name> = entries.filter_map(name).collect();
+        names.sort();
+        names.iter().filter_map(|name| self.find(name)).collect()
+    }
+
+    /// A name that no machine has, made of one that may be taken.
+    pub(crate) fn free(&self, name: &Name) -> Name {
+        let numbered = (1..).map(|number| format!("{name}-{number}"));
+        let mut names = numbered.filter_map(|name| name.parse::<Name>().ok());
+        let is_free = |name: &Name| !self.root.join(name.as_str()).exists();
+        names.find(is_free).unwrap_or_else(|| name.clone())
+    }
+
     /// Starts making a machine. Nobody sees it before [`Draft::finish`].
     pub(crate) fn draft(&self, name: &Name) -> anyhow::Result<Draft> {
         if self.root.join(name.as_str()).exists() {
@@ -109,8 +126,7 @@ impl Folder {
         match lock.with_context(|| format!("machine {}", self.name))? {
             Some(lock) => Ok(Held { folder: self, lock }),
             None => bail!(
-                "machine {} runs already; `suz stop {}` ends it",
-                self.name,
+                "machine {0} runs already: `suz shell {0}` and `suz console {0}` lead there, `suz stop {0}` ends it",
                 self.name
             ),
         }

@@ -7,7 +7,9 @@ mod data;
 mod disk;
 mod doctor;
 mod folder;
+mod images;
 mod log;
+mod personal;
 mod rm;
 mod run;
 mod status;
@@ -27,6 +29,7 @@ pub fn main() -> ExitCode {
         Command::Run(arguments) => run::run(&arguments),
         Command::Doctor => Ok(doctor::run()),
         Command::Disk(command) => disk::run(&command),
+        Command::Image(command) => images::run(&command),
         Command::Rm(arguments) => rm::run(&arguments),
     });
     // Whatever happened, nobody is left with a raw terminal.

@@ -7,6 +7,8 @@
 
 mod ask;
 mod console;
+mod errand;
+mod installed;
 mod plan;
 mod statistics;
 
@@ -49,7 +51,15 @@ struct End {
 }
 
 pub(crate) fn run(arguments: &cli::Run) -> anyhow::Result<Status> {
-    let Plan { mut spec, mut home } = plan::make(arguments)?;
+    let plan = plan::make(arguments)?;
+    if !arguments.command.is_empty() {
+        return errand::run(plan, &arguments.command);
+    }
+    let Plan {
+        mut spec,
+        mut home,
+        rm,
+    } = plan;
     let notice = choose_engine(&mut spec);
     allow_descriptors();
     let signals = Blocked::new(&[
@@ -73,7 +83,7 @@ pub(crate) fn run(arguments: &cli::Run) -> anyhow::Result<Status> {
         false => None,
     };
     let debugger = debugger(arguments, &machine)?;
-    home.settle(arguments.rm);
+    home.settle(rm);
     machine.handle().resume();
     let end = supervise(&notices, &machine.handle(), &terminal);
 

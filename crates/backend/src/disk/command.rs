@@ -173,31 +173,54 @@ pub fn compact(path: &Path, told: Option<Format>) -> Result<(), Error> {
     name.push(".compact");
     let draft = path.with_file_name(name);
     create(&draft, Some(Format::Qcow2), Some(old.len()), None)?;
-    let copied = copy(&old, &draft).and_then(|()| {
+    let copied = copy_all(&old, &draft).and_then(|()| {
         let renamed = fs::rename(&draft, path);
         renamed.map_err(Error::host(path))
     });
     copied.inspect_err(|_| drop(fs::remove_file(&draft)))
 }
 
-/// Copies what holds data and is not zero.
-fn copy(from: &Qcow2, path: &Path) -> Result<(), Error> {
+/// Makes a qcow2 image with the content of another, whatever lies below that.
+///
+/// # Errors
+/// When the other is no image that can be used, there is a file already, or no room for a new one.
+pub fn copy(from: &Path, told: Option<Format>, path: &Path) -> Result<(), Error> {
+    let options = Options {
+        format: told,
+        read_only: true,
+        ephemeral: false,
+        ..Options::default()
+    };
+    let from = open(from, options)?;
+    create(path, Some(Format::Qcow2), Some(from.len()), None)?;
     let to = Qcow2::new(path, lock(path, true)?, Options::default())?;
-    let mut chunk = vec![0; CHUNK as usize];
-    let copied = from.data(|at, len| -> io::Result<()> {
-        let mut done = 0;
-        while done < len {
-            let count = (len - done).min(CHUNK);
-            let chunk = &mut chunk[..count as usize];
-            from.read(at + done, chunk)?;
-            for (index, part) in (0..).zip(chunk.chunks(64 << 10)) {
-                if part.iter().any(|&byte| byte != 0) {
-                    to.write(at + done + index * (64 << 10), part)?;
-                }
-            }
-            done += count;
-        }
-        Ok(())
-    });
+    let copied = copy_data(&*from, 0, from.len(), &to).and_then(|()| to.flush());
+    copied
+        .map_err(Error::host(path))
+        .inspect_err(|_| drop(fs::remove_file(path)))
+}
+
+/// Copies what holds data and is not zero.
+fn copy_all(from: &Qcow2, path: &Path) -> Result<(), Error> {
+    let to = Qcow2::new(path, lock(path, true)?, Options::default())?;
+    let copied = from.data(|at, len| copy_data(from, at, len, &to));
     copied.and_then(|()| to.flush()).map_err(Error::host(path))
+}
+
+/// Copies what is not zero of a range.
+fn copy_data(from: &dyn Disk, at: u64, len: u64, to: &Qcow2) -> io::Result<()> {
+    let mut chunk = vec![0; CHUNK as usize];
+    let mut done = 0;
+    while done < len {
+        let count = (len - done).min(CHUNK);
+        let chunk = &mut chunk[..count as usize];
+        from.read(at + done, chunk)?;
+        for (index, part) in (0..).zip(chunk.chunks(64 << 10)) {
+            if part.iter().any(|&byte| byte != 0) {
+                to.write(at + done + index * (64 << 10), part)?;
+            }
+        }
+        done += count;
+    }
+    Ok(())
 }

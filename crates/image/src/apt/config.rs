@@ -68,6 +68,11 @@ impl Host {
         })
     }
 
+    /// How the host reaches mirrors: lines of a configuration.
+    pub(crate) fn options(&self) -> Vec<String> {
+        self.acquire.lines().map(str::to_owned).collect()
+    }
+
     /// The text of the private `apt.conf` for the folder `root`.
     pub(crate) fn private(&self, root: &Path, architecture: Architecture) -> String {
         let root = root.display();

@@ -16,6 +16,7 @@ pub(crate) struct Source {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Kind {
     Base,
+    Updates,
     Security,
 }
 
@@ -157,14 +158,15 @@ fn line_source(line: &str) -> Option<Source> {
 impl Source {
     /// Which part of Debian's own archive this is, if it is one and has what guests are made of.
     fn kind(&self) -> Option<Kind> {
-        let (release, kind) = match self
-            .suite
-            .strip_suffix("-security")
-            .or(self.suite.strip_suffix("/updates"))
-        {
-            Some(release) => (release, Kind::Security),
-            None => (self.suite.as_str(), Kind::Base),
-        };
+        let suffixes = [
+            ("-security", Kind::Security),
+            ("/updates", Kind::Security),
+            ("-updates", Kind::Updates),
+            ("", Kind::Base),
+        ];
+        let (release, kind) = suffixes
+            .into_iter()
+            .find_map(|(suffix, kind)| Some((self.suite.strip_suffix(suffix)?, kind)))?;
         let is_main = self.components.iter().any(|component| component == "main");
         let is_timestamp =
             |part: &str| part.len() == 16 && part.ends_with('Z') && part.as_bytes()[8] == b'T';
@@ -180,6 +182,7 @@ impl Source {
     fn stanza(&self, kind: Kind, release: &str) -> String {
         let suite = match kind {
             Kind::Base => release.to_owned(),
+            Kind::Updates => format!("{release}-updates"),
             Kind::Security => format!("{release}-security"),
         };
         let mut text = format!(
@@ -195,13 +198,23 @@ impl Source {
     }
 }
 
-/// The sources of Debian `release`, in stanza format, from the mirrors that the host uses for Debian.
+/// The sources of Debian `release`, in stanza format, from the mirrors that the host uses for Debian: what guests are
+/// made of.
 ///
 /// None if the host uses none.
 pub(crate) fn derive(host: &[Source], release: &str) -> Option<String> {
+    derive_kinds(host, release, &[Kind::Base, Kind::Security])
+}
+
+/// The same for a system of its own: with the updates between two versions of the release, where the host has them.
+pub(crate) fn derive_all(host: &[Source], release: &str) -> Option<String> {
+    derive_kinds(host, release, &[Kind::Base, Kind::Updates, Kind::Security])
+}
+
+fn derive_kinds(host: &[Source], release: &str, kinds: &[Kind]) -> Option<String> {
     let mut stanzas: Vec<String> = Vec::new();
     for source in host {
-        if let Some(kind) = source.kind() {
+        if let Some(kind) = source.kind().filter(|kind| kinds.contains(kind)) {
             let stanza = source.stanza(kind, release);
             if !stanzas.contains(&stanza) {
                 stanzas.push(stanza);

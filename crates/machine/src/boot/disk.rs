@@ -15,6 +15,7 @@ mod partition;
 mod tests;
 mod volume;
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use iface::Disk;
@@ -33,6 +34,8 @@ pub(super) struct Found {
     pub(super) initrd: Option<Blob>,
     /// The command line.
     pub(super) append: String,
+    /// What the system calls itself.
+    system: Option<String>,
 }
 
 /// Looks for a system on the disk that Linux calls `device`.
@@ -72,6 +75,33 @@ pub(super) fn find(disk: &Arc<dyn Disk>, device: &str) -> Result<Found, Error> {
     )))
 }
 
+/// What a disk would start.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Look {
+    /// What the system calls itself.
+    pub system: Option<String>,
+    /// The kernel's path on its file system.
+    pub kernel: PathBuf,
+    /// The initial RAM disk's.
+    pub initrd: Option<PathBuf>,
+    /// The command line, without what the machine adds.
+    pub append: String,
+}
+
+/// Looks at a disk that no machine writes.
+///
+/// # Errors
+/// When there is no system on it that can be started.
+pub fn look(disk: &Arc<dyn Disk>) -> Result<Look, Error> {
+    let found = find(disk, "/dev/vda")?;
+    Ok(Look {
+        system: found.system,
+        kernel: found.kernel.path().to_owned(),
+        initrd: found.initrd.map(|initrd| initrd.path().to_owned()),
+        append: found.append,
+    })
+}
+
 fn problem(problem: String) -> Error {
     Error::DiskBoot { problem }
 }
@@ -107,14 +137,17 @@ fn load(
     }
     let mut append = installed.arguments;
     let has_root = append.split(' ').any(|word| word.starts_with("root="));
+    let candidates = || std::iter::once(volume).chain(volumes);
+    let on = candidates().find(|volume| volume.is_root());
     if !has_root {
-        let root = root(volume, volumes, initrd.is_some(), device);
+        let root = root(on.unwrap_or(volume), initrd.is_some(), device);
         append = format!("root={root} ro {append}").trim_end().to_owned();
     }
     Ok(Found {
         kernel,
         initrd,
         append,
+        system: on.and_then(Volume::system),
     })
 }
 
@@ -122,11 +155,8 @@ fn path(path: &str) -> &std::path::Path {
     std::path::Path::new(path)
 }
 
-/// How the kernel shall find its root: on the same volume, or another that looks like one. An initial RAM disk finds
-/// file systems, a kernel alone partitions.
-fn root(boot: &Volume, volumes: &[Volume], has_initrd: bool, device: &str) -> String {
-    let mut candidates = std::iter::once(boot).chain(volumes);
-    let root = candidates.find(|volume| volume.is_root()).unwrap_or(boot);
+/// How the kernel shall find its root. An initial RAM disk finds file systems, a kernel alone partitions.
+fn root(root: &Volume, has_initrd: bool, device: &str) -> String {
     match &root.partition().id {
         _ if has_initrd => format!("UUID={}", root.uuid()),
         Some(id) => format!("PARTUUID={id}"),

@@ -38,10 +38,6 @@ impl Draft {
 
     /// Puts in a disk that holds what is different from an image, which must not change any more. It is as large as
     /// the image unless told otherwise.
-    #[cfg_attr(
-        not(test),
-        expect(dead_code, reason = "machines from images are about to need it")
-    )]
     pub(crate) fn overlay(
         &self,
         file: &str,

@@ -1,10 +1,12 @@
 //! Which machine is to run: one out of options, one that has a folder, or a new one that gets a folder.
 
+use std::path::Path;
+
 use anyhow::{Context, bail};
 use machine::Spec;
 use machine::spec::{Boot, Device};
 
-use super::ask;
+use super::{ask, installed};
 use crate::cli;
 use crate::folder::{Draft, Folder, Held, Machines, Name};
 
@@ -12,6 +14,8 @@ use crate::folder::{Draft, Folder, Held, Machines, Name};
 pub(super) struct Plan {
     pub(super) spec: Spec,
     pub(super) home: Home,
+    /// Whether its folder goes when it has ended.
+    pub(super) rm: bool,
 }
 
 /// Where the machine lives, if anything of it stays.
@@ -39,13 +43,54 @@ impl Drop for Home {
     }
 }
 
+impl Plan {
+    /// A machine that was just made.
+    pub(super) fn fresh(held: Held, rm: bool) -> anyhow::Result<Self> {
+        Ok(Self {
+            spec: held.spec()?,
+            home: Home {
+                held: Some(held),
+                leave_nothing: true,
+            },
+            rm,
+        })
+    }
+}
+
+/// What the word IMAGE means.
+enum Origin {
+    /// A disk image.
+    Disk,
+    /// An image of the store.
+    Image(String),
+}
+
+impl Origin {
+    /// Paths have a slash in them, or an end by which disk images are known, or a file that is there.
+    fn of(word: &str) -> Self {
+        let path = Path::new(word);
+        let ends = ["img", "qcow2", "raw", "vmdk", "vdi", "vhdx"];
+        let end = path.extension().and_then(|end| end.to_str());
+        if word.contains('/') || end.is_some_and(|end| ends.contains(&end)) || path.is_file() {
+            return Self::Disk;
+        }
+        Self::Image(word.to_owned())
+    }
+}
+
 /// Finds out what is to run, and makes a folder for it where it is new and has a name.
 pub(super) fn make(arguments: &cli::Run) -> anyhow::Result<Plan> {
+    if let Some(Origin::Image(image)) = arguments.image.as_deref().map(Origin::of) {
+        return installed::make(&image, arguments);
+    }
+    if !arguments.command.is_empty() {
+        bail!("commands are run in machines from images, such as `suz run debian -- uname -a`");
+    }
     let Some(name) = &arguments.name else {
         let spec = describe(arguments)?;
         spec.validate()?;
-        let home = Home::default();
-        return Ok(Plan { spec, home });
+        let (home, rm) = (Home::default(), false);
+        return Ok(Plan { spec, home, rm });
     };
     let name: Name = name.parse().map_err(anyhow::Error::msg)?;
     let machines = Machines::open()?;
@@ -54,19 +99,13 @@ pub(super) fn make(arguments: &cli::Run) -> anyhow::Result<Plan> {
         None => {
             let draft = machines.draft(&name)?;
             let held = settle(draft, arguments)?;
-            Ok(Plan {
-                spec: held.spec()?,
-                home: Home {
-                    held: Some(held),
-                    leave_nothing: true,
-                },
-            })
+            Plan::fresh(held, arguments.rm)
         }
     }
 }
 
 /// A machine that is there already, if the options don't describe another.
-fn again(folder: Folder, arguments: &cli::Run) -> anyhow::Result<Plan> {
+pub(super) fn again(folder: Folder, arguments: &cli::Run) -> anyhow::Result<Plan> {
     let name = folder.name().clone();
     if arguments.rm {
         bail!("machine {name} was there before: --rm is for machines that the same command makes");
@@ -89,7 +128,8 @@ fn again(folder: Folder, arguments: &cli::Run) -> anyhow::Result<Plan> {
         held: Some(held),
         leave_nothing: false,
     };
-    Ok(Plan { spec, home })
+    let rm = false;
+    Ok(Plan { spec, home, rm })
 }
 
 /// Makes the folder of a machine that the command line describes.
@@ -98,13 +138,21 @@ fn settle(draft: Draft, arguments: &cli::Run) -> anyhow::Result<Held> {
     spec.validate()?;
     if is_demonstration(arguments) {
         // The cache, where these come from, may be removed at any time.
-        draft.copy("vmlinuz", &spec.boot.kernel)?;
-        spec.boot.kernel = "vmlinuz".into();
+        if let Some(kernel) = &mut spec.boot.kernel {
+            draft.copy("vmlinuz", kernel)?;
+            *kernel = "vmlinuz".into();
+        }
         if let Some(initrd) = &mut spec.boot.initrd {
             draft.copy("initrd", initrd)?;
             *initrd = "initrd".into();
         }
     }
+    fix_addresses(&mut spec)?;
+    draft.finish(&spec)
+}
+
+/// Interfaces keep their addresses when the machine starts again.
+pub(super) fn fix_addresses(spec: &mut Spec) -> anyhow::Result<()> {
     for device in &mut spec.devices {
         if let Device::Net(net) = device
             && net.mac.is_none()
@@ -112,20 +160,17 @@ fn settle(draft: Draft, arguments: &cli::Run) -> anyhow::Result<Held> {
             net.mac = Some(machine::random_mac()?);
         }
     }
-    draft.finish(&spec)
+    Ok(())
 }
 
 /// The new machine that the command line asks for.
 fn describe(arguments: &cli::Run) -> anyhow::Result<Spec> {
     let asked = &arguments.machine;
-    let mut spec = match (&arguments.file, &asked.kernel) {
-        (Some(file), _) => Spec::read(file)?,
-        (None, Some(kernel)) => fresh(Boot {
-            kernel: kernel.clone(),
-            initrd: None,
-            append: String::new(),
-        }),
-        (None, None) => fresh(demonstration(asked)?),
+    let mut spec = match (&arguments.file, &asked.kernel, &arguments.image) {
+        (Some(file), ..) => Spec::read(file)?,
+        (None, Some(_), _) => fresh(Boot::default()),
+        (None, None, Some(path)) => installed::disk(path.into(), asked),
+        (None, None, None) => fresh(demonstration(asked)?),
     };
     // What is kept must not depend on where this program was started.
     let here = std::env::current_dir().context("the current folder")?;
@@ -134,14 +179,14 @@ fn describe(arguments: &cli::Run) -> anyhow::Result<Spec> {
     Ok(spec)
 }
 
-fn fresh(boot: Boot) -> Spec {
+pub(super) fn fresh(boot: Boot) -> Spec {
     let mut spec = Spec::new(boot);
     spec.devices = vec![Device::Rng];
     spec
 }
 
 fn is_demonstration(arguments: &cli::Run) -> bool {
-    arguments.file.is_none() && arguments.machine.kernel.is_none()
+    arguments.file.is_none() && arguments.machine.kernel.is_none() && arguments.image.is_none()
 }
 
 /// The guest for those who just want to see one.
@@ -155,7 +200,7 @@ fn demonstration(asked: &cli::Machine) -> anyhow::Result<Boot> {
     let append = asked.append.as_deref().unwrap_or_default();
     let append = format!("{} {append}", guest.command_line);
     Ok(Boot {
-        kernel: guest.kernel,
+        kernel: Some(guest.kernel),
         initrd: Some(guest.initrd),
         append: append.trim_end().to_owned(),
     })

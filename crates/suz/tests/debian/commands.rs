@@ -8,7 +8,11 @@ use crate::image::{data, plain, suz};
 fn does(command: &mut Command) -> (Option<i32>, String, String) {
     let output = command.output().expect("suz starts");
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-    (output.status.code(), text(&output.stdout), text(&output.stderr))
+    (
+        output.status.code(),
+        text(&output.stdout),
+        text(&output.stderr),
+    )
 }
 
 /// Refused by one line.
@@ -24,10 +28,14 @@ fn refused(command: &mut Command) -> String {
 fn a_command_hands_back_output_and_status_and_leaves_nothing() {
     let Some(mut suz) = suz() else { return };
     let script = "echo \"it's $((6 * 7))\"; echo oops >&2; exit 7";
-    let (status, out, err) = does(suz.args(["run", "debian", "--engine", "soft", "--", "sh", "-c", script]));
+    let (status, out, err) = does(suz.args([
+        "run", "debian", "--engine", "soft", "--", "sh", "-c", script,
+    ]));
     assert_eq!((status, &*out, &*err), (Some(7), "it's 42\n", "oops\n"));
     let machines = std::fs::read_dir(data().unwrap().join("machines")).unwrap();
-    let left = machines.flatten().filter(|entry| entry.file_name().to_string_lossy().starts_with("debian-"));
+    let left = machines
+        .flatten()
+        .filter(|entry| entry.file_name().to_string_lossy().starts_with("debian-"));
     assert_eq!(left.count(), 0);
 }
 
@@ -37,7 +45,10 @@ fn the_image_tells_what_it_is() {
     let (status, out, _) = does(suz.args(["image", "inspect", "debian"]));
     assert_eq!(status, Some(0));
     assert!(out.contains("system   Debian 12 (bookworm)\n"), "{out}");
-    assert!(out.contains("kernel   /vmlinuz\ninitrd   /initrd.img\nappend   root=UUID="), "{out}");
+    assert!(
+        out.contains("kernel   /vmlinuz\ninitrd   /initrd.img\nappend   root=UUID="),
+        "{out}"
+    );
 }
 
 #[test]
@@ -56,7 +67,10 @@ fn mistakes_are_told_in_one_line_and_leave_nothing() {
     let data = folder.join("data");
     let refused = |words: &[&str]| refused(plain().env("SUZ_DATA", &data).args(words));
     for (words, what) in [
-        (&["run", "debain"][..], "no image is called debain; there are debian, debian:13"),
+        (
+            &["run", "debain"][..],
+            "no image is called debain; there are debian, debian:13",
+        ),
         (&["run", "no/such/file"], "no/such/file"),
         (&["run", "a b"], "is no name of an image"),
         (&["run", &empty], "nothing to start on the first disk"),
@@ -66,9 +80,18 @@ fn mistakes_are_told_in_one_line_and_leave_nothing() {
         (&["image", "rm", "debian"], "no image is called debian"),
         (&["image", "inspect", "x"], "no image is called x"),
         (&["image", "import", "no-such-file"], "no-such-file"),
-        (&["image", "import", &odd], "no whole number of 512-byte sectors"),
-        (&["image", "import", &empty], "nothing to start on the first disk"),
-        (&["image", "import", &empty, "--name", "../x"], "is no name of an image"),
+        (
+            &["image", "import", &odd],
+            "no whole number of 512-byte sectors",
+        ),
+        (
+            &["image", "import", &empty],
+            "nothing to start on the first disk",
+        ),
+        (
+            &["image", "import", &empty, "--name", "../x"],
+            "is no name of an image",
+        ),
         (&["image", "import", &fake], "fake.qcow2"),
         (&["image", "import", &vmdk], "fake.vmdk"),
     ] {
@@ -77,7 +100,10 @@ fn mistakes_are_told_in_one_line_and_leave_nothing() {
     }
     let images = std::fs::read_dir(data.join("images")).unwrap().flatten();
     let images: Vec<_> = images.map(|entry| entry.file_name()).collect();
-    assert!(images.iter().all(|name| name == "lock" || name == ".work"), "{images:?}");
+    assert!(
+        images.iter().all(|name| name == "lock" || name == ".work"),
+        "{images:?}"
+    );
     assert!(!data.join("machines").exists());
     std::fs::remove_dir_all(&folder).unwrap();
 }

@@ -30,7 +30,9 @@ fn prepare() -> Option<PathBuf> {
     for (tool, argument) in [("apt-get", "--version"), ("mke2fs", "-V"), ("ssh", "-V")] {
         let mut command = Command::new(tool);
         let path = std::env::var("PATH").unwrap_or_default();
-        command.arg(argument).env("PATH", format!("{path}:/usr/sbin:/sbin"));
+        command
+            .arg(argument)
+            .env("PATH", format!("{path}:/usr/sbin:/sbin"));
         if !command.output().is_ok_and(|output| output.status.success()) {
             println!("SKIPPED Debian: no {tool} here");
             return None;
@@ -53,7 +55,10 @@ fn prepare() -> Option<PathBuf> {
         .expect("suz starts");
     if !build.status.success() {
         let said = String::from_utf8_lossy(&build.stderr);
-        println!("SKIPPED Debian: {}", said.lines().last().unwrap_or("no reason"));
+        println!(
+            "SKIPPED Debian: {}",
+            said.lines().last().unwrap_or("no reason")
+        );
         return None;
     }
     Some(data)

@@ -31,7 +31,15 @@ impl Running {
 
     fn start_at(name: &str, port: u16) -> Option<Self> {
         let child = suz()?
-            .args(["run", "debian", "--engine", "soft", "--name", name, "--publish"])
+            .args([
+                "run",
+                "debian",
+                "--engine",
+                "soft",
+                "--name",
+                name,
+                "--publish",
+            ])
             .arg(format!("{port}:22"))
             .stdout(Stdio::piped())
             .spawn()
@@ -70,13 +78,19 @@ impl Running {
         ] {
             command.args(["-o", option]);
         }
-        command.arg(port).arg(self.port.to_string()).stdin(Stdio::null());
+        command
+            .arg(port)
+            .arg(self.port.to_string())
+            .stdin(Stdio::null());
         command
     }
 
     fn ssh(&self, line: &str) -> Output {
         let mut ssh = self.command("ssh", "-p");
-        ssh.arg(format!("{}@127.0.0.1", user())).arg(line).output().expect("ssh starts")
+        ssh.arg(format!("{}@127.0.0.1", user()))
+            .arg(line)
+            .output()
+            .expect("ssh starts")
     }
 
     /// What a command prints, which must succeed.
@@ -134,14 +148,20 @@ impl Drop for Running {
 }
 
 fn user() -> String {
-    let output = Command::new("id").arg("-un").output().expect("id is everywhere");
+    let output = Command::new("id")
+        .arg("-un")
+        .output()
+        .expect("id is everywhere");
     String::from_utf8_lossy(&output.stdout).trim().to_owned()
 }
 
 /// A file of noise, which no layer can make smaller.
 fn noise(path: &Path, len: u64) {
     let mut noise = vec![0; 1 << 20];
-    File::open("/dev/urandom").unwrap().read_exact(&mut noise).unwrap();
+    File::open("/dev/urandom")
+        .unwrap()
+        .read_exact(&mut noise)
+        .unwrap();
     let file = File::create(path).unwrap();
     for at in (0..len).step_by(noise.len()) {
         noise[..8].copy_from_slice(&at.to_le_bytes());
@@ -166,7 +186,10 @@ fn a_machine_serves_its_owner() {
     assert_eq!(running.says("cat /etc/os-release | grep -c bookworm"), "3");
     let id = running.says("cat /etc/machine-id");
     assert_eq!(id.len(), 32, "{id}");
-    assert_eq!(running.says("systemctl is-system-running --wait; systemctl --failed --plain --no-legend"), "running");
+    assert_eq!(
+        running.says("systemctl is-system-running --wait; systemctl --failed --plain --no-legend"),
+        "running"
+    );
 
     let folder = std::env::temp_dir().join(format!("suz-debian-{}", std::process::id()));
     std::fs::create_dir_all(&folder).unwrap();
@@ -235,7 +258,11 @@ fn is_clean(disk: &Path) {
     assert!(convert.unwrap().success());
     let mut check = Command::new("e2fsck");
     check.env("PATH", "/usr/sbin:/sbin:/usr/bin:/bin");
-    let check = check.args(["-f", "-n"]).arg(&raw).output().expect("e2fsck is beside mke2fs");
+    let check = check
+        .args(["-f", "-n"])
+        .arg(&raw)
+        .output()
+        .expect("e2fsck is beside mke2fs");
     std::fs::remove_file(&raw).unwrap();
     let said = String::from_utf8_lossy(&check.stdout);
     assert!(check.status.success(), "{said}");

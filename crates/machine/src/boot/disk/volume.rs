@@ -60,7 +60,20 @@ impl Volume {
     pub(super) fn is_root(&self) -> bool {
         ["/sbin/init", "/etc/fstab", "/etc/os-release"]
             .iter()
-            .any(|path| matches!(self.files.symlink_metadata(*path), Ok(_)))
+            .any(|path| self.files.symlink_metadata(*path).is_ok())
+    }
+
+    /// What the system calls itself in os-release.
+    pub(super) fn system(&self) -> Option<String> {
+        let files = ["/etc/os-release", "/usr/lib/os-release"];
+        let text = files
+            .iter()
+            .find_map(|path| self.read(path, 1 << 16).ok())?;
+        let text = String::from_utf8_lossy(&text).into_owned();
+        let name = text
+            .lines()
+            .find_map(|line| line.strip_prefix("PRETTY_NAME="))?;
+        Some(name.trim_matches(['"', '\'']).to_owned())
     }
 
     /// Whether there is a file of this name; symbolic links are followed.

@@ -1,4 +1,4 @@
-//! The lock that one process at a time holds while it fetches.
+//! The lock that one process at a time holds while it fetches or makes something.
 
 use std::fs::File;
 use std::path::Path;
@@ -10,11 +10,11 @@ use crate::Error;
 
 /// The held lock; let go when dropped, or when the process ends in whatever way.
 #[derive(Debug)]
-pub(super) struct Lock(#[expect(dead_code, reason = "held for its descriptor")] File);
+pub(crate) struct Lock(#[expect(dead_code, reason = "held for its descriptor")] File);
 
 impl Lock {
     /// Takes the lock; calls `waiting` once if somebody else has it.
-    pub(super) fn take(path: &Path, waiting: impl FnOnce()) -> Result<Self, Error> {
+    pub(crate) fn take(path: &Path, waiting: impl FnOnce()) -> Result<Self, Error> {
         let file = File::options()
             .create(true)
             .truncate(false)

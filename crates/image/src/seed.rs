@@ -1,0 +1,143 @@
+//! What makes a machine its owner's: a small disk that its first start reads.
+//!
+//! ```text
+//! suzerain                            for the images that we build: a line each, a word and its value
+//! meta-data user-data network-config  for others, which have cloud-init (its data source NoCloud)
+//! ```
+//! The disk is a FAT file system labelled CIDATA, as cloud-init looks for.
+
+use std::fmt::Write as _;
+use std::io::{self, Cursor, Write};
+
+use fatfs::{FileSystem, FormatVolumeOptions, FsOptions};
+
+use crate::Error;
+
+#[cfg(test)]
+mod tests;
+
+/// Bytes of the disk.
+const SIZE: usize = 512 << 10;
+/// What cloud-init looks for.
+const LABEL: [u8; 11] = *b"CIDATA     ";
+
+/// Whose machine it is.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Seed {
+    /// The machine's host name.
+    pub host_name: String,
+    /// What tells this machine from others; a machine that has another is set up anew.
+    pub id: String,
+    /// The user's name and, if the guest's user shall have the same, number.
+    pub user: String,
+    /// The user's number, if the guest's user shall have the same.
+    pub uid: Option<u32>,
+    /// Public keys that the user can log in by.
+    pub keys: Vec<String>,
+    /// Folders of the host's: tag, and where the guest mounts it.
+    pub shares: Vec<(String, String)>,
+}
+
+impl Seed {
+    /// The bytes of the disk.
+    ///
+    /// # Errors
+    /// [`Error::Seed`] when more was to be written than fits.
+    pub fn disk(&self) -> Result<Vec<u8>, Error> {
+        self.write().map_err(Error::Seed)
+    }
+
+    fn write(&self) -> io::Result<Vec<u8>> {
+        let mut disk = vec![0; SIZE];
+        let options = FormatVolumeOptions::new().volume_label(LABEL);
+        fatfs::format_volume(Cursor::new(&mut disk[..]), options)?;
+        let files = FileSystem::new(Cursor::new(&mut disk[..]), FsOptions::new())?;
+        let root = files.root_dir();
+        for (name, text) in [
+            ("suzerain", self.plain()),
+            ("meta-data", self.meta_data()),
+            ("user-data", self.user_data()),
+            ("network-config", NETWORK.to_owned()),
+        ] {
+            root.create_file(name)?.write_all(text.as_bytes())?;
+        }
+        drop(root);
+        files.unmount()?;
+        Ok(disk)
+    }
+
+    /// For our own images.
+    fn plain(&self) -> String {
+        let mut text = format!("hostname {}\nuser {}", self.host_name, self.user);
+        if let Some(uid) = self.uid {
+            // Writing to a string does not fail.
+            let _ = write!(text, " {uid}");
+        }
+        text.push('\n');
+        for key in &self.keys {
+            let _ = writeln!(text, "key {key}");
+        }
+        for (tag, path) in &self.shares {
+            let _ = writeln!(text, "share {tag} {path}");
+        }
+        text
+    }
+
+    fn meta_data(&self) -> String {
+        format!(
+            "instance-id: {}\nlocal-hostname: {}\n",
+            quoted(&self.id),
+            quoted(&self.host_name)
+        )
+    }
+
+    fn user_data(&self) -> String {
+        let mut text = format!("#cloud-config\nhostname: {}\n", quoted(&self.host_name));
+        let keys = |text: &mut String, indent: &str| {
+            let _ = writeln!(text, "{indent}ssh_authorized_keys:");
+            for key in &self.keys {
+                let _ = writeln!(text, "{indent}  - {}", quoted(key));
+            }
+        };
+        if self.user == "root" {
+            text += "disable_root: false\n";
+            keys(&mut text, "");
+        } else {
+            let name = quoted(&self.user);
+            let _ = write!(
+                text,
+                "users:\n  - name: {name}\n    shell: /bin/bash\n    lock_passwd: true\n    \
+                 sudo: 'ALL=(ALL) NOPASSWD:ALL'\n"
+            );
+            if let Some(uid) = self.uid {
+                let _ = writeln!(text, "    uid: {uid}");
+            }
+            keys(&mut text, "    ");
+        }
+        if !self.shares.is_empty() {
+            text += "mounts:\n";
+            for (tag, path) in &self.shares {
+                let (tag, path) = (quoted(tag), quoted(path));
+                let _ = writeln!(text, "  - [{tag}, {path}, virtiofs, 'defaults,nofail']");
+            }
+        }
+        text
+    }
+}
+
+/// By DHCP and router advertisements, on every interface.
+const NETWORK: &str = "\
+version: 2
+ethernets:
+  all:
+    match:
+      name: 'e*'
+    dhcp4: true
+    dhcp6: false
+    accept-ra: true
+";
+
+/// A string in YAML's single quotes, which know one escape.
+fn quoted(text: &str) -> String {
+    format!("'{}'", text.replace('\'', "''"))
+}
