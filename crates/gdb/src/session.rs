@@ -57,7 +57,9 @@ fn news(guest: &mut Guest) -> Option<Reason> {
             Outcome::PoweredOff | Outcome::Reset | Outcome::Stopped => Reason::Exited(0),
             Outcome::DebugExit(value) => Reason::Exited(value),
             Outcome::Shutdown { .. } => Reason::Terminated(Signal::SIGSEGV),
-            Outcome::Failed { .. } => Reason::Terminated(Signal::SIGABRT),
+            Outcome::Failed { .. } | Outcome::NoRestart { .. } => {
+                Reason::Terminated(Signal::SIGABRT)
+            }
         });
     }
     let (processor, stop) = guest.debugger.take_stop()?;

@@ -137,11 +137,6 @@ impl Control {
         self.changed.notify_all();
     }
 
-    /// Whether somebody wants the machine to stand still.
-    pub(crate) fn is_paused(&self) -> bool {
-        self.lock().paused
-    }
-
     /// Lets vCPUs run.
     pub(crate) fn resume(&self) {
         self.lock().paused = false;

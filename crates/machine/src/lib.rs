@@ -32,6 +32,7 @@ mod choice;
 mod clock;
 mod control;
 pub mod debug;
+mod early;
 mod engine;
 mod error;
 mod firmware;

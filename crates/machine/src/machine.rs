@@ -15,12 +15,12 @@ use crate::control::Control;
 use crate::engine::{self, MakeEngine};
 use crate::io::MachineIo;
 use crate::layout::Layout;
-use crate::peripheral::{Nowhere, Peripherals};
+use crate::peripheral::Peripherals;
 use crate::processor::Processor;
 use crate::spec::Console;
 use crate::start::Start;
 use crate::timer::{Deadlines, Timer};
-use crate::{Error, Outcome, Spec, processor, promise, reset};
+use crate::{Error, Outcome, Spec, early, processor, promise, reset};
 
 /// A machine: built paused, started by [`Handle::resume`], ended when dropped.
 pub struct Machine {
@@ -60,9 +60,13 @@ impl Machine {
         let ram = memory(spec, layout)?;
         let clock = Arc::new(MachineClock::default());
         let engine = make_engine(spec, &ram, &(clock.clone() as Arc<dyn Clock>))?;
-        let (serial, console): (Box<dyn Char>, _) = match spec.console {
-            Console::Serial => (console, None),
-            Console::Virtio => (Box::new(Nowhere), Some(console)),
+        let (serial, console, terminal): (Box<dyn Char>, _, _) = match spec.console {
+            Console::Serial => (console, None, None),
+            Console::Virtio => {
+                let (early, late, terminal) = early::split(console);
+                let late: Box<dyn Char> = Box::new(late);
+                (Box::new(early), Some(late), Some(terminal))
+            }
         };
         let chipset = Arc::new(Chipset::new(Parts {
             engine: engine.clone(),
@@ -87,6 +91,7 @@ impl Machine {
             layout,
             ram: ram.clone(),
             disk: peripherals.first_disk().cloned(),
+            terminal,
             processors: processors.collect(),
             system: Mutex::new(system),
         };

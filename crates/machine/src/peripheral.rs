@@ -315,16 +315,3 @@ pub fn random_mac() -> Result<[u8; 6], Error> {
     mac[0] = 0x02;
     Ok(mac)
 }
-
-/// Where a serial port leads to that nobody listens at.
-pub(crate) struct Nowhere;
-
-impl Char for Nowhere {
-    fn read(&mut self, _: &mut [u8]) -> usize {
-        0
-    }
-
-    fn write(&mut self, from: &[u8]) -> usize {
-        from.len()
-    }
-}

@@ -10,7 +10,7 @@ use crate::boot::{System, Target};
 use crate::layout::Layout;
 use crate::peripheral::FirstDisk;
 use crate::processor::Processor;
-use crate::{Error, Spec, acpi, bios, firmware, mp_table};
+use crate::{Error, Spec, acpi, bios, early, firmware, mp_table};
 
 /// All that it needs. No processor runs meanwhile.
 pub(crate) struct Start {
@@ -19,6 +19,8 @@ pub(crate) struct Start {
     pub(crate) ram: Arc<GuestRam>,
     /// The first disk.
     pub(crate) disk: Option<FirstDisk>,
+    /// Where the serial port speaks first.
+    pub(crate) terminal: Option<Arc<early::Terminal>>,
     pub(crate) processors: Vec<Processor>,
     /// What was started last, or is to be started first.
     pub(crate) system: Mutex<Option<System>>,
@@ -51,6 +53,7 @@ impl Start {
 
     /// Starts it again: RAM goes back to the host first.
     pub(crate) fn again(&self) -> Result<(), Error> {
+        self.terminal.iter().for_each(|terminal| terminal.reset());
         self.ram.release(mem::Offset(0), self.ram.size());
         let old = lock(&self.system).take();
         let again = |old: System| old.again(&self.spec.boot, self.disk.as_ref());

@@ -117,7 +117,7 @@ fn inspect(image: &Image) -> anyhow::Result<String> {
     let options = backend::disk::Options {
         format: manifest.format.parse().ok(),
         read_only: true,
-        ephemeral: false,
+        ..backend::disk::Options::default()
     };
     let disk = backend::disk::open(&image.disk, options)?;
     let found = boot::look(&disk)?;

@@ -29,6 +29,10 @@ pub(super) struct Bootstrap<'a> {
     pub(super) uuid: String,
 }
 
+/// Starts a program with the disk as descriptor 3: the namespace's root could not open it by a path. When this process
+/// dies, the program is told to end.
+const START: &str = "exec 3<>\"$0\" && exec setpriv --pdeathsig TERM \"$@\"";
+
 /// What mmdebstrap says, and what that means.
 const STEPS: [(&str, &str); 5] = [
     ("I: running apt-get update", "fetching the package index"),
@@ -64,12 +68,9 @@ impl Bootstrap<'_> {
         disk: &NewDisk,
         notice: &dyn Fn(&str),
     ) -> Result<(), Error> {
-        // The disk is inherited as descriptor 3: the namespace's root could not open it by a path.
         let mut command = tool::command("sh");
         command.env("PATH", path());
-        command
-            .args(["-c", "exec 3<>\"$0\" && exec \"$@\""])
-            .arg(disk.path());
+        command.args(["-c", START]).arg(disk.path());
         command.arg("perl").arg(&self.program).args([
             "--mode=auto",
             "--variant=minbase",

@@ -45,7 +45,7 @@ pub(super) fn run(arguments: &Import) -> anyhow::Result<()> {
     let options = disk::Options {
         format: Some(Format::Qcow2),
         read_only: true,
-        ephemeral: false,
+        ..disk::Options::default()
     };
     let copy = disk::open(&target, options)?;
     // An image that starts nothing is of no use here.

@@ -53,39 +53,66 @@ pub(crate) fn engines() -> Vec<&'static str> {
     }
 }
 
+/// MOV DX, port; MOV AX, value; OUT DX, AX; JMP $
+fn out_word(port: u16, value: u16) -> Vec<u8> {
+    let ([p0, p1], [v0, v1]) = (port.to_le_bytes(), value.to_le_bytes());
+    vec![
+        0x66, 0xba, p0, p1, 0x66, 0xb8, v0, v1, 0x66, 0xef, 0xeb, 0xfe,
+    ]
+}
+
+/// MOV DX, port; MOV AL, value; OUT DX, AL; JMP $
+fn out_byte(port: u16, value: u8) -> Vec<u8> {
+    let [p0, p1] = port.to_le_bytes();
+    vec![0x66, 0xba, p0, p1, 0xb0, value, 0xee, 0xeb, 0xfe]
+}
+
+/// The ways to reset the machine.
+fn resets() -> [(&'static str, Vec<u8>); 3] {
+    [
+        ("reset-control", out_byte(0xcf9, 6)),
+        ("keyboard", out_byte(0x64, 0xfe)),
+        ("fast-reset", out_byte(0x92, 1)),
+    ]
+}
+
 /// Guests that switch the machine off or reset it, by each of the ways that there are.
 #[test]
 fn power_off_and_resets_end_the_run_on_either_engine() {
-    // MOV DX, port; MOV AX, value; OUT DX, AX; JMP $
-    let word = |port: u16, value: u16| {
-        let ([p0, p1], [v0, v1]) = (port.to_le_bytes(), value.to_le_bytes());
-        vec![
-            0x66, 0xba, p0, p1, 0x66, 0xb8, v0, v1, 0x66, 0xef, 0xeb, 0xfe,
-        ]
-    };
-    // MOV DX, port; MOV AL, value; OUT DX, AL; JMP $
-    let byte = |port: u16, value: u8| {
-        let [p0, p1] = port.to_le_bytes();
-        vec![0x66, 0xba, p0, p1, 0xb0, value, 0xee, 0xeb, 0xfe]
-    };
-    let ways = [
-        ("acpi", word(0x604, 5 << 10 | 1 << 13)),
-        ("reset-control", byte(0xcf9, 6)),
-        ("keyboard", byte(0x64, 0xfe)),
-        ("fast-reset", byte(0x92, 1)),
-    ];
+    let off = ("acpi", out_word(0x604, 5 << 10 | 1 << 13));
     for engine in engines() {
-        for (name, code) in &ways {
+        for (name, code) in resets().iter().chain([&off]) {
             let folder = Folder::new(&format!("{name}-{engine}"));
             let kernel = folder.file("k", &kernel(code));
             let mut command = suz();
-            command.args(["run", "--memory", "16M", "--engine", engine, "--kernel"]);
-            let done = finish(command.arg(&kernel));
+            command.args(["run", "--memory", "16M", "--no-reboot", "--engine", engine]);
+            let done = finish(command.arg("--kernel").arg(&kernel));
             assert_eq!(
                 (done.code(), done.stderr.as_str()),
                 (Some(0), ""),
                 "{name} on {engine}"
             );
+        }
+    }
+}
+
+/// A guest that resets the machine once, which it remembers in the clock's memory.
+#[test]
+fn a_reset_starts_the_machine_again_on_either_engine() {
+    for engine in engines() {
+        for (name, reset) in &resets() {
+            // Is byte 0x40 of the clock's memory 0x42? Else make it so, and reset; then write to the debug exit.
+            let mut code = vec![0xb0, 0x40, 0xe6, 0x70, 0xe4, 0x71, 0x3c, 0x42];
+            code.extend([0x74, 4 + reset.len() as u8, 0xb0, 0x42, 0xe6, 0x71]);
+            code.extend(reset);
+            code.extend(debug_exit(0x10));
+            let folder = Folder::new(&format!("again-{name}-{engine}"));
+            let kernel = folder.file("k", &kernel(&code));
+            let mut command = suz();
+            command.args(["run", "--memory", "16M", "--debug-exit", "--cpus", "2"]);
+            let done = finish(command.args(["--engine", engine, "--kernel"]).arg(&kernel));
+            let ended = (done.code(), done.stderr.as_str());
+            assert_eq!(ended, (Some(0x21), ""), "{name} on {engine}");
         }
     }
 }

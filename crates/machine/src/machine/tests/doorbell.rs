@@ -79,7 +79,7 @@ fn ring(kind: EngineKind) -> Machine {
     let file = crate::boot::sample::multiboot_flat(0x20_0000, &[0; 64]);
     std::fs::write(&kernel, file).unwrap();
     let mut spec = Spec::new(Boot {
-        kernel: kernel.clone(),
+        kernel: Some(kernel.clone()),
         initrd: None,
         append: String::new(),
     });
