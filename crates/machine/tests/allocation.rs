@@ -69,7 +69,7 @@ fn allocations(engine: EngineKind, rounds: u32) -> u64 {
     let path = std::env::temp_dir().join(format!("suz-allocation-{}", std::process::id()));
     std::fs::write(&path, kernel(rounds)).expect("there is a place for files");
     let mut spec = Spec::new(Boot {
-        kernel: path.clone(),
+        kernel: Some(path.clone()),
         initrd: None,
         append: String::new(),
     });
