@@ -182,15 +182,16 @@ pub struct Machine {
     /// A network interface and its network: user, tap:NAME or none; may be given several times
     ///
     /// user is the host's network as this program reaches it, without root: the guest is 10.0.2.15 by DHCP, behind
-    /// the gateway 10.0.2.2 and the name server 10.0.2.3. The host's loopback is out of reach; with user,loopback
-    /// the gateway stands for it. tap:NAME is a TAP device of the host's. Without the option there is no network,
-    /// unless --publish asks for one.
+    /// the gateway 10.0.2.2 and the name server 10.0.2.3, and has an address in fd53:757a::/64, behind fd53:757a::2
+    /// and fd53:757a::3. The host's loopback is out of reach; with user,loopback the gateways stand for it. tap:NAME
+    /// is a TAP device of the host's. Without the option there is no network, unless --publish asks for one.
     #[arg(long, value_name = "NETWORK", value_parser = net::parse)]
     pub net: Vec<net::Choice>,
-    /// Let a TCP port of the host's lead to one of the guest's, in the user network
+    /// Let a port of the host's lead to one of the guest's, in the user network
     ///
-    /// The host's port is bound to 127.0.0.1 unless an address is told.
-    #[arg(long, short, value_name = "[ADDRESS:]PORT:GUESTPORT", value_parser = net::forward)]
+    /// The host's port is bound to 127.0.0.1 unless an address is told; one of IPv6 stands in brackets, and [::] is
+    /// every address. Ports are TCP's, with /udp UDP's.
+    #[arg(long, short, value_name = "[ADDRESS:]PORT:GUESTPORT[/udp]", value_parser = net::forward)]
     pub publish: Vec<Forward>,
     /// Write the frames of the first network interface to a file, for tcpdump -r and Wireshark
     #[arg(long, value_name = "FILE")]

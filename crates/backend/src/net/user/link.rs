@@ -166,14 +166,12 @@ impl Device for Link {
         capabilities.max_transmission_unit = MTU.into();
         // The guest may leave checksums to us, nothing is lost on the way from it, and ours come with the frame.
         capabilities.checksum.tcp = Checksum::None;
-        let offloads = self.exchange.offloads();
-        let long = |offload| {
-            let is_taken = offloads.has(Offloads::CHECKSUM.with(offload));
-            is_taken.then_some(SEGMENTS_MAX.try_into().ok()).flatten()
-        };
+        // smoltcp 0.14 drops what is longer than a packet of IPv6, although it makes it where it may.
+        let takes_long = Offloads::CHECKSUM.with(Offloads::TSO4);
         let mut segmentation = SegmentationCapabilities::default();
-        segmentation.tcpv4 = long(Offloads::TSO4);
-        segmentation.tcpv6 = long(Offloads::TSO6);
+        if self.exchange.offloads().has(takes_long) {
+            segmentation.tcpv4 = SEGMENTS_MAX.try_into().ok();
+        }
         capabilities.segmentation = segmentation;
         capabilities
     }

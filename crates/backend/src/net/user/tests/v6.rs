@@ -81,12 +81,14 @@ fn a_connection_carries_bytes() {
     }
     let listener = TcpListener::bind("[::1]:0").unwrap();
     let port = listener.local_addr().unwrap().port();
-    let mut guest = Guest::new(&LOOPBACK);
+    let all = Offloads::CHECKSUM.with(Offloads::TSO4).with(Offloads::TSO6);
+    let mut guest = Guest::with(&LOOPBACK, all);
     let handle = guest.connect(GATEWAY6, port, 40_000);
     guest.until(handle, |socket| socket.may_send());
     let (mut host, _) = listener.accept().unwrap();
-    let data: Vec<u8> = (0..50_000_u32).map(|at| (at / 3) as u8).collect();
-    host.write_all(&data).unwrap();
+    let data: Vec<u8> = (0..3_000_000_u32).map(|at| (at / 3) as u8).collect();
+    let sent = data.clone();
+    thread::spawn(move || host.write_all(&sent).unwrap());
     let mut received = Vec::new();
     guest.until(handle, |socket| {
         while socket.can_recv() {
