@@ -35,8 +35,22 @@ pub struct Context {
     pub x87_away: u64,
     /// Address of the last x87 instruction that is not a control instruction; generated blocks change it.
     pub x87_ip: u64,
+    /// ES, CS, SS, DS, FS and GS, for generated blocks outside 64-bit mode.
+    pub windows: [Window; 6],
     /// What only generated blocks and those who run them use.
     pub(crate) run: Run,
+}
+
+/// What a segment lets through outside 64-bit mode.
+#[derive(Debug, Clone, Copy, Default)]
+#[repr(C)]
+pub struct Window {
+    /// Linear address of offset zero.
+    pub base: u64,
+    /// The offset behind the last byte that may be read; zero when that needs a closer look.
+    pub read_end: u64,
+    /// The same for writes.
+    pub write_end: u64,
 }
 
 /// How generated blocks are entered and left.
@@ -83,6 +97,13 @@ impl Context {
     pub(crate) const INTERRUPTS: i64 = std::mem::offset_of!(Self, interrupts) as i64;
     pub(crate) const WAITING: i64 = std::mem::offset_of!(Self, waiting) as i64;
     pub(crate) const X87_AWAY: i64 = std::mem::offset_of!(Self, x87_away) as i64;
+    const WINDOWS: i64 = std::mem::offset_of!(Self, windows) as i64;
+
+    /// Offset of a part of a segment's window: base, end of reads, end of writes.
+    pub(crate) const fn window(segment: usize, part: i64) -> i64 {
+        Self::WINDOWS + (segment * size_of::<Window>()) as i64 + 8 * part
+    }
+
     pub(crate) const X87_IP: i64 = std::mem::offset_of!(Self, x87_ip) as i64;
     const RUN: i64 = std::mem::offset_of!(Self, run) as i64;
     pub(crate) const TARGET: i64 = Self::RUN + std::mem::offset_of!(Run, target) as i64;
@@ -116,6 +137,7 @@ impl Default for Context {
             waiting: 0,
             x87_away: 1,
             x87_ip: 0,
+            windows: [Window::default(); 6],
             run: Run {
                 vectors_away: 1,
                 masks: [63, 31],

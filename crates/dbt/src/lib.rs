@@ -35,10 +35,10 @@ mod translate;
 pub mod x87;
 
 pub use cache::{Attention, Blocks, Entry, Key, Left, is_supported};
-pub use context::Context;
+pub use context::{Context, Window};
 pub use emit::Access;
 pub use error::Error;
 pub use feature::{host_has, missing};
 pub use form::{Slots, converts};
 pub use region::Registers;
-pub use translate::{Guest, Source};
+pub use translate::{Guest, Segmented, Source};

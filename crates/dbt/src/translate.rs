@@ -49,13 +49,27 @@ pub struct Guest {
     pub native: bool,
 }
 
+/// 16-bit code, and 32-bit code whose segments have bases or limits: of what lies in memory the segment's window is looked
+/// at ([`crate::Window`]).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Segmented {
+    /// Base of CS.
+    pub base: u64,
+    /// Limit of CS; the block lies below it.
+    pub limit: u64,
+    /// The stack pointer is ESP, not SP.
+    pub big_stack: bool,
+}
+
 /// A block to translate.
 #[derive(Debug, Clone, Copy)]
 pub struct Source<'a> {
-    /// Linear address of its start, which is RIP there, too.
+    /// RIP at its start, which but for segmented code is its linear address.
     pub linear: u64,
-    /// 64-bit code; else 32-bit code whose segments are flat.
+    /// 64-bit code; else 32-bit code whose segments are flat, or what `segmented` says.
     pub wide: bool,
+    /// Code whose offsets are not linear addresses.
+    pub segmented: Option<Segmented>,
     /// At privilege level 0.
     pub supervisor: bool,
     /// First and last linear address of where direct branches may be linked to other pages: all that can make them
@@ -139,6 +153,8 @@ struct Translator<'a> {
     state: State,
     /// Number of the instruction being translated.
     op: usize,
+    /// Bytes of what it pushes or pops.
+    slot: u32,
     marks: Vec<Mark>,
     exits: Vec<Exit>,
     /// See [`Translated::foreign`].
@@ -204,6 +220,7 @@ pub(crate) fn block(source: Source<'_>, frame: Frame) -> Translated {
         out: Writer::new(frame.base, frame.context),
         state: State::Saved,
         op: 0,
+        slot: if source.wide { 8 } else { 4 },
         marks: Vec::new(),
         exits: Vec::new(),
         foreign: 0,
@@ -281,7 +298,7 @@ impl Translator<'_> {
         self.address(end)
     }
 
-    /// From an offset in the block to an address.
+    /// From an offset in the block to RIP.
     fn address(&self, offset: u64) -> u64 {
         let address = self.source.linear.wrapping_add(offset);
         if self.source.wide {
@@ -306,6 +323,9 @@ impl Translator<'_> {
     fn instruction(&mut self) -> bool {
         let guest = self.source.guests[self.op];
         let instruction = guest.instruction;
+        if self.source.segmented.is_some() {
+            self.slot = stack::slot_of(&instruction);
+        }
         if guest.native {
             if let Some(open) = self.branch(&instruction) {
                 return open;

@@ -1,5 +1,5 @@
 //! `speed [NAME]`: how fast the software processor runs a few loops, in millions of instructions per second.
-//! The best of several runs, in the thread's own time; the loops are machine code for flat 64-bit mode over tiny page tables.
+//! `INTERPRET=1` in the environment turns translation off. The best of several runs, in the thread's own time; the loops are machine code for flat 64-bit mode over tiny page tables.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -29,7 +29,7 @@ struct Loop {
     instructions: f64,
 }
 
-const LOOPS: [Loop; 9] = [
+const LOOPS: [Loop; 10] = [
     // mov rdx, rax; shl rdx, 13; xor rax, rdx; mov rdx, rax; shr rdx, 7; xor rax, rdx; lea rbx, [rax+rcx*4+5];
     // add rsi, rbx; and ebx, 255; cmp ebx, 17; cmovb rdi, rsi; dec rcx; jnz
     Loop {
@@ -95,7 +95,17 @@ const LOOPS: [Loop; 9] = [
         times: 500_000,
         instructions: 7.0,
     },
+    // mov ax, [bx+si]; add ax, cx; mov [di], ax; push ax; pop dx; inc si; and si, 1023; dec ecx; jnz
+    Loop {
+        name: REAL,
+        code: "8b0001c88905505a4681e6ff03664975ef",
+        times: 1_000_000,
+        instructions: 9.0,
+    },
 ];
+
+/// The loop that runs in real mode.
+const REAL: &str = "real mode";
 
 /// Whatever is written ends the run.
 struct Stop {
@@ -167,6 +177,22 @@ fn state(times: u64) -> CpuState {
     state
 }
 
+/// Real mode, with segments as large as they get.
+fn real(times: u64) -> CpuState {
+    let mut state = CpuState::reset(0);
+    for (segment, base) in state
+        .segments
+        .iter_mut()
+        .zip([DATA, CODE, STACK, DATA, DATA, DATA])
+    {
+        segment.base = base;
+    }
+    state.rip = 0;
+    state.gpr[1] = times;
+    state.gpr[4] = 0x8000;
+    state
+}
+
 /// Seconds for one run.
 fn run(work: &Loop) -> Result<f64, Box<dyn std::error::Error>> {
     let ram = Arc::new(GuestRam::new(&[(Gpa(0), RAM)])?);
@@ -185,11 +211,17 @@ fn run(work: &Loop) -> Result<f64, Box<dyn std::error::Error>> {
         clock: Arc::new(HostClock),
         cpus: 1,
         tsc_khz: Config::TSC_KHZ,
-        translate: soft::Translate::default(),
+        translate: match std::env::var_os("INTERPRET") {
+            Some(_) => soft::Translate::Never,
+            None => soft::Translate::default(),
+        },
         code_cache: Config::CODE_CACHE,
     })?;
     let mut vcpu = engine.vcpu(0)?;
-    vcpu.load(&state(work.times))?;
+    vcpu.load(&match work.name {
+        REAL => real(work.times),
+        _ => state(work.times),
+    })?;
     let stop = Arc::new(Stop {
         kicker: vcpu.kicker(),
         stopped: AtomicBool::new(false),

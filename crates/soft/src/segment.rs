@@ -1,5 +1,6 @@
 //! From a memory operand to a linear address: effective address, segment limit and rights.
 
+use dbt::Window;
 use x86::descriptor::SegmentRegister;
 use x86::{Exception, Vector};
 
@@ -8,6 +9,30 @@ use crate::cpu::Cpu;
 use crate::trap::{R, Trap};
 
 impl Cpu {
+    /// Tells generated code, outside 64-bit mode, what the segments let through.
+    pub(crate) fn open_windows(&mut self) {
+        let checked = self.mode.protected && !self.mode.v86;
+        for (window, segment) in self.ctx.windows.iter_mut().zip(&self.seg) {
+            let attributes = segment.attributes;
+            let end = match !attributes.is_code() && attributes.is_conforming() {
+                // It expands down.
+                true => 0,
+                false => u64::from(segment.limit) + 1,
+            };
+            let (read, write) = match (attributes.is_code(), attributes.is_readable_or_writable()) {
+                _ if !checked => (true, true),
+                _ if attributes.is_unusable() => (false, false),
+                (true, right) => (right, false),
+                (false, right) => (true, right),
+            };
+            *window = Window {
+                base: segment.base,
+                read_end: if read { end } else { 0 },
+                write_end: if write { end } else { 0 },
+            };
+        }
+    }
+
     /// The effective address of an op's memory operand, before segmentation.
     #[inline(always)]
     pub(crate) fn effective(&self, op: &Op) -> u64 {

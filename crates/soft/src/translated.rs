@@ -3,10 +3,11 @@
 //! Translated code runs what is the same instruction on other registers, and leaves for everything else with exact
 //! state: the interpreter executes that one instruction, and code is entered again behind it.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
-use dbt::{Blocks, Entry, Guest, Key, Left};
-use iced_x86::{Decoder, DecoderOptions, Mnemonic};
+use dbt::{Blocks, Entry, Guest, Key, Left, Segmented};
+use iced_x86::{Decoder, DecoderOptions, EncodingKind, Mnemonic};
 use mem::Offset;
 use tracing::debug;
 use x86::descriptor::SegmentRegister::{Fs, Gs};
@@ -25,6 +26,12 @@ use crate::trap::{R, Trap};
 /// Each time that a page of code is written makes its blocks count half as hot, up to so many times.
 const MOST_CHURN: u8 = 8;
 
+/// Where keys have the number of the code segment, and how many of them there are.
+const CODE_SEGMENT: u32 = 23;
+const MOST_SEGMENTS: u64 = 511;
+/// No segment has this limit and no number.
+const NO_SEGMENT: ((u64, u32), u64) = ((u64::MAX, 0), 0);
+
 /// A vCPU's translated code.
 pub(crate) struct Translation {
     pub(crate) blocks: Blocks,
@@ -32,6 +39,10 @@ pub(crate) struct Translation {
     pub(crate) code: Vec<Code>,
     /// Runs until a block is translated.
     threshold: u32,
+    /// Numbers of code segments by base and limit, of those whose offsets are not linear addresses.
+    segments: HashMap<(u64, u32), u64>,
+    /// The last one.
+    segment: ((u64, u32), u64),
     /// Keys of the halves of the linear space under which branches to other pages were linked.
     linked: [u64; 2],
     /// Instructions left to the interpreter, by mnemonic.
@@ -67,6 +78,8 @@ impl Translation {
             blocks,
             code: Vec::new(),
             threshold,
+            segments: HashMap::new(),
+            segment: NO_SEGMENT,
             linked: [0; 2],
             left: vec![0; Mnemonic::values().len()].into(),
         })
@@ -80,30 +93,68 @@ impl Translation {
 
     /// Sees to it that what is linked and what is in the jump table is good for code at `linear`.
     #[inline(always)]
-    fn prepare(&mut self, cpu: &Cpu, linear: u64) {
-        self.blocks.select(cpu.translation_key(linear));
+    fn prepare(&mut self, cpu: &Cpu, linear: u64) -> u64 {
+        let selected = self.key(cpu, linear);
+        self.blocks.select(selected);
         let (half, key) = (cpu.mmu.half(linear), cpu.mmu.key(linear));
         if cpu.mode.cpl != 3 && self.linked[half] != key {
             self.linked[half] = key;
             self.blocks.unlink_far();
         }
+        selected
     }
+
+    /// What a linear address of translated code leads to depends on this.
+    #[inline(always)]
+    fn key(&mut self, cpu: &Cpu, linear: u64) -> u64 {
+        let key = cpu.block_key(linear) | u64::from(exec::open_gates(cpu)) << 20;
+        match cpu.is_segmented() {
+            true => key | self.code_segment(cpu) << CODE_SEGMENT,
+            false => key,
+        }
+    }
+
+    /// The number of the running code segment.
+    fn code_segment(&mut self, cpu: &Cpu) -> u64 {
+        let code = (cpu.seg[1].base, cpu.seg[1].limit);
+        if self.segment.0 == code {
+            return self.segment.1;
+        }
+        if self.segments.len() as u64 == MOST_SEGMENTS {
+            self.forget();
+        }
+        let next = self.segments.len() as u64 + 1;
+        let number = *self.segments.entry(code).or_insert(next);
+        self.segment = (code, number);
+        number
+    }
+
 }
 
 impl Cpu {
-    /// What a linear address of translated code leads to depends on this.
-    #[inline(always)]
-    fn translation_key(&self, linear: u64) -> u64 {
-        self.block_key(linear) | u64::from(exec::open_gates(self)) << 20
+    /// How the offsets of the running code become linear addresses, where they are none.
+    fn segmented(&self) -> Option<Segmented> {
+        let code = &self.seg[1];
+        self.is_segmented().then(|| Segmented {
+            base: code.base,
+            limit: u64::from(code.limit),
+            big_stack: self.mode.stack_mask > 0xffff,
+        })
     }
 
-    /// Whether code of the running mode is translated.
+    /// Whether so many bytes of code from RIP on lie inside CS.
+    fn is_within_limit(&self, bytes: usize) -> bool {
+        let limit = u64::from(self.seg[1].limit);
+        self.rip <= limit && bytes as u64 - 1 <= limit - self.rip
+    }
+
+    /// Whether offsets of the running code are not linear addresses.
     #[inline(always)]
-    fn is_translatable(&self) -> bool {
+    fn is_segmented(&self) -> bool {
         match self.mode.code {
-            CodeSize::Bits64 => true,
-            CodeSize::Bits32 => self.mode.flat && self.mode.stack_mask == 0xffff_ffff,
-            CodeSize::Bits16 => false,
+            CodeSize::Bits64 => false,
+            CodeSize::Bits32 => !self.mode.flat || self.mode.stack_mask != 0xffff_ffff,
+            CodeSize::Bits16 => true,
         }
     }
 
@@ -134,12 +185,9 @@ impl Processor {
         let Some(translation) = &mut self.translation else {
             return Ok(false);
         };
-        if !self.cpu.is_translatable() {
-            return Ok(false);
-        }
-        let linear = self.cpu.rip;
+        let linear = self.cpu.linear_ip();
         translation.prepare(&self.cpu, linear);
-        match translation.blocks.look_up(linear) {
+        match translation.blocks.look_up(self.cpu.rip) {
             Some(entry) => {
                 self.run_from(entry)?;
                 Ok(true)
@@ -181,6 +229,9 @@ impl Processor {
         let translation = self.translation.as_mut()?;
         let cpu = &mut self.cpu;
         cpu.ctx.segment_base = [cpu.seg[Fs as usize].base, cpu.seg[Gs as usize].base];
+        if !cpu.mode.is_64bit() {
+            cpu.open_windows();
+        }
         if !cpu.enter_code() {
             for page in cpu.take_stale_pages() {
                 translation.blocks.drop_page(page);
@@ -208,14 +259,14 @@ impl Processor {
             return Ok(None);
         };
         let code = translation.code[block as usize].clone();
-        let key = self.cpu.translation_key(code.start);
+        let key = translation.key(&self.cpu, code.start);
         translation.left[code.mnemonics[usize::from(op)] as usize] += 1;
         match translation.blocks.is_foreign(block, op) {
             true => self.cpu.figures.exits.foreign += 1,
             false => self.cpu.figures.exits.slow += 1,
         }
         let goes_on = self.cpu.execute_one(&code, usize::from(op))?;
-        if !goes_on || self.cpu.is_wanted() || self.cpu.translation_key(code.start) != key {
+        if !goes_on || self.cpu.is_wanted() || translation.key(&self.cpu, code.start) != key {
             return Ok(None);
         }
         let x87 = self.cpu.x87.is_calm();
@@ -274,19 +325,17 @@ impl Processor {
     /// The translation of the block at RIP, which lies at `place`, when there is one.
     pub(crate) fn known_translation(&mut self, place: Offset) -> Option<u32> {
         let translation = self.translation.as_mut()?;
-        if !self.cpu.is_translatable() {
-            return None;
-        }
-        let linear = self.cpu.rip;
+        let linear = self.cpu.linear_ip();
         let key = Key {
-            linear,
+            linear: self.cpu.rip,
             place: place.0,
-            kind: self.cpu.translation_key(linear) & 0xfff0_00ff,
+            kind: translation.prepare(&self.cpu, linear) & 0xfff0_00ff,
         };
         let translated = translation.blocks.find(&key)?;
-        translation.prepare(&self.cpu, linear);
         self.cpu.mmu.note_code(linear);
-        translation.blocks.learn(linear, translated);
+        if self.lockstep.is_none() {
+            translation.blocks.learn(self.cpu.rip, translated);
+        }
         Some(translated)
     }
 
@@ -295,19 +344,21 @@ impl Processor {
         let translation = self.translation.as_mut()?;
         let block = self.blocks.get(number);
         let churn = self.cpu.ram.flags().churn(block.code.0.page());
-        if !translation.is_hot(block.heat >> churn.min(MOST_CHURN)) || !self.cpu.is_translatable() {
+        if !translation.is_hot(block.heat >> churn.min(MOST_CHURN)) {
             return None;
         }
         if block.second.is_some() || block.checks {
             // Links within a page outlive changes of where the next page lies; the interpreter looks for breakpoints.
             return None;
         }
-        let linear = self.cpu.rip;
-        translation.prepare(&self.cpu, linear);
+        let rip = self.cpu.rip;
+        if self.cpu.is_segmented() && !self.cpu.is_within_limit(block.bytes.len()) {
+            return None;
+        }
         let key = Key {
-            linear,
+            linear: rip,
             place: block.code.0.0,
-            kind: self.cpu.translation_key(linear) & 0xfff0_00ff,
+            kind: translation.prepare(&self.cpu, self.cpu.linear_ip()) & 0xfff0_00ff,
         };
         let translated = match translation.blocks.find(&key) {
             Some(translated) => translated,
@@ -319,7 +370,7 @@ impl Processor {
             }
         };
         if self.lockstep.is_none() {
-            translation.blocks.learn(linear, translated);
+            translation.blocks.learn(rip, translated);
         }
         Some(translated)
     }
@@ -330,6 +381,8 @@ impl Translation {
     pub(crate) fn forget(&mut self) {
         self.blocks.flush();
         self.code.clear();
+        self.segments.clear();
+        self.segment = NO_SEGMENT;
     }
 
     /// What it has counted.
@@ -358,6 +411,8 @@ impl Translation {
     fn make(&mut self, cpu: &Cpu, block: &Block, key: Key) -> Option<u32> {
         if !self.blocks.has_room() {
             self.forget();
+            // The segment has another number now.
+            return None;
         }
         let pieces = [Some(block.code), block.second];
         let held = pieces
@@ -381,7 +436,8 @@ impl Translation {
             linear: key.linear,
             wide,
             supervisor: cpu.mode.cpl == 0,
-            far: supervisor.then(|| cpu.mmu.half_of(key.linear)),
+            segmented: cpu.segmented(),
+            far: (supervisor && !cpu.is_segmented()).then(|| cpu.mmu.half_of(key.linear)),
             guests: &guests,
         };
         let pages: Vec<u64> = pieces.iter().flatten().map(|(at, _)| at.page()).collect();
@@ -411,6 +467,7 @@ fn guests(cpu: &Cpu, block: &Block) -> Vec<Guest> {
             let instruction = decoder.decode();
             let native = !instruction.is_invalid()
                 && exec::claims(&instruction)
+                && (cpu.mode.has_vex() || instruction.code().encoding() != EncodingKind::VEX)
                 && exec::is_open(cpu, &instruction);
             Guest {
                 instruction,

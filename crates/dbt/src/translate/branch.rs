@@ -23,34 +23,94 @@ impl Translator<'_> {
     /// Translates a branch: whether the block goes on behind it; `None` when it is none, or can't be done here.
     pub(super) fn branch(&mut self, instruction: &Instruction) -> Option<bool> {
         let wide = self.source.wide;
+        let segmented = self.source.segmented.is_some();
         match instruction.code() {
             code if code.is_jcc_short_or_near() => {
-                if !wide && instruction.op0_kind() == OpKind::NearBranch16 {
-                    return None;
-                }
+                let target = self.target(instruction)?;
                 self.restore_flags();
-                let target = self.address(instruction.near_branch_target());
                 self.go_if(instruction.condition_code() as u8 - 1, target);
                 Some(true)
             }
-            Code::Jmp_rel8_64 | Code::Jmp_rel32_64 | Code::Jmp_rel8_32 | Code::Jmp_rel32_32 => {
-                self.go(self.address(instruction.near_branch_target()));
+            Code::Jmp_rel8_64
+            | Code::Jmp_rel32_64
+            | Code::Jmp_rel8_32
+            | Code::Jmp_rel32_32
+            | Code::Jmp_rel8_16
+            | Code::Jmp_rel16 => {
+                let target = self.target(instruction)?;
+                self.go(target);
                 Some(false)
             }
-            Code::Call_rel32_64 | Code::Call_rel32_32 => {
+            Code::Call_rel32_64 | Code::Call_rel32_32 | Code::Call_rel16 => {
+                let target = self.target(instruction)?;
                 let back = self.address(instruction.next_ip());
                 if !self.push_constant(back) {
                     return None;
                 }
-                self.go(self.address(instruction.near_branch_target()));
+                self.go(target);
                 Some(false)
             }
+            code if code.is_loop() || code.is_jcx_short() => self.count(instruction),
             Code::Retnq | Code::Retnq_imm16 if wide => self.ret(instruction),
             Code::Retnd | Code::Retnd_imm16 if !wide => self.ret(instruction),
-            Code::Jmp_rm64 | Code::Call_rm64 if wide => self.indirect(instruction),
-            Code::Jmp_rm32 | Code::Call_rm32 if !wide => self.indirect(instruction),
+            Code::Retnw | Code::Retnw_imm16 if segmented => self.ret(instruction),
+            Code::Jmp_rm64 | Code::Call_rm64 if wide => self.indirect(instruction, 8),
+            Code::Jmp_rm32 | Code::Call_rm32 if !wide => self.indirect(instruction, 4),
+            Code::Jmp_rm16 | Code::Call_rm16 if segmented => self.indirect(instruction, 2),
             _ => None,
         }
+    }
+
+    /// Where a direct branch leads; `None` where it is refused, or means something else than it seems to.
+    fn target(&self, instruction: &Instruction) -> Option<u64> {
+        let target = self.address(instruction.near_branch_target());
+        let narrow = instruction.op0_kind() == OpKind::NearBranch16;
+        match self.source.segmented {
+            None => (!narrow).then_some(target),
+            Some(code) => {
+                let target = if narrow { target & 0xffff } else { target };
+                (target <= code.limit).then_some(target)
+            }
+        }
+    }
+
+    /// LOOP, JCXZ and their like, which change no flags and look at none; LOOPE and LOOPNE are left to others.
+    fn count(&mut self, instruction: &Instruction) -> Option<bool> {
+        let target = self.target(instruction)?;
+        let bytes = instruction.op_code().address_size() / 8;
+        let home = register::home(Register::RCX)?;
+        let (code, like) = match bytes {
+            2 => (Code::Lea_r16_m, Register::AX),
+            4 => (Code::Lea_r32_m, Register::EAX),
+            _ => (Code::Lea_r64_m, Register::RAX),
+        };
+        if instruction.code().is_loop() {
+            let operand = MemoryOperand::with_base_displ(register::wide(home), -1);
+            let lea = Instruction::with2(code, register::part(home, like), operand);
+            self.out.add(&lea.expect("operands of LEA"));
+        }
+        self.out.copy(RCX, home);
+        match bytes {
+            2 => self.out.bytes(&[0x0f, 0xb7, 0xc9]), // movzx ecx, cx
+            4 => self.out.bytes(&[0x89, 0xc9]),       // mov ecx, ecx
+            _ => {}
+        }
+        let (zero, other) = (self.out.label(), self.out.label());
+        // jrcxz +5, which leads to the second of two jumps
+        self.out.bytes(&[0xe3, 0x05]);
+        self.out.jump(other);
+        self.out.jump(zero);
+        let (taken, goes_on) = match instruction.code().is_loop() {
+            true => (other, zero),
+            false => (zero, other),
+        };
+        self.cold.push(Cold::Back {
+            label: taken,
+            target,
+            state: self.state,
+        });
+        self.out.bind(goes_on);
+        Some(true)
     }
 
     fn is_backwards(&self, target: u64) -> bool {
@@ -66,7 +126,9 @@ impl Translator<'_> {
     /// Whether the block behind a direct branch may be linked for good.
     fn is_linkable(&self, target: u64) -> bool {
         let far = |(first, last)| (first..=last).contains(&target);
-        target >> 12 == self.source.linear >> 12 || self.source.far.is_some_and(far)
+        let base = self.source.segmented.map_or(0, |code| code.base);
+        let page = |rip: u64| rip.wrapping_add(base) >> 12;
+        page(target) == page(self.source.linear) || self.source.far.is_some_and(far)
     }
 
     /// Goes on at a known address.
@@ -191,19 +253,21 @@ impl Translator<'_> {
         Some(false)
     }
 
-    fn indirect(&mut self, instruction: &Instruction) -> Option<bool> {
+    fn indirect(&mut self, instruction: &Instruction, bytes: u32) -> Option<bool> {
         self.save_flags();
         self.state = State::Saved;
         match instruction.op0_kind() {
             OpKind::Register => {
                 let register = instruction.op0_register();
                 self.load_guest(RCX, register::number(register));
-                if !self.source.wide {
-                    self.out.bytes(&[0x89, 0xc9]); // mov ecx, ecx
+                match bytes {
+                    2 => self.out.bytes(&[0x0f, 0xb7, 0xc9]), // movzx ecx, cx
+                    4 => self.out.bytes(&[0x89, 0xc9]),       // mov ecx, ecx
+                    _ => {}
                 }
             }
             _ => {
-                let bytes = if self.source.wide { 8 } else { 4 };
+                self.slot = bytes;
                 let place = self.operand(instruction, bytes, false)?;
                 self.load_slot(RCX, place);
             }

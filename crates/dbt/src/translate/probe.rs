@@ -48,7 +48,10 @@ impl Translator<'_> {
         bytes: u32,
         write: bool,
     ) -> Option<Place> {
-        let address = self.linear(instruction)?;
+        let address = match self.window(instruction) {
+            Some(segment) => self.in_window(instruction, segment, bytes, write)?,
+            None => self.linear(instruction)?,
+        };
         self.probe(address, bytes, write)
     }
 
@@ -88,12 +91,70 @@ impl Translator<'_> {
         }
     }
 
+    /// The segment of a memory operand whose offset is not its linear address.
+    fn window(&self, instruction: &Instruction) -> Option<usize> {
+        let segment = instruction.memory_segment();
+        let based = self.source.segmented.is_some()
+            || !self.source.wide && matches!(segment, Register::FS | Register::GS);
+        (based && segment.is_segment_register()).then(|| segment.number())
+    }
+
+    /// The linear address of a memory operand in a segment with a base and a limit. Changes RAX, RCX and the flags.
+    fn in_window(
+        &mut self,
+        instruction: &Instruction,
+        segment: usize,
+        bytes: u32,
+        write: bool,
+    ) -> Option<Address> {
+        if !self.offset(instruction) {
+            return None;
+        }
+        Some(self.in_segment(segment, bytes, write))
+    }
+
+    /// From an offset in RCX, 32 bits wide, to a linear address; leaves where the segment does not let it through.
+    pub(super) fn in_segment(&mut self, segment: usize, bytes: u32, write: bool) -> Address {
+        let slow = self.slow();
+        // lea rax, [rcx + bytes]
+        self.out.bytes(&[0x48, 0x8d, 0x81]);
+        self.out.bytes(&bytes.to_le_bytes());
+        let end = Context::window(segment, if write { 2 } else { 1 });
+        self.out.compare_context(RAX, end);
+        self.out.jump_if(7, slow);
+        self.out.add_context32(RCX, Context::window(segment, 0));
+        Address::In(RCX)
+    }
+
+    /// The effective address outside 64-bit mode, in RCX; false for those of vectors. Changes RAX.
+    pub(super) fn offset(&mut self, instruction: &Instruction) -> bool {
+        let (base, index) = (instruction.memory_base(), instruction.memory_index());
+        if index.is_vector_register() || base.is_ip() {
+            return false;
+        }
+        let displacement = instruction.memory_displacement64();
+        if base == Register::None && index == Register::None {
+            self.out.constant(RCX, displacement & 0xffff_ffff);
+            return true;
+        }
+        let narrow = is_narrow(instruction);
+        let operand = self.effective(instruction);
+        let lea = Instruction::with2(Code::Lea_r32_m, Register::ECX, operand);
+        if !lea.is_ok_and(|lea| self.out.try_add(&lea)) {
+            return false;
+        }
+        if narrow {
+            self.out.bytes(&[0x0f, 0xb7, 0xc9]); // movzx ecx, cx
+        }
+        true
+    }
+
     /// The linear address of a memory operand, in RCX unless some register has it anyway; `None` for segments that
     /// have to be looked at. Changes RAX, and the flags when a segment has a base.
     pub(super) fn linear(&mut self, instruction: &Instruction) -> Option<Address> {
         let segment = self.segment(instruction)?;
         let (base, index) = (instruction.memory_base(), instruction.memory_index());
-        if index.is_vector_register() || base.size() == 2 || index.size() == 2 {
+        if index.is_vector_register() || is_narrow(instruction) && self.source.wide {
             return None;
         }
         let displacement = instruction.memory_displacement64();
@@ -124,6 +185,7 @@ impl Translator<'_> {
             {
                 return Some(Address::In(held));
             }
+            let narrow = narrow || is_narrow(instruction);
             let operand = self.effective(instruction);
             let (code, to) = if narrow {
                 (Code::Lea_r32_m, Register::ECX)
@@ -133,6 +195,9 @@ impl Translator<'_> {
             let lea = Instruction::with2(code, to, operand).ok()?;
             if !self.out.try_add(&lea) {
                 return None;
+            }
+            if is_narrow(instruction) {
+                self.out.bytes(&[0x0f, 0xb7, 0xc9]); // movzx ecx, cx
             }
         }
         if let Some(offset) = segment {
@@ -154,7 +219,9 @@ impl Translator<'_> {
             base,
             index,
             instruction.memory_index_scale(),
-            if narrow {
+            if is_narrow(instruction) {
+                i64::from(displacement as i16)
+            } else if narrow {
                 i64::from(displacement as i32)
             } else {
                 displacement as i64
@@ -195,6 +262,11 @@ impl Translator<'_> {
             _ => None,
         }
     }
+}
+
+/// Whether an effective address has 16 bits.
+pub(super) fn is_narrow(instruction: &Instruction) -> bool {
+    instruction.memory_base().size() == 2 || instruction.memory_index().size() == 2
 }
 
 /// The host's register that holds a 64-bit base.

@@ -2,8 +2,9 @@
 
 use iced_x86::{Code, Instruction, Mnemonic, OpAccess, OpKind, Register};
 
+use super::probe::{Place, is_narrow};
 use super::register::{self, RAX, RCX};
-use super::{Translator, flags, probe::Place};
+use super::{Translator, flags};
 use crate::form;
 
 /// A guest's register operand that is worked on in a scratch register.
@@ -191,11 +192,32 @@ impl Translator<'_> {
         }
     }
 
+    /// LEA of a 16-bit effective address.
+    fn lea_narrow(&mut self, instruction: &Instruction) -> bool {
+        let to = instruction.op0_register();
+        let (Some(home), false) = (register::home(to), to.size() == 8) else {
+            return false;
+        };
+        if !self.offset(instruction) {
+            return false;
+        }
+        let code = match to.size() {
+            2 => Code::Mov_r16_rm16,
+            _ => Code::Mov_r32_rm32,
+        };
+        let from = register::part(RCX, to);
+        let copy = Instruction::with2(code, register::part(home, to), from);
+        copy.is_ok_and(|copy| self.out.try_add(&copy))
+    }
+
     fn lea(&mut self, instruction: &Instruction) -> bool {
         let to = instruction.op0_register();
         let (base, index) = (instruction.memory_base(), instruction.memory_index());
-        if base.size() == 2 || index.size() == 2 || base == Register::EIP {
+        if base == Register::EIP {
             return false;
+        }
+        if is_narrow(instruction) {
+            return self.lea_narrow(instruction);
         }
         let home = register::home(to);
         let host = home.unwrap_or(RAX);

@@ -12,17 +12,24 @@ const GUEST_RBP: u8 = 5;
 const RBP: u8 = 5;
 
 impl Translator<'_> {
-    /// Bytes of a stack slot that generated code knows.
+    /// Bytes of the stack slot of the present instruction.
     fn slot(&self) -> u32 {
-        if self.source.wide { 8 } else { 4 }
+        self.slot
+    }
+
+    /// SP, not ESP or RSP, points at the stack.
+    fn has_small_stack(&self) -> bool {
+        self.source.segmented.is_some_and(|code| !code.big_stack)
     }
 
     /// Translates an instruction that uses the stack; false when it is none, or can't be done here.
     pub(super) fn stack(&mut self, instruction: &Instruction) -> bool {
-        let usual = instruction.stack_pointer_increment().unsigned_abs() == self.slot();
+        let usual = instruction.stack_pointer_increment().unsigned_abs() == self.slot()
+            && matches!(self.slot(), 2 | 4 | 8);
         match instruction.mnemonic() {
             Mnemonic::Push if usual => self.push_instruction(instruction),
             Mnemonic::Pop if usual => self.pop_instruction(instruction),
+            Mnemonic::Leave if self.source.segmented.is_some() => false,
             Mnemonic::Leave if instruction.code() == Code::Leaveq || !self.source.wide => {
                 instruction.code() != Code::Leavew && self.leave_frame()
             }
@@ -99,6 +106,9 @@ impl Translator<'_> {
             return false;
         };
         let number = register::number(register);
+        if number == GUEST_RSP && self.source.segmented.is_some() {
+            return false;
+        }
         match register::home(register) {
             Some(home) if number != GUEST_RSP => {
                 self.load_slot(home, place);
@@ -157,7 +167,7 @@ impl Translator<'_> {
             self.out.add(&lea.expect("operands of LEA"));
             Address::In(RCX)
         } else {
-            self.narrow_address(STACK, below)
+            self.stack_address(below, slot, true)
         };
         self.probe(address, slot, true)
     }
@@ -168,13 +178,25 @@ impl Translator<'_> {
             return self.region_place();
         }
         self.save_flags();
+        let slot = self.slot();
         let address = if self.source.wide {
             Address::In(STACK)
         } else {
-            self.narrow_address(STACK, 0)
+            self.stack_address(0, slot, false)
         };
-        let slot = self.slot();
         self.probe(address, slot, false)
+    }
+
+    /// The linear address of a slot of the stack outside 64-bit mode.
+    fn stack_address(&mut self, displacement: i64, bytes: u32, write: bool) -> Address {
+        let address = self.narrow_address(STACK, displacement);
+        if self.source.segmented.is_none() {
+            return address;
+        }
+        if self.has_small_stack() {
+            self.out.bytes(&[0x0f, 0xb7, 0xc9]); // movzx ecx, cx
+        }
+        self.in_segment(Register::SS.number(), bytes, write)
     }
 
     fn narrow_address(&mut self, base: u8, displacement: i64) -> Address {
@@ -185,10 +207,11 @@ impl Translator<'_> {
     }
 
     pub(super) fn load_slot(&mut self, to: u8, place: Place) {
-        let (code, like) = if self.source.wide {
-            (Code::Mov_r64_rm64, Register::RAX)
-        } else {
-            (Code::Mov_r32_rm32, Register::EAX)
+        let (code, like) = match self.slot {
+            8 => (Code::Mov_r64_rm64, Register::RAX),
+            2 if to == RCX => (Code::Movzx_r32_rm16, Register::EAX),
+            2 => (Code::Mov_r16_rm16, Register::AX),
+            _ => (Code::Mov_r32_rm32, Register::EAX),
         };
         self.mark(false);
         let load = Instruction::with2(code, register::part(to, like), place.operand());
@@ -196,10 +219,10 @@ impl Translator<'_> {
     }
 
     fn store_slot(&mut self, place: Place, from: u8) {
-        let (code, like) = if self.source.wide {
-            (Code::Mov_rm64_r64, Register::RAX)
-        } else {
-            (Code::Mov_rm32_r32, Register::EAX)
+        let (code, like) = match self.slot {
+            8 => (Code::Mov_rm64_r64, Register::RAX),
+            2 => (Code::Mov_rm16_r16, Register::AX),
+            _ => (Code::Mov_rm32_r32, Register::EAX),
         };
         self.mark(false);
         let store = Instruction::with2(code, place.operand(), register::part(from, like));
@@ -209,12 +232,21 @@ impl Translator<'_> {
     /// Adds to the guest's stack pointer; changes no flags.
     pub(super) fn move_stack(&mut self, by: i32) {
         let operand = MemoryOperand::with_base_displ(register::wide(STACK), i64::from(by));
-        let (code, like) = if self.source.wide {
-            (Code::Lea_r64_m, Register::RAX)
-        } else {
-            (Code::Lea_r32_m, Register::EAX)
+        let (code, like) = match () {
+            () if self.source.wide => (Code::Lea_r64_m, Register::RAX),
+            () if self.has_small_stack() => (Code::Lea_r16_m, Register::AX),
+            () => (Code::Lea_r32_m, Register::EAX),
         };
         let lea = Instruction::with2(code, register::part(STACK, like), operand);
         self.out.add(&lea.expect("operands of LEA"));
     }
+}
+
+/// Bytes of what an instruction of segmented code pushes or pops.
+pub(super) fn slot_of(instruction: &Instruction) -> u32 {
+    let extra = match instruction.mnemonic() {
+        Mnemonic::Ret if instruction.op_count() > 0 => i32::from(instruction.immediate16()),
+        _ => 0,
+    };
+    (instruction.stack_pointer_increment() - extra).unsigned_abs()
 }

@@ -105,6 +105,9 @@ impl Translator<'_> {
     fn is_usual(&self, instruction: &Instruction) -> bool {
         let wide = self.source.wide;
         let segment = instruction.segment_prefix();
+        if self.source.segmented.is_some() {
+            return false;
+        }
         !matches!(segment, Register::FS | Register::GS)
             && (wide || segment != Register::CS)
             && (0..instruction.op_count()).all(|operand| match instruction.op_kind(operand) {

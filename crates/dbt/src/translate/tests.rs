@@ -6,7 +6,7 @@ use std::fmt::Write as _;
 use iced_x86::{Decoder, DecoderOptions, FastFormatter, Instruction};
 
 use super::*;
-use snippets::SNIPPETS;
+use snippets::{SMALL, SNIPPETS};
 
 mod snippets;
 
@@ -20,9 +20,8 @@ fn text(instruction: &Instruction) -> String {
 }
 
 /// Guest code and what it becomes, as text.
-fn listing(wide: bool, code: &[u8]) -> String {
+fn listing(bits: u32, code: &[u8]) -> String {
     let options = DecoderOptions::FORCE_RESERVED_NOP;
-    let bits = if wide { 64 } else { 32 };
     let guests: Vec<Guest> = Decoder::with_ip(bits, code, 0, options)
         .iter()
         .map(|instruction| Guest {
@@ -31,8 +30,13 @@ fn listing(wide: bool, code: &[u8]) -> String {
         })
         .collect();
     let source = Source {
-        linear: 0x40_0000,
-        wide,
+        linear: if bits == 16 { 0x4000 } else { 0x40_0000 },
+        wide: bits == 64,
+        segmented: (bits == 16).then_some(Segmented {
+            base: 0x1_2340,
+            limit: 0xffff,
+            big_stack: false,
+        }),
         supervisor: true,
         far: None,
         guests: &guests,
@@ -67,11 +71,13 @@ fn listing(wide: bool, code: &[u8]) -> String {
 #[test]
 fn snippets_become_what_the_listings_say() {
     let mut found = String::new();
-    for (name, wide, code) in SNIPPETS {
+    let plain = SNIPPETS.map(|(name, wide, code)| (name, if wide { 64 } else { 32 }, code));
+    let small = SMALL.map(|(name, code)| (name, 16, code));
+    for (name, bits, code) in plain.into_iter().chain(small) {
         let code: Vec<u8> = (0..code.len() / 2)
             .map(|at| u8::from_str_radix(&code[2 * at..2 * at + 2], 16).unwrap())
             .collect();
-        write!(found, "== {name}\n{}\n", listing(wide, &code)).unwrap();
+        write!(found, "== {name}\n{}\n", listing(bits, &code)).unwrap();
     }
     let file = concat!(
         env!("CARGO_MANIFEST_DIR"),

@@ -136,6 +136,17 @@ impl Writer {
         self.context_operand(&[0x48 | register >> 3 << 2, 0x03], register, offset, 0);
     }
 
+    /// ADD of a 32-bit word of the context, the result extended with zeros.
+    pub(crate) fn add_context32(&mut self, register: u8, offset: i64) {
+        debug_assert!(register < 8);
+        self.context_operand(&[0x03], register, offset, 0);
+    }
+
+    /// CMP with a 64-bit word of the context.
+    pub(crate) fn compare_context(&mut self, register: u8, offset: i64) {
+        self.context_operand(&[0x48 | register >> 3 << 2, 0x3b], register, offset, 0);
+    }
+
     /// OR with a 64-bit word of the context.
     pub(crate) fn or_context(&mut self, register: u8, offset: i64) {
         self.context_operand(&[0x48 | register >> 3 << 2, 0x0b], register, offset, 0);

@@ -41,22 +41,15 @@ impl Rehearsal {
         append(ram, &mut self.before, at, bytes);
     }
 
-    /// Undoes the stores but for the first `count`, and forgets them.
-    pub(super) fn undo_from(&mut self, ram: &GuestRam, count: usize) {
-        while self.stores.len() > count {
-            let Some(Store { at, bytes }) = self.stores.pop() else {
-                return;
-            };
-            let from = self.before.len() - bytes;
-            ram.copy_in(at, &self.before[from..]);
-            self.before.truncate(from);
-        }
-    }
-
     /// Undoes all stores, which stay known.
     pub(super) fn undo(&self, ram: &GuestRam) {
+        self.undo_from(ram, 0);
+    }
+
+    /// The same but for the first `count`.
+    pub(super) fn undo_from(&self, ram: &GuestRam, count: usize) {
         let mut end = self.before.len();
-        for Store { at, bytes } in self.stores.iter().rev() {
+        for Store { at, bytes } in self.stores[count..].iter().rev() {
             ram.copy_in(*at, &self.before[end - bytes..end]);
             end -= bytes;
         }

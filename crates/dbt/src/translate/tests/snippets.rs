@@ -81,3 +81,16 @@ pub(super) const SNIPPETS: [(&str, bool, &str); 42] = [
     ("32-bit frame", false, "5589e58b45085dc3"),
     ("32-bit thread-local", false, "65a114000000"),
 ];
+
+/// 16-bit code.
+pub(super) const SMALL: [(&str, &str); 6] = [
+    (
+        "16-bit operands and addresses",
+        "8b4703268907033601808d5efe",
+    ),
+    ("16-bit stack", "5055895efc5dc3"),
+    ("16-bit calls", "e8fd0f6650ffd0"),
+    ("16-bit loop", "01d8e2fc"),
+    ("32-bit addresses in 16-bit code", "67668b0418678d0418"),
+    ("jump beyond the segment", "7506e9fe7f"),
+];
