@@ -78,6 +78,9 @@ pub(crate) struct Arguments {
     /// Only the figures of the engine over KVM, which otherwise come last
     #[arg(long)]
     kvm: bool,
+    /// Only how long interrupts take to reach a running vCPU
+    #[arg(long)]
+    latency: bool,
     /// Print the rows and what each is about, and measure nothing
     #[arg(long)]
     list: bool,
@@ -93,6 +96,16 @@ pub(crate) struct Arguments {
 }
 
 pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
+    if arguments.latency {
+        return cargo::run(&[
+            "run",
+            "--release",
+            "--package",
+            "soft",
+            "--example",
+            "latency",
+        ]);
+    }
     if arguments.kvm {
         return kvm::print(arguments.rounds);
     }
