@@ -23,7 +23,7 @@ use table::Tables;
 
 use crate::region::{CodeArea, Registers};
 use crate::translate::thunk::{self, Thunks};
-use crate::translate::{self, Exit, Frame, Source, State};
+use crate::translate::{self, Exit, Far, Frame, Source, State};
 
 /// Blocks begin at multiples of this.
 const ALIGNMENT: usize = 16;
@@ -261,10 +261,18 @@ impl Blocks {
         if !link.is_patchable() || source.dead {
             return;
         }
-        if target >> 12 != source.key.linear >> 12 {
+        let space = match link.far {
+            Some(_) => self.tables.linkable_space(),
+            None => Some(0),
+        };
+        let Some(space) = space else {
+            return;
+        };
+        if link.far.is_none() && target >> 12 != source.key.linear >> 12 {
             self.far.push(site);
         }
-        let at = source.start + link.at;
+        let start = source.start;
+        let at = start + link.at;
         let to = &mut self.blocks[block as usize];
         let entry = match link.state {
             State::Host => to.entry_host,
@@ -274,6 +282,20 @@ impl Blocks {
         to.incoming.push(site);
         self.linked += 1;
         self.patch(at, entry);
+        if let Some(far) = link.far {
+            self.patch(start + far.other_at, start + far.look_up);
+            self.set_space(start, far, space);
+        }
+    }
+
+    /// Makes a link good in an address space.
+    fn set_space(&mut self, start: u32, far: Far, space: u32) {
+        let number = match far.negated {
+            true => space.wrapping_neg(),
+            false => space,
+        };
+        let at = (start + far.space_at) as usize;
+        self.area.write(at, &number.to_le_bytes());
     }
 
     /// Makes a 32-bit displacement lead to an offset in the code.
@@ -289,6 +311,10 @@ impl Blocks {
             && link.is_patchable()
         {
             self.patch(start + link.at, start + link.stub);
+            if let Some(far) = link.far {
+                self.patch(start + far.other_at, start + link.stub);
+                self.set_space(start, far, 0);
+            }
         }
     }
 
@@ -333,6 +359,7 @@ impl Blocks {
         debug_assert!(registers.belongs_to(&self.area));
         registers.run.target = entry.address;
         registers.run.jumps = self.tables.current().address();
+        registers.run.space = u64::from(self.tables.space());
         if self.table != tlb {
             self.table = tlb;
             // SAFETY: nothing but generated code uses GS, and the host allows the instruction (`is_supported`).

@@ -63,6 +63,8 @@ pub(crate) struct Run {
     pub(crate) attention: u64,
     /// Address of the jump table.
     pub(crate) jumps: u64,
+    /// Number of the address space, mode and privilege that `jumps` is for.
+    pub(crate) space: u64,
     /// Between two parts of a block.
     pub(crate) temporary: u64,
     /// Where the host's processor raised an exception, its vector, and the flags then.
@@ -77,6 +79,8 @@ pub(crate) struct Run {
     pub(crate) masks: [u64; 2],
     /// Host addresses of the ranges that a run of accesses has probed.
     pub(crate) ranges: [u64; 4],
+    /// Values of guest registers whose homes the second body of a block has borrowed.
+    pub(crate) spilled: [u64; crate::translate::MOST_SPILLED],
 }
 
 impl Context {
@@ -109,6 +113,7 @@ impl Context {
     pub(crate) const TARGET: i64 = Self::RUN + std::mem::offset_of!(Run, target) as i64;
     pub(crate) const ATTENTION: i64 = Self::RUN + std::mem::offset_of!(Run, attention) as i64;
     pub(crate) const JUMPS: i64 = Self::RUN + std::mem::offset_of!(Run, jumps) as i64;
+    pub(crate) const SPACE: i64 = Self::RUN + std::mem::offset_of!(Run, space) as i64;
     pub(crate) const TEMPORARY: i64 = Self::RUN + std::mem::offset_of!(Run, temporary) as i64;
     pub(crate) const FAULT_AT: i64 = Self::RUN + std::mem::offset_of!(Run, fault_at) as i64;
     pub(crate) const FAULT_VECTOR: i64 = Self::RUN + std::mem::offset_of!(Run, fault_vector) as i64;
@@ -116,6 +121,7 @@ impl Context {
     pub(crate) const MASK_63: i64 = Self::RUN + std::mem::offset_of!(Run, masks) as i64;
     pub(crate) const MASK_31: i64 = Self::MASK_63 + 8;
     pub(crate) const RANGES: i64 = Self::RUN + std::mem::offset_of!(Run, ranges) as i64;
+    pub(crate) const SPILLED: i64 = Self::RUN + std::mem::offset_of!(Run, spilled) as i64;
     pub(crate) const EXIT: i64 = Self::RUN + std::mem::offset_of!(Run, exit) as i64;
     pub(crate) const VECTORS_AWAY: i64 = Self::RUN + std::mem::offset_of!(Run, vectors_away) as i64;
 }

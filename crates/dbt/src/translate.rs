@@ -10,6 +10,7 @@
 //!   flags      what instructions do with the arithmetic flags
 //!   probe      memory operands: effective address, TLB probe
 //!   region     accesses that share a probe
+//!   stream     loops that step through pages
 //!   rewrite    an instruction on other registers
 //!   implicit   instructions with registers of their own choice
 //!   system     RFLAGS as a whole, and IF
@@ -28,6 +29,7 @@ mod region;
 mod register;
 mod rewrite;
 mod stack;
+mod stream;
 pub(crate) mod string;
 mod system;
 pub(crate) mod thunk;
@@ -36,8 +38,9 @@ mod x87;
 
 use iced_x86::{Instruction, InstructionInfoFactory};
 
-pub(crate) use branch::Link;
+pub(crate) use branch::{Far, Link};
 pub(crate) use flags::State;
+pub(crate) use stream::ADDRESSES as MOST_SPILLED;
 use writer::{Label, Writer};
 
 /// An instruction of a block.
@@ -175,6 +178,12 @@ struct Translator<'a> {
     ends: Vec<Option<(State, bool)>>,
     /// Whether runs are looked for.
     merge: bool,
+    /// The block's second body, whether that is being written, and whether it was.
+    stream: Option<stream::Stream>,
+    streaming: bool,
+    streamed: bool,
+    /// Where the block is entered with the flags in the context.
+    saved_entry: Label,
 }
 
 enum Cold {
@@ -194,11 +203,23 @@ enum Cold {
         op: u16,
         x87_ip: Option<u64>,
     },
+    /// A way out of the second body.
+    Out {
+        label: Label,
+        target: u64,
+        state: State,
+    },
     Leave {
         label: Label,
         target: u64,
         link: Link,
         state: State,
+    },
+    /// Behind a jump to another page.
+    Far {
+        label: Label,
+        target: u64,
+        link: Link,
     },
     LoadVectors {
         label: Label,
@@ -214,10 +235,12 @@ enum Cold {
 
 /// Translates a block.
 pub(crate) fn block(source: Source<'_>, frame: Frame) -> Translated {
+    let mut out = Writer::new(frame.base, frame.context);
+    let saved_entry = out.label_at(0);
     let translator = Translator {
         source,
         frame,
-        out: Writer::new(frame.base, frame.context),
+        out,
         state: State::Saved,
         op: 0,
         slot: if source.wide { 8 } else { 4 },
@@ -234,6 +257,10 @@ pub(crate) fn block(source: Source<'_>, frame: Frame) -> Translated {
         region_back: None,
         ends: Vec::new(),
         merge: true,
+        stream: None,
+        streaming: false,
+        streamed: false,
+        saved_entry,
     };
     translator.translate()
 }
@@ -241,6 +268,8 @@ pub(crate) fn block(source: Source<'_>, frame: Frame) -> Translated {
 impl Translator<'_> {
     fn translate(mut self) -> Translated {
         let (entry_host, entry_saved) = self.enter();
+        self.saved_entry = self.out.label_at(entry_saved);
+        self.stream = self.find_stream();
         let mut open = true;
         for op in 0..self.source.guests.len() {
             self.op = op;
@@ -347,6 +376,9 @@ impl Translator<'_> {
 
     /// Has the instruction executed elsewhere, and goes on behind it.
     fn interpret(&mut self) {
+        if !self.streamed {
+            self.stream = None;
+        }
         self.save_flags();
         self.flush_x87_ip();
         self.vectors = false;
@@ -462,6 +494,16 @@ impl Translator<'_> {
                     let exit = self.exit(Exit::Interpret { op });
                     self.out.leave(exit, self.frame.leave);
                 }
+                Cold::Out {
+                    label,
+                    target,
+                    state,
+                } => {
+                    self.out.bind(label);
+                    self.restore_borrowed();
+                    self.state = state;
+                    self.go(target);
+                }
                 Cold::Leave {
                     label,
                     target,
@@ -476,6 +518,11 @@ impl Translator<'_> {
                     let exit = self.exit(Exit::Jump { target, link });
                     self.out.leave(exit, self.frame.leave);
                 }
+                Cold::Far {
+                    label,
+                    target,
+                    link,
+                } => self.write_far(label, target, link),
                 Cold::LoadVectors { label, back } => {
                     self.out.bind(label);
                     self.out.call(self.frame.load_vectors);

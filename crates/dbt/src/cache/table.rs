@@ -10,9 +10,14 @@ const MOST: usize = 16;
 #[derive(Debug)]
 struct Kept {
     key: u64,
+    /// Stands for the key in links; never used for another one.
+    space: u32,
     used: u64,
     table: JumpTable,
 }
+
+/// The last number of a key: there is no link under it, since it may stand for several.
+const LAST_SPACE: u32 = i32::MAX as u32;
 
 /// The jump tables of one vCPU; there is always one selected.
 #[derive(Debug)]
@@ -20,12 +25,14 @@ pub(super) struct Tables {
     kept: Vec<Kept>,
     current: usize,
     clock: u64,
+    spaces: u32,
 }
 
 impl Tables {
     pub(super) fn new() -> io::Result<Self> {
         let first = Kept {
             key: u64::MAX,
+            space: 1,
             used: 0,
             table: JumpTable::new()?,
         };
@@ -33,12 +40,24 @@ impl Tables {
             kept: vec![first],
             current: 0,
             clock: 0,
+            spaces: 1,
         })
     }
 
     #[inline(always)]
     pub(super) fn current(&self) -> &JumpTable {
         &self.kept[self.current].table
+    }
+
+    /// The number of the selected key, from 1 on.
+    #[inline(always)]
+    pub(super) fn space(&self) -> u32 {
+        self.kept[self.current].space
+    }
+
+    /// The same where links can be made under it.
+    pub(super) fn linkable_space(&self) -> Option<u32> {
+        Some(self.space()).filter(|space| *space < LAST_SPACE)
     }
 
     pub(super) fn current_mut(&mut self) -> &mut JumpTable {
@@ -61,11 +80,18 @@ impl Tables {
     }
 
     fn replace(&mut self, key: u64) -> usize {
+        self.spaces = (self.spaces + 1).min(LAST_SPACE);
+        let space = self.spaces;
         if self.kept.len() < MOST
             && let Ok(table) = JumpTable::new()
         {
             let used = self.clock;
-            self.kept.push(Kept { key, used, table });
+            self.kept.push(Kept {
+                key,
+                space,
+                used,
+                table,
+            });
             return self.kept.len() - 1;
         }
         let oldest = (0..self.kept.len())
@@ -74,6 +100,7 @@ impl Tables {
         let kept = &mut self.kept[oldest];
         kept.table.clear();
         kept.key = key;
+        kept.space = space;
         oldest
     }
 

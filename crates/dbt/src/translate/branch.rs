@@ -5,7 +5,7 @@ use iced_x86::{Code, Instruction, MemoryOperand, Mnemonic, OpKind, Register};
 
 use super::register::{self, RAX, RCX};
 use super::writer::Label;
-use super::{Cold, State, Translator};
+use super::{Cold, Exit, State, Translator};
 use crate::{Context, jump};
 
 /// A direct way out, to be patched.
@@ -17,6 +17,20 @@ pub(crate) struct Link {
     pub(crate) stub: u32,
     /// Where the flags are.
     pub(crate) state: State,
+    /// Where the link is good in one address space only: what else is to be patched.
+    pub(crate) far: Option<Far>,
+}
+
+/// A direct way out to another page that looks whether its address space is the running one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Far {
+    /// Offset of the address space's number, and whether it is negated there. Zero is none's.
+    pub(crate) space_at: u32,
+    pub(crate) negated: bool,
+    /// Offset of the displacement of the jump for other address spaces.
+    pub(crate) other_at: u32,
+    /// Offset of the code that looks into the jump table, which they go to while the way out is linked.
+    pub(crate) look_up: u32,
 }
 
 impl Translator<'_> {
@@ -134,7 +148,7 @@ impl Translator<'_> {
     /// Goes on at a known address.
     pub(super) fn go(&mut self, target: u64) {
         if !self.is_linkable(target) {
-            return self.look_up_known(target);
+            return self.far(target);
         }
         if self.is_backwards(target) {
             self.back(target, self.state);
@@ -164,7 +178,12 @@ impl Translator<'_> {
         self.cold.push(Cold::Leave {
             label,
             target,
-            link: Link { at, stub: 0, state },
+            link: Link {
+                at,
+                stub: 0,
+                state,
+                far: None,
+            },
             state,
         });
     }
@@ -180,7 +199,11 @@ impl Translator<'_> {
     pub(super) fn back(&mut self, target: u64, state: State) {
         self.state = state;
         if !self.is_linkable(target) {
-            return self.look_up_known(target);
+            return self.far(target);
+        }
+        if target == self.source.linear && self.stream.is_some() && !self.streamed {
+            self.streamed = true;
+            return self.write_stream(state);
         }
         let label = self.out.label();
         self.out.load(RCX, Context::ATTENTION);
@@ -200,20 +223,68 @@ impl Translator<'_> {
     }
 
     /// Goes to `slow` when the vCPU is wanted; changes RAX and the flags.
-    fn look_up_attention(&mut self, slow: Label) {
+    pub(super) fn look_up_attention(&mut self, slow: Label) {
         self.out.load(RAX, Context::ATTENTION);
         self.out.bytes(&[0x83, 0x38, 0x00]); // cmp dword ptr [rax], 0
         self.out.jump_if(5, slow);
     }
 
-    /// Goes to a known address by way of the jump table.
-    fn look_up_known(&mut self, target: u64) {
-        if self.state == State::Host {
+    /// A jump to another page, whose link is good in one address space.
+    fn far(&mut self, target: u64) {
+        let state = self.state;
+        let label = self.out.label();
+        let (space_at, other_at);
+        if state.is_saved() {
+            if self.is_backwards(target) {
+                self.look_up_attention(label);
+            }
+            space_at = self.out.is_equal32(Context::SPACE, 0);
+            self.out.jump_if(5, label);
+            other_at = self.out.len() - 4;
+        } else {
+            if self.is_backwards(target) {
+                self.out.load(RCX, Context::ATTENTION);
+                // mov ecx, [rcx]; jecxz +5
+                self.out.bytes(&[0x8b, 0x09, 0x67, 0xe3, 0x05]);
+                self.out.jump(label);
+            }
+            self.out.load(RCX, Context::SPACE);
+            self.out.bytes(&[0x8d, 0x89, 0, 0, 0, 0]); // lea ecx, [rcx - space]
+            space_at = self.out.len() - 4;
+            self.out.bytes(&[0x67, 0xe3, 0x05]); // jecxz +5
+            self.out.jump(label);
+            other_at = self.out.len() - 4;
+        }
+        self.out.jump(label);
+        let link = Link {
+            at: self.out.len() - 4,
+            stub: 0,
+            state,
+            far: Some(Far {
+                space_at,
+                negated: !state.is_saved(),
+                other_at,
+                look_up: 0,
+            }),
+        };
+        self.cold.push(Cold::Far {
+            label,
+            target,
+            link,
+        });
+    }
+
+    /// Writes what is behind a jump to another page: a look into the jump table, and the way out.
+    pub(super) fn write_far(&mut self, label: Label, target: u64, mut link: Link) {
+        let leave = self.out.label();
+        let saved = link.state.is_saved();
+        if let Some(far) = &mut link.far {
+            far.look_up = self.out.len();
+        }
+        if !saved {
             self.out.save_flags();
         }
-        self.state = State::Saved;
-        let slow = self.out.label();
-        self.look_up_attention(slow);
+        self.look_up_attention(leave);
         self.out.load(RAX, Context::JUMPS);
         self.out.constant(RCX, target);
         let entry = |at| {
@@ -222,10 +293,17 @@ impl Translator<'_> {
         };
         let compare = Instruction::with2(Code::Cmp_r64_rm64, Register::RCX, entry(0));
         self.out.add(&compare.expect("operands of CMP"));
-        self.out.jump_if(5, slow);
+        self.out.jump_if(5, leave);
         let jump = Instruction::with1(Code::Jmp_rm64, entry(8));
         self.out.add(&jump.expect("operand of JMP"));
-        self.leave_later(slow, target, Link::NEVER, State::Saved);
+        link.stub = self.out.len();
+        self.out.bind(label);
+        if !saved {
+            self.out.save_flags();
+        }
+        self.out.bind(leave);
+        let exit = self.exit(Exit::Jump { target, link });
+        self.out.leave(exit, self.frame.leave);
     }
 
     /// Finds the code for the linear address in RCX: afterwards RAX points at its entry in the jump table.

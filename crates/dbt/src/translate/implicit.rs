@@ -137,6 +137,7 @@ impl Translator<'_> {
             &mut body,
             Place {
                 base: RSI,
+                index: None,
                 displacement: 0,
             },
         );

@@ -11,6 +11,8 @@ use crate::Context;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Place {
     pub(super) base: u8,
+    /// A register that is added, and its scale.
+    pub(super) index: Option<(u8, u32)>,
     pub(super) displacement: i64,
 }
 
@@ -18,10 +20,13 @@ impl Place {
     pub(super) fn operand(self) -> MemoryOperand {
         let size = u32::from(self.displacement != 0);
         let base = register::wide(self.base);
+        let index = self
+            .index
+            .map_or(Register::None, |(index, _)| register::wide(index));
         MemoryOperand::new(
             base,
-            Register::None,
-            1,
+            index,
+            self.index.map_or(1, |(_, scale)| scale),
             self.displacement,
             size,
             false,
@@ -74,8 +79,34 @@ impl Translator<'_> {
             }
         };
         self.out.probe(slot, bytes, write, slow);
+        self.out.add_host(slot, write);
         Some(Place {
             base: RCX,
+            index: None,
+            displacement: 0,
+        })
+    }
+
+    /// As [`Translator::probe`], but page and offset stay apart, in RAX and RCX, and are added by the access: a cycle
+    /// less until the operand is there.
+    pub(super) fn probe_apart(
+        &mut self,
+        address: Address,
+        bytes: u32,
+        write: bool,
+    ) -> Option<Place> {
+        let Address::In(held) = address else {
+            return self.probe(address, bytes, write);
+        };
+        debug_assert!(self.state.is_saved());
+        let slow = self.slow();
+        self.state = super::State::Saved;
+        self.out.copy(RCX, held);
+        self.out.probe(Slot::Dynamic, bytes, write, slow);
+        self.out.load_host(write);
+        Some(Place {
+            base: RAX,
+            index: Some((RCX, 1)),
             displacement: 0,
         })
     }

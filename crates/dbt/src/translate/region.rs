@@ -26,10 +26,10 @@ const ADDRESSES: usize = 4;
 
 /// An address that accesses share.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Base {
-    base: Register,
-    index: Register,
-    scale: u32,
+pub(super) struct Base {
+    pub(super) base: Register,
+    pub(super) index: Register,
+    pub(super) scale: u32,
 }
 
 /// Accesses by one address.
@@ -60,14 +60,14 @@ pub(super) struct Region {
 
 /// What an instruction does to memory and to its base register.
 #[derive(Debug, Clone, Copy)]
-struct Touch {
-    base: Base,
-    displacement: i64,
-    bytes: u32,
-    write: bool,
+pub(super) struct Touch {
+    pub(super) base: Base,
+    pub(super) displacement: i64,
+    pub(super) bytes: u32,
+    pub(super) write: bool,
     /// What is added to the base register.
-    moves: i64,
-    last: bool,
+    pub(super) moves: i64,
+    pub(super) last: bool,
 }
 
 impl Translator<'_> {
@@ -86,6 +86,7 @@ impl Translator<'_> {
         }
         Some(Place {
             base: RCX,
+            index: None,
             displacement: i64::from(at),
         })
     }
@@ -125,6 +126,7 @@ impl Translator<'_> {
             self.out.add(&lea.expect("operands of LEA"));
             let bytes = (group.high - group.low) as u32;
             self.out.probe(Slot::Dynamic, bytes, group.write, apart);
+            self.out.add_host(Slot::Dynamic, group.write);
             if count > 1 {
                 self.out.store(Context::RANGES + 8 * number as i64, RCX);
             }
@@ -293,7 +295,7 @@ impl Region {
 }
 
 /// An instruction's access by a base register, as far as runs know it.
-fn touch(info: &mut InstructionInfoFactory, guest: &Guest) -> Option<Touch> {
+pub(super) fn touch(info: &mut InstructionInfoFactory, guest: &Guest) -> Option<Touch> {
     let instruction = &guest.instruction;
     if !guest.native {
         return None;
@@ -370,20 +372,27 @@ fn touch(info: &mut InstructionInfoFactory, guest: &Guest) -> Option<Touch> {
 }
 
 /// What an instruction that does nothing else adds to its first operand; zero when it does something else.
-fn moves(instruction: &Instruction) -> i64 {
+pub(super) fn moves(instruction: &Instruction) -> i64 {
     let constant = instruction.op1_kind() != OpKind::Register
         && instruction.op1_kind() != OpKind::Memory
         && instruction.op0_kind() == OpKind::Register
         && instruction.op0_register().is_gpr64();
+    let alone = instruction.op0_kind() == OpKind::Register && instruction.op0_register().is_gpr64();
+    let steps = alone
+        && instruction.memory_base() == instruction.op0_register()
+        && instruction.memory_index() == Register::None;
     match instruction.mnemonic() {
         Mnemonic::Add if constant => instruction.immediate(1) as i64,
         Mnemonic::Sub if constant => (instruction.immediate(1) as i64).wrapping_neg(),
+        Mnemonic::Inc if alone => 1,
+        Mnemonic::Dec if alone => -1,
+        Mnemonic::Lea if steps => instruction.memory_displacement64() as i64,
         _ => 0,
     }
 }
 
 /// Whether an instruction leaves RCX and memory alone.
-fn is_quiet(guest: &Guest) -> bool {
+pub(super) fn is_quiet(guest: &Guest) -> bool {
     let instruction = &guest.instruction;
     if !guest.native || has_high(instruction) {
         return false;

@@ -70,7 +70,11 @@ impl Translator<'_> {
         let Some(place) = self.memory(&instruction) else {
             return false;
         };
-        let taken: &[u8] = if place.is_some() { &[RCX] } else { &[] };
+        let taken: &[u8] = if place.is_some() || self.streaming {
+            &[RCX]
+        } else {
+            &[]
+        };
         self.rewrite(&instruction, place, Free::new(taken))
     }
 
@@ -79,6 +83,9 @@ impl Translator<'_> {
         let Some((operand, bytes)) = memory_operand(instruction) else {
             return Some(None);
         };
+        if self.streaming {
+            return self.stream_place(instruction).map(Some);
+        }
         if self.in_region() {
             return self.region_place().map(Some);
         }
@@ -88,6 +95,10 @@ impl Translator<'_> {
             return None;
         }
         self.save_flags();
+        if spares_rax(instruction) {
+            let address = self.linear(instruction)?;
+            return self.probe_apart(address, bytes, write).map(Some);
+        }
         let place = self.operand(instruction, bytes, write)?;
         if is_locked(instruction) {
             self.whole(place, bytes);
@@ -275,6 +286,39 @@ pub(super) fn is_locked(instruction: &Instruction) -> bool {
     instruction.has_lock_prefix() || instruction.mnemonic() == Mnemonic::Xchg
 }
 
+/// Whether an instruction on a memory operand only moves it, and needs no scratch register for that.
+fn spares_rax(instruction: &Instruction) -> bool {
+    use Mnemonic as M;
+    let moves = matches!(
+        instruction.mnemonic(),
+        M::Mov
+            | M::Movzx
+            | M::Movsx
+            | M::Movsxd
+            | M::Movaps
+            | M::Movups
+            | M::Movdqa
+            | M::Movdqu
+            | M::Movss
+            | M::Movsd
+            | M::Movd
+            | M::Movq
+            | M::Vmovaps
+            | M::Vmovups
+            | M::Vmovdqa
+            | M::Vmovdqu
+    );
+    let at_home = |operand| {
+        let register = instruction.op_register(operand);
+        instruction.op_kind(operand) != OpKind::Register
+            || register.is_vector_register()
+            || register.is_gpr()
+                && !register::is_high(register)
+                && register::home(register).is_some()
+    };
+    moves && (0..instruction.op_count()).all(at_home)
+}
+
 /// Whether an instruction works on vector registers or under MXCSR.
 pub(super) fn names_vectors(instruction: &Instruction) -> bool {
     (0..instruction.op_count()).any(|operand| instruction.op_register(operand).is_vector_register())
@@ -292,8 +336,11 @@ pub(super) fn memory_operand(instruction: &Instruction) -> Option<(u32, u32)> {
 pub(super) fn set_memory(body: &mut Instruction, place: Place) {
     body.set_segment_prefix(Register::None);
     body.set_memory_base(register::wide(place.base));
-    body.set_memory_index(Register::None);
-    body.set_memory_index_scale(1);
+    let (index, scale) = place.index.map_or((Register::None, 1), |(index, scale)| {
+        (register::wide(index), scale)
+    });
+    body.set_memory_index(index);
+    body.set_memory_index_scale(scale);
     body.set_memory_displacement64(place.displacement as u64);
     body.set_memory_displ_size(u32::from(place.displacement != 0));
 }

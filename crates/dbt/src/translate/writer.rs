@@ -53,6 +53,12 @@ impl Writer {
         Label(self.labels.len() as u32 - 1)
     }
 
+    /// A label at a place that is known.
+    pub(crate) fn label_at(&mut self, at: u32) -> Label {
+        self.labels.push(at);
+        Label(self.labels.len() as u32 - 1)
+    }
+
     pub(crate) fn bind(&mut self, label: Label) {
         self.labels[label.0 as usize] = self.len;
     }
@@ -165,6 +171,13 @@ impl Writer {
     pub(crate) fn is_zero32(&mut self, offset: i64) {
         self.context_operand(&[0x83], 7, offset, 1);
         self.bytes(&[0]);
+    }
+
+    /// CMP of a 32-bit word of the context with a constant, whose offset is returned.
+    pub(crate) fn is_equal32(&mut self, offset: i64, value: u32) -> u32 {
+        self.context_operand(&[0x81], 7, offset, 4);
+        self.displacement(value);
+        self.len - 4
     }
 
     pub(crate) fn clear32(&mut self, offset: i64) {
@@ -314,7 +327,7 @@ impl Writer {
     }
 
     /// Checks that `bytes` bytes at the linear address in RCX, which a fixed slot is for, can be accessed, or goes to
-    /// `slow`; afterwards RCX is their host address. Changes RAX and the flags.
+    /// `slow`; afterwards RCX is their offset in the page, and RAX that of the entry. Changes the flags.
     pub(super) fn probe(&mut self, slot: Slot, bytes: u32, write: bool, slow: Label) {
         let half = if write { tlb::WRITE as u32 } else { 0 };
         if slot == Slot::Dynamic {
@@ -322,12 +335,96 @@ impl Writer {
             self.bytes(&[0x25]); // and eax, mask
             self.displacement(tlb::MASK as u32);
         }
-        // xor rcx, tag; cmp rcx, 4096 - bytes; ja slow; add rcx, host
+        // xor rcx, tag; cmp rcx, 4096 - bytes; ja slow
         self.entry(0x33, slot, half);
         self.bytes(&[0x48, 0x81, 0xf9]);
         self.displacement(4096 - bytes);
         self.jump_if(7, slow);
+    }
+
+    /// Behind a probe: adds the page's host address to RCX.
+    pub(super) fn add_host(&mut self, slot: Slot, write: bool) {
+        let half = if write { tlb::WRITE as u32 } else { 0 };
         self.entry(0x03, slot, half + 8);
+    }
+
+    /// Behind a dynamic probe: the page's host address into RAX.
+    pub(super) fn load_host(&mut self, write: bool) {
+        let half = if write { tlb::WRITE as u32 } else { 0 };
+        self.bytes(&[0x65, 0x48, 0x8b, 0x80]); // mov rax, gs:[rax + ...]
+        self.displacement(half + 8);
+    }
+
+    /// The same for the range of `bytes` bytes at the linear address in `register`: afterwards that is the range's offset
+    /// in its page, and RAX its host address. Changes the flags.
+    pub(super) fn probe_offset(&mut self, register: u8, bytes: u32, write: bool, missed: Label) {
+        let half = if write { tlb::WRITE as u32 } else { 0 };
+        let (low, high) = (register & 7, register >> 3);
+        // rorx rax, register, 8; and eax, mask
+        self.bytes(&[0xc4, 0xe3 & !(high << 5), 0xfb, 0xf0, 0xc0 | low, 8, 0x25]);
+        self.displacement(tlb::MASK as u32);
+        // xor register, gs:[rax + half]; cmp register, 4096 - bytes; ja missed
+        self.bytes(&[0x65, 0x48 | high << 2, 0x33, 0x80 | low << 3]);
+        self.displacement(half);
+        self.bytes(&[0x48 | high, 0x81, 0xf8 | low]);
+        self.displacement(4096 - bytes);
+        self.jump_if(7, missed);
+        // mov rax, gs:[rax + half + 8]; add rax, register
+        self.bytes(&[0x65, 0x48, 0x8b, 0x80]);
+        self.displacement(half + 8);
+        self.bytes(&[0x48 | high << 2, 0x01, 0xc0 | low << 3]);
+    }
+
+    /// Makes ECX the number of steps that an offset of at most `room` in `register` can be moved by and stay from 0 to
+    /// `room`, if that is less. Changes the register and the flags.
+    pub(super) fn turns(&mut self, register: u8, room: i64, step: i64) {
+        let (low, high) = (register & 7, register >> 3);
+        if step > 0 {
+            // neg register; add register, room
+            self.bytes(&[0x40 | high, 0xf7, 0xd8 | low]);
+            self.bytes(&[0x40 | high, 0x81, 0xc0 | low]);
+            self.displacement(room as u32);
+        }
+        let size = step.unsigned_abs() as u32;
+        if size.is_power_of_two() {
+            // shr register, log2(size)
+            self.bytes(&[0x40 | high, 0xc1, 0xe8 | low, size.trailing_zeros() as u8]);
+        } else {
+            // imul register, register, 65536 / size; shr register, 16: rounded down, never up
+            self.bytes(&[0x40 | high | high << 2, 0x69, 0xc0 | low << 3 | low]);
+            self.displacement(65536 / size);
+            self.bytes(&[0x40 | high, 0xc1, 0xe8 | low, 16]);
+        }
+        // cmp register, ecx; cmovb ecx, register
+        self.bytes(&[0x40 | high, 0x39, 0xc8 | low]);
+        self.bytes(&[0x40 | high, 0x0f, 0x42, 0xc8 | low]);
+    }
+
+    /// Subtracts `from << shift`; changes RAX and the flags.
+    pub(super) fn subtract_shifted(&mut self, register: u8, from: u8, shift: u32) {
+        self.copy(RAX, from);
+        if shift != 0 {
+            self.bytes(&[0x48, 0xc1, 0xe0, shift as u8]); // shl rax, shift
+        }
+        // sub register, rax
+        self.bytes(&[0x48 | register >> 3, 0x29, 0xc0 | register & 7]);
+    }
+
+    /// TEST of a 32-bit register with a constant.
+    pub(super) fn test_low(&mut self, register: u8, bits: u32) {
+        self.bytes(&[0x40 | register >> 3, 0xf7, 0xc0 | register & 7]);
+        self.displacement(bits);
+    }
+
+    /// Goes to `label` unless all of `bits` are set in MXCSR; changes RAX and the flags.
+    pub(super) fn test_mxcsr(&mut self, bits: u32, label: Label) {
+        let operand = self.in_context(Context::SCRATCH);
+        let store = Instruction::with1(iced_x86::Code::Stmxcsr_m32, operand);
+        self.add(&store.expect("operand of STMXCSR"));
+        self.context_operand(&[0x8b], RAX, Context::SCRATCH, 0); // mov eax, [scratch]
+        self.bytes(&[0xf7, 0xd0, 0xa9]); // not eax; test eax, bits
+        self.displacement(bits);
+        self.jump_if(5, label);
     }
 
     /// An operation on RCX and a word of the entry that RAX, or a known address, selects.
