@@ -128,7 +128,6 @@ impl Translation {
         self.segment = (code, number);
         number
     }
-
 }
 
 impl Cpu {
