@@ -145,6 +145,10 @@ fn task_switched_and_emulation_close_the_gate() {
     assert_eq!(trap(cr0::TS, paddb), Some(NM));
     assert_eq!(trap(cr0::EM | cr0::TS, paddb), Some(UD));
     assert_eq!(trap(cr0::TS, addps), Some(NM));
+    // cvttsd2si eax, [si], which names no vector register
+    let convert = &[0xf2, 0x0f, 0x2c, 0x04];
+    assert_eq!(trap(cr0::TS, convert), Some(NM));
+    assert_eq!(trap(cr0::EM, convert), Some(UD));
     assert_eq!(trap(cr0::EM, addps), Some(UD));
     // crc32 eax, eax needs none of these registers.
     assert_eq!(
