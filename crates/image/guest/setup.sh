@@ -21,4 +21,4 @@ for file in /etc/apt/sources.list.d/*; do
 done
 apt-get clean
 rm -rf /var/lib/apt/lists/* /var/cache/apt/*.bin /var/log/apt /var/log/dpkg.log /var/log/alternatives.log \
-    /var/log/bootstrap.log /var/cache/debconf/*-old /var/lib/dpkg/*-old /tmp/* /run/*
+    /var/log/bootstrap.log /var/cache/debconf/*-old /var/lib/dpkg/*-old

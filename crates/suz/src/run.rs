@@ -59,6 +59,7 @@ pub(crate) fn run(arguments: &cli::Run) -> anyhow::Result<Status> {
         mut spec,
         mut home,
         rm,
+        news,
     } = plan;
     let notice = choose_engine(&mut spec);
     allow_descriptors();
@@ -72,7 +73,7 @@ pub(crate) fn run(arguments: &cli::Run) -> anyhow::Result<Status> {
     .context("blocking signals")?;
     let (console, device) = backend::Console::new();
     let machine = Machine::build(&spec, Box::new(device))?;
-    notice.iter().for_each(|line| crate::say(line));
+    notice.iter().chain(&news).for_each(|line| crate::say(line));
     tracing::info!(engine = machine.engine().describe(), "starting");
 
     let (sender, notices) = channel();

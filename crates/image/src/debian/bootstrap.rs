@@ -147,15 +147,20 @@ fn early(files: &[File]) -> String {
 }
 
 /// The hook that runs a script in the system, and writes that to descriptor 3: without what is mounted in it, and
-/// without the settings that mmdebstrap itself takes away afterwards.
+/// without what is mmdebstrap's own, which has to be in its place again afterwards. In /tmp is what keeps apt away from
+/// the host's own folders.
 fn late(script: &str, uuid: &str) -> String {
     format!(
         "set -eu\nchroot \"$1\" sh -s <<'END OF FILE'\n{script}END OF FILE\n\
-         work=$(mktemp -d)\nsettings=$1/etc/apt/apt.conf.d/00mmdebstrap\nmkdir \"$work/root\"\n\
-         mv \"$settings\" \"$work/settings\"\n\
+         work=$(mktemp -d)\nmkdir \"$work/root\" \"$work/tmp\" \"$work/settings\"\n\
+         settings=$1/etc/apt/apt.conf.d\nback() {{\n\
+         mv \"$work/settings/00mmdebstrap\" \"$settings\"\n\
+         find \"$work/tmp\" -mindepth 1 -maxdepth 1 -exec mv -t \"$1/tmp\" {{}} +\n\
+         rmdir \"$work/root\" \"$work/tmp\" \"$work/settings\" \"$work\"\n}}\n\
+         mv \"$settings/00mmdebstrap\" \"$work/settings\"\n\
+         find \"$1/tmp\" -mindepth 1 -maxdepth 1 -exec mv -t \"$work/tmp\" {{}} +\n\
          if mount --bind \"$1\" \"$work/root\" 2>/dev/null; then root=$work/root; else root=$1; fi\n\
          rc=0\nmke2fs -q -F -t ext4 -L root -U {uuid} -m 1 -d \"$root\" /dev/fd/3 1>&2 || rc=$?\n\
-         [ \"$root\" = \"$1\" ] || umount \"$root\"\n\
-         mv \"$work/settings\" \"$settings\"\nrmdir \"$work/root\" \"$work\"\nexit $rc\n"
+         [ \"$root\" = \"$1\" ] || umount \"$root\"\nback \"$1\"\nexit $rc\n"
     )
 }

@@ -27,6 +27,7 @@ pub(super) fn run(plan: Plan, words: &[String]) -> anyhow::Result<Status> {
         mut spec,
         mut home,
         rm,
+        ..
     } = plan;
     let port = installed::way_in(&mut spec)?;
     // That the processor is software is no news to a script.

@@ -27,6 +27,7 @@ const SOCKETS: &str = "vsock.sock";
 pub(super) fn make(image: &str, arguments: &cli::Run) -> anyhow::Result<Plan> {
     let machines = Machines::open()?;
     let store = images::store()?;
+    let canonical = store.find(image)?.map(|image| image.name);
     let name = match &arguments.name {
         Some(name) => name.clone(),
         None => image.replace(':', "-"),
@@ -35,7 +36,6 @@ pub(super) fn make(image: &str, arguments: &cli::Run) -> anyhow::Result<Plan> {
     let is_single_use = is_single_use(arguments);
     if let Some(folder) = machines.find(&name).filter(|_| !is_single_use) {
         let made_of = folder.spec()?.image;
-        let canonical = store.find(image)?.map(|image| image.name);
         if made_of.is_none() || made_of.as_deref() != canonical.as_deref().or(Some(image)) {
             bail!(
                 "machine {name} is there already, and not made of the image {image}: take another --name, or remove \
@@ -56,13 +56,12 @@ pub(super) fn make(image: &str, arguments: &cli::Run) -> anyhow::Result<Plan> {
     furnish(&draft, &mut spec, &image, &name, arguments)?;
     plan::fix_addresses(&mut spec)?;
     let held = draft.finish(&spec)?;
-    if !is_single_use && !arguments.rm {
-        crate::say(&format!(
-            "made the machine {name} of the image {}: `suz run --name {name}` starts it again, `suz rm {name}` removes it",
-            image.name
-        ));
-    }
-    Plan::fresh(held, arguments.rm || is_single_use)
+    let mut plan = Plan::fresh(held, arguments.rm || is_single_use)?;
+    plan.news = (!plan.rm).then(|| {
+        let image = image.name;
+        format!("made the machine {name} of the image {image}: `suz rm {name}` removes it")
+    });
+    Ok(plan)
 }
 
 /// Whether nothing of the machine shall stay.

@@ -16,6 +16,8 @@ pub(super) struct Plan {
     pub(super) home: Home,
     /// Whether its folder goes when it has ended.
     pub(super) rm: bool,
+    /// What to say once it runs.
+    pub(super) news: Option<String>,
 }
 
 /// Where the machine lives, if anything of it stays.
@@ -53,6 +55,7 @@ impl Plan {
                 leave_nothing: true,
             },
             rm,
+            news: None,
         })
     }
 }
@@ -90,7 +93,13 @@ pub(super) fn make(arguments: &cli::Run) -> anyhow::Result<Plan> {
         let spec = describe(arguments)?;
         spec.validate()?;
         let (home, rm) = (Home::default(), false);
-        return Ok(Plan { spec, home, rm });
+        let news = None;
+        return Ok(Plan {
+            spec,
+            home,
+            rm,
+            news,
+        });
     };
     let name: Name = name.parse().map_err(anyhow::Error::msg)?;
     let machines = Machines::open()?;
@@ -128,8 +137,12 @@ pub(super) fn again(folder: Folder, arguments: &cli::Run) -> anyhow::Result<Plan
         held: Some(held),
         leave_nothing: false,
     };
-    let rm = false;
-    Ok(Plan { spec, home, rm })
+    Ok(Plan {
+        spec,
+        home,
+        rm: false,
+        news: None,
+    })
 }
 
 /// Makes the folder of a machine that the command line describes.

@@ -107,3 +107,75 @@ fn mistakes_are_told_in_one_line_and_leave_nothing() {
     assert!(!data.join("machines").exists());
     std::fs::remove_dir_all(&folder).unwrap();
 }
+
+/// An image's life, with a system of four files.
+#[test]
+fn disk_images_are_imported_listed_and_removed() {
+    let folder = std::env::temp_dir().join(format!("suz-import-{}", std::process::id()));
+    let root = folder.join("root");
+    std::fs::create_dir_all(root.join("boot")).unwrap();
+    std::fs::create_dir_all(root.join("etc")).unwrap();
+    std::fs::write(root.join("boot/vmlinuz-1"), "kernel").unwrap();
+    std::fs::write(root.join("boot/initrd.img-1"), "initrd").unwrap();
+    std::fs::write(root.join("etc/os-release"), "PRETTY_NAME=\"Tiny 1\"\n").unwrap();
+    let disk = folder.join("tiny.img");
+    let mut make = Command::new("mke2fs");
+    make.env("PATH", "/usr/sbin:/sbin:/usr/bin:/bin");
+    make.args(["-q", "-t", "ext4", "-d"])
+        .args([&root, &disk])
+        .arg("8M");
+    if !make.status().is_ok_and(|status| status.success()) {
+        println!("SKIPPED: no mke2fs that can fill a file system");
+        return;
+    }
+    let mut files = vec![disk.clone()];
+    for format in ["qcow2", "vmdk", "vdi", "vhdx"] {
+        let to = folder.join("tiny").with_extension(format);
+        let mut convert = Command::new("qemu-img");
+        convert.args(["convert", "-O", format]).args([&disk, &to]);
+        match convert.output() {
+            Ok(output) if output.status.success() => files.push(to),
+            _ => println!("SKIPPED {format}: no qemu-img that makes it"),
+        }
+    }
+    let data = folder.join("data");
+    let suz = |words: &[&str]| does(plain().env("SUZ_DATA", &data).args(words));
+    for file in &files {
+        let path = file.to_str().unwrap();
+        let (status, _, said) = suz(&["image", "import", path, "--name", "tiny:1"]);
+        assert_eq!(
+            (status, &*said),
+            (Some(0), "suz: imported tiny:1: Tiny 1\n"),
+            "{path}"
+        );
+        let (_, list, _) = suz(&["image", "ls"]);
+        assert!(
+            list.contains("tiny:1") && list.contains("8M") && list.ends_with("Tiny 1\n"),
+            "{list}"
+        );
+        let (_, text, _) = suz(&["image", "inspect", "tiny:1"]);
+        assert!(
+            text.contains("kernel   /boot/vmlinuz-1\ninitrd   /boot/initrd.img-1\n"),
+            "{text}"
+        );
+        let line = refused(
+            plain()
+                .env("SUZ_DATA", &data)
+                .args(["image", "import", path, "--name", "tiny:1"]),
+        );
+        assert!(line.contains("there is an image tiny:1 already"), "{line}");
+        // What it holds is no kernel, and a machine that can't start leaves nothing.
+        let line = refused(
+            plain()
+                .env("SUZ_DATA", &data)
+                .args(["run", "tiny:1", "--engine", "soft"]),
+        );
+        assert!(
+            line.contains("/boot/vmlinuz-1: is too short for a kernel"),
+            "{line}"
+        );
+        assert_eq!(std::fs::read_dir(data.join("machines")).unwrap().count(), 0);
+        assert_eq!(suz(&["image", "rm", "tiny:1"]).0, Some(0));
+    }
+    std::fs::remove_dir_all(&folder).unwrap();
+}
