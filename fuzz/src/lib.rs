@@ -1,6 +1,8 @@
 //! What the fuzz targets of devices share: fakes of the seams, and arbitrary sequences of what a guest and the
 //! machine can do to a device.
 
+pub mod virtio;
+
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 

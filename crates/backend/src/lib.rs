@@ -4,7 +4,9 @@ pub mod console;
 pub mod disk;
 pub mod net;
 mod pipe;
+pub mod share;
 pub mod vsock;
 
 pub use console::{Console, ConsoleChar, Event};
+pub use share::Share;
 pub use vsock::Vsock;

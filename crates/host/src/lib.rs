@@ -11,6 +11,7 @@ pub mod datagram;
 pub mod event;
 pub mod fault;
 pub mod futex;
+pub mod lock;
 pub mod mapping;
 pub mod signal;
 pub mod tap;

@@ -11,6 +11,19 @@ pub fn wake_exactly() {
     let _ = rustix::thread::set_current_timer_slack(NonZeroU64::new(1));
 }
 
+/// Gives the calling thread a umask of its own, which masks nothing; and a working directory of its own.
+///
+/// # Errors
+/// When the host refuses.
+pub fn unmask() -> io::Result<()> {
+    // SAFETY: takes no pointers; only the calling thread is changed.
+    if unsafe { libc::unshare(libc::CLONE_FS) } != 0 {
+        return Err(io::Error::last_os_error());
+    }
+    rustix::process::umask(rustix::fs::Mode::empty());
+    Ok(())
+}
+
 /// The calling thread's number in the kernel.
 pub fn id() -> i32 {
     rustix::thread::gettid().as_raw_nonzero().get()

@@ -106,6 +106,8 @@ const MODULES: &[&str] = &[
     "lib/modules/{release}/kernel/net/vmw_vsock/vsock.ko",
     "lib/modules/{release}/kernel/net/vmw_vsock/vmw_vsock_virtio_transport_common.ko",
     "lib/modules/{release}/kernel/net/vmw_vsock/vmw_vsock_virtio_transport.ko",
+    "lib/modules/{release}/kernel/fs/fuse/fuse.ko",
+    "lib/modules/{release}/kernel/fs/fuse/virtiofs.ko",
 ];
 const INSTALLER: &[&str] = &[
     "usr/lib/debian-installer/images/12/amd64/text/debian-installer/amd64/linux",

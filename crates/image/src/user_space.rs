@@ -71,7 +71,15 @@ for interface in $(cd /sys/class/net; echo e*); do
 done
 "#;
 
-/// Adds drivers, a command `drivers` that loads them, and a command `network` that asks for addresses.
+/// Mounts the shared folders that the command line names.
+const SHARES: &str = r#"#!/bin/busybox sh
+for word in $(cat /proc/cmdline); do
+    case $word in share=/*) mkdir -p ${word#share=} && mount -t virtiofs ${word#share=} ${word#share=};; esac
+done
+"#;
+
+/// Adds drivers, a command `drivers` that loads them, a command `network` that asks for addresses, and a command
+/// `shares` that mounts folders.
 #[must_use]
 pub fn with_drivers(initramfs: Initramfs, drivers: &[Driver]) -> Initramfs {
     let mut load = String::from("#!/bin/busybox sh\n");
@@ -83,13 +91,17 @@ pub fn with_drivers(initramfs: Initramfs, drivers: &[Driver]) -> Initramfs {
     initramfs
         .file("bin/drivers", 0o755, load.as_bytes())
         .file("bin/network", 0o755, NETWORK.as_bytes())
+        .file("bin/shares", 0o755, SHARES.as_bytes())
         .file("etc/lease", 0o755, LEASE.as_bytes())
 }
 
 /// [`demonstration`] with drivers that are loaded at its start.
 #[must_use]
 pub fn demonstration_with(busybox: &[u8], drivers: &[Driver]) -> Initramfs {
-    let script = script(busybox, &format!("drivers\nnetwork\n{DEMONSTRATION}"));
+    let script = script(
+        busybox,
+        &format!("drivers\nnetwork\nshares\n{DEMONSTRATION}"),
+    );
     with_drivers(script, drivers).file("etc/profile", 0o644, PROFILE)
 }
 

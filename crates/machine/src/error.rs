@@ -126,6 +126,21 @@ pub enum Error {
     /// Several socket devices.
     #[error("several --vsock: a guest has one address for sockets; give one")]
     Vsocks,
+    /// A name of a shared folder that doesn't fit.
+    #[error(
+        "shared folder at {tag:?}: 1 to {} bytes are possible for where it is in the guest",
+        virtio::fs::TAG
+    )]
+    Tag {
+        /// The name.
+        tag: String,
+    },
+    /// Two shared folders of one name.
+    #[error("two shared folders at {tag}: give each a place of its own in the guest")]
+    SameTag {
+        /// The name.
+        tag: String,
+    },
     /// More devices than there are slots.
     #[error("{asked} devices: a machine has at most {max}")]
     Slots {

@@ -11,7 +11,7 @@ use mem::GuestRam;
 use nvme::Nvme;
 use virtio::console::Terminal;
 use virtio::pci::{Attachment, Keeper, Shared, VirtioPci};
-use virtio::{Balloon, Block, Console, Net, Rng, VirtioDevice, Vsock};
+use virtio::{Balloon, Block, Console, Fs, Net, Rng, VirtioDevice, Vsock};
 
 use crate::chipset::Messages;
 use crate::layout::{PCI_PORTS, PCI_WINDOW, PCI_WINDOW_64, PCI_WINDOW_64_LEN, PCI_WINDOW_LEN};
@@ -152,6 +152,7 @@ impl Slots<'_> {
             Device::Disk(disk) => self.disk(disk),
             Device::Net(interface) => self.virtio(net(interface, self.cpus)?).map(drop),
             Device::Vsock(sockets) => self.vsock(sockets),
+            Device::Share(folder) => self.virtio(share(folder, self.cpus)?).map(drop),
         }
     }
 
@@ -299,6 +300,17 @@ fn options(network: &UserNetwork) -> backend::net::user::Options {
         forwards: network.forwards.iter().map(forward).collect(),
         host_loopback: network.host_loopback,
     }
+}
+
+/// A shared folder, with a queue for each processor.
+fn share(folder: &spec::Share, cpus: u32) -> Result<Fs, Error> {
+    let queues = cpus.clamp(1, QUEUES_MAX) as u16;
+    let server = backend::Share::open(&folder.path, folder.read_only);
+    let device = server.and_then(|server| Fs::new(Arc::new(server), &folder.tag, queues));
+    device.map_err(|source| Error::Device {
+        device: format!("shared folder {}", folder.path.display()),
+        source,
+    })
 }
 
 /// An address that nobody else has: unicast, locally administered.

@@ -2,6 +2,7 @@
 //!
 //! In a file sizes are bytes, or texts such as "2G"; paths are relative to the file's folder.
 
+use std::collections::HashSet;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
@@ -56,6 +57,8 @@ pub enum Device {
     Balloon,
     /// Sockets between guest and host.
     Vsock(Vsock),
+    /// A folder of the host's.
+    Share(Share),
 }
 
 /// Which device the guest's console is.
@@ -145,6 +148,19 @@ pub const DEFAULT_CID: u32 = 3;
 
 fn default_cid() -> u32 {
     DEFAULT_CID
+}
+
+/// A folder of the host's that the guest mounts.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Share {
+    /// The folder.
+    pub path: PathBuf,
+    /// The name by which the guest mounts it, 1 to 36 bytes: the path where it belongs in the guest.
+    pub tag: String,
+    /// Whether the guest can't change anything in it.
+    #[serde(default)]
+    pub read_only: bool,
 }
 
 /// A disk and what it is kept in.
@@ -309,7 +325,25 @@ impl Spec {
                 asked: self.code_cache,
             });
         }
-        self.validate_vsock()
+        self.validate_vsock()?;
+        self.validate_shares()
+    }
+
+    /// Names that fit (virtio 1.2, 5.11.4) and tell shares apart.
+    fn validate_shares(&self) -> Result<(), Error> {
+        let mut tags = HashSet::new();
+        for device in &self.devices {
+            let Device::Share(Share { tag, .. }) = device else {
+                continue;
+            };
+            if !(1..=virtio::fs::TAG).contains(&tag.len()) || tag.contains('\0') {
+                return Err(Error::Tag { tag: tag.clone() });
+            }
+            if !tags.insert(tag) {
+                return Err(Error::SameTag { tag: tag.clone() });
+            }
+        }
+        Ok(())
     }
 
     /// One socket device at most, as guests know no more, and an address that is nobody else's (virtio 1.2, 5.10.4).
@@ -353,6 +387,25 @@ mod tests {
         assert!(good(1, MIB) && good(64, MEMORY_MAX));
         assert!(!good(0, MIB) && !good(65, MIB));
         assert!(!good(1, 0) && !good(1, MIB + 4096) && !good(1, MEMORY_MAX + MIB));
+    }
+
+    #[test]
+    fn shares_have_names_of_their_own() {
+        let valid = |tags: &[&str]| {
+            let share = |tag: &&str| {
+                Device::Share(Share {
+                    path: "/".into(),
+                    tag: (*tag).to_owned(),
+                    read_only: true,
+                })
+            };
+            let devices = tags.iter().map(share).collect();
+            let spec = Spec { devices, ..spec() };
+            spec.validate().is_ok()
+        };
+        let long = "/".repeat(36);
+        assert!(valid(&["/a", "/b", &long]));
+        assert!(!valid(&["/a", "/a"]) && !valid(&[""]) && !valid(&[&format!("{long}x")]));
     }
 
     #[test]

@@ -4,13 +4,14 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use machine::Size;
-use machine::spec::{Disk, EngineKind, Forward, Vsock};
+use machine::spec::{Disk, EngineKind, Forward, Share, Vsock};
 
 mod disk;
 pub mod gdb;
 pub mod image;
 mod list;
 pub mod net;
+mod share;
 pub mod store;
 mod vsock;
 
@@ -196,6 +197,14 @@ pub struct Machine {
     /// Write the frames of the first network interface to a file, for tcpdump -r and Wireshark
     #[arg(long, value_name = "FILE")]
     pub pcap: Option<PathBuf>,
+    /// A folder of the host's for the guest, which finds it at a path of its own; may be given several times
+    ///
+    /// With :ro the guest can't change anything in it. Guests mount it by 'mount -t virtiofs GUESTPATH GUESTPATH'; the
+    /// demonstration guest does so itself. Owners and modes are the host's; what the guest makes belongs to the user
+    /// who runs this program or, when that is root, to the guest's user. Changes of the host's are seen within a
+    /// second. Locks (flock and fcntl) hold between the guest and the host.
+    #[arg(long, value_name = "HOSTPATH:GUESTPATH[:ro]", value_parser = share::parse)]
+    pub share: Vec<Share>,
     /// Sockets between guest and host: a Unix socket by which the host reaches the guest's vsock ports
     ///
     /// Connect to it, write 'CONNECT PORT' and a newline, and read 'OK' and a number once the guest has accepted; then
@@ -224,7 +233,7 @@ impl Machine {
     /// Whether the guest has devices that it needs drivers for.
     pub(crate) fn has_devices(&self) -> bool {
         let has_network = self.net.iter().any(|choice| *choice != net::Choice::None);
-        let has_disk = !self.disk.is_empty();
+        let has_disk = !self.disk.is_empty() || !self.share.is_empty();
         has_network || has_disk || self.balloon || self.vsock.is_some() || !self.publish.is_empty()
     }
 }

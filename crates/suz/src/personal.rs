@@ -5,6 +5,8 @@ use std::process::{Command, Stdio};
 
 use anyhow::{Context, bail};
 use image::Seed;
+use machine::Spec;
+use machine::spec::Device;
 
 use crate::data;
 use crate::folder::Name;
@@ -12,11 +14,15 @@ use crate::folder::Name;
 /// The name of a user where the host's can't be one in the guest.
 const USER: &str = "user";
 
-/// For a machine of this name, the user who runs this program.
-pub(crate) fn seed(name: &Name) -> anyhow::Result<Seed> {
+/// For a machine of this name, the user who runs this program; the guest mounts each shared folder where its tag says.
+pub(crate) fn seed(name: &Name, spec: &Spec) -> anyhow::Result<Seed> {
     let mut keys = vec![public(&key()?)?];
     keys.extend(own_keys());
     keys.dedup();
+    let shares = spec.devices.iter().filter_map(|device| match device {
+        Device::Share(share) => Some((share.tag.clone(), share.tag.clone())),
+        _ => None,
+    });
     let uid = rustix::process::getuid().as_raw();
     Ok(Seed {
         host_name: host_name(name),
@@ -24,7 +30,7 @@ pub(crate) fn seed(name: &Name) -> anyhow::Result<Seed> {
         user: user(),
         uid: (uid >= 1000).then_some(uid),
         keys,
-        shares: Vec::new(),
+        shares: shares.filter(|(tag, _)| tag.starts_with('/')).collect(),
     })
 }
 

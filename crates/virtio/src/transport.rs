@@ -49,6 +49,11 @@ pub trait VirtioDevice: Send {
     /// The driver has reset the device; all queues are stopped.
     fn reset(&mut self) {}
 
+    /// The driver has reset a queue; it is stopped.
+    fn reset_queue(&mut self, index: u16) {
+        let _ = index;
+    }
+
     /// The state now; no queue runs.
     fn save(&self) -> Self::State;
 
@@ -209,6 +214,7 @@ impl<D: VirtioDevice> Transport<D> {
     pub(crate) fn reset_queue(&mut self, index: u16) {
         if self.features & feature::RING_RESET != 0 {
             self.queues.reset(index);
+            self.device.reset_queue(index);
         }
     }
 

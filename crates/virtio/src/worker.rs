@@ -25,7 +25,7 @@ pub enum Wait {
 /// A device's work on one of its queues, done by the queue's own thread.
 pub trait Handler: Send {
     /// Works until there is nothing to do: takes requests, gives them back, signals. When it returns, every chain
-    /// that it took has been given back, or the queue rewound.
+    /// that it took has been given back, or the queue rewound, or its device keeps it across stops of the queue.
     fn run(&mut self, queue: &mut Queue) -> Wait;
 
     /// A descriptor of the host's that the handler may wait for, and what for.

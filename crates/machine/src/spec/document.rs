@@ -71,6 +71,7 @@ impl Spec {
                 Device::Disk(disk) => join(&mut disk.path),
                 Device::Net(net) => net.pcap.iter_mut().for_each(join),
                 Device::Vsock(vsock) => join(&mut vsock.socket),
+                Device::Share(share) => join(&mut share.path),
                 Device::Rng | Device::Balloon => {}
             }
         }

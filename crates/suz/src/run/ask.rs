@@ -51,6 +51,8 @@ pub(super) fn apply(
         spec.devices.extend(nets.into_iter().map(Device::Net));
     }
     spec.devices.extend(asked.vsock.clone().map(Device::Vsock));
+    let shares = asked.share.iter().cloned().map(Device::Share);
+    spec.devices.extend(shares);
     if asked.ephemeral {
         for device in &mut spec.devices {
             if let Device::Disk(disk) = device {

@@ -156,7 +156,7 @@ fn furnish(
             ..Disk::default()
         }
     };
-    draft.write(SEED, &personal::seed(name)?.disk()?)?;
+    draft.write(SEED, &personal::seed(name, spec)?.disk()?)?;
     let seed = Disk {
         path: SEED.into(),
         format: Some("raw".into()),

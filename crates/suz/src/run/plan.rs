@@ -210,8 +210,11 @@ fn demonstration(asked: &cli::Machine) -> anyhow::Result<Boot> {
     } else {
         cache.demonstration()?
     };
+    // It mounts what the command line names.
+    let mounts = asked.share.iter().map(|share| format!(" share={}", share.tag));
+    let mounts: String = mounts.collect();
     let append = asked.append.as_deref().unwrap_or_default();
-    let append = format!("{} {append}", guest.command_line);
+    let append = format!("{}{mounts} {append}", guest.command_line);
     Ok(Boot {
         kernel: Some(guest.kernel),
         initrd: Some(guest.initrd),

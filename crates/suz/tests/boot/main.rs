@@ -11,4 +11,5 @@ mod net;
 mod nvme;
 mod others;
 mod python;
+mod share;
 mod vsock;

@@ -112,6 +112,35 @@ fn sockets_that_cannot_be() {
 }
 
 #[test]
+fn folders_that_cannot_be_shared() {
+    let folder = Folder::new("share");
+    let kernel = folder.file("k", &kernel(SPIN));
+    let kernel = kernel.to_str().unwrap();
+    let with = |shares: &[&str]| {
+        let shares = shares.iter().flat_map(|share| ["--share", share]);
+        let arguments: Vec<_> = ["--kernel", kernel].into_iter().chain(shares).collect();
+        refusal(&arguments)
+    };
+    let missing = with(&["/nonexistent:/data"]);
+    assert!(
+        missing.contains("shared folder /nonexistent: No such file"),
+        "{missing}"
+    );
+    assert!(with(&[&format!("{kernel}:/data")]).contains("k: Not a directory"));
+    assert!(with(&["/tmp:/data", "/:/data"]).contains("two shared folders at /data"));
+    let long = format!("/tmp:/{}", "x".repeat(36));
+    assert!(with(&[&long]).contains("1 to 36 bytes are possible"));
+    for (wrong, reason) in [
+        ("/tmp", "no HOSTPATH:GUESTPATH"),
+        ("/tmp:data", "begin with /"),
+    ] {
+        let done = finish(suz().args(["run", "--share", wrong]));
+        assert_eq!(done.code(), Some(2));
+        assert!(done.stderr.contains(reason), "{}", done.stderr);
+    }
+}
+
+#[test]
 fn words_that_are_no_sizes_numbers_or_engines() {
     for (option, value) in [
         ("--memory", "lots"),
