@@ -3,6 +3,9 @@
 //! Needs apt, mmdebstrap's needs, mke2fs and ssh. What can't be had here is skipped, and said so. The image is built once and
 //! kept below the cache, where it may be removed at any time.
 
+#[cfg(test)]
 mod commands;
+#[cfg(test)]
 mod image;
+#[cfg(test)]
 mod machine;
