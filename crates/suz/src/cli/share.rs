@@ -34,7 +34,9 @@ mod tests {
         let parsed = |text| parse(text).map(|share| (share.path, share.tag, share.read_only));
         assert_eq!(parsed("a:/b"), Ok(("a".into(), "/b".into(), false)));
         assert_eq!(parsed("/x:y:/b:ro"), Ok(("/x:y".into(), "/b".into(), true)));
-        for bad in ["", "a", ":/b", "a:b", "a:", "a:ro", ":ro", "a:/b:rw", "a:/b c"] {
+        for bad in [
+            "", "a", ":/b", "a:b", "a:", "a:ro", ":ro", "a:/b:rw", "a:/b c",
+        ] {
             assert!(parse(bad).is_err(), "{bad}");
         }
     }

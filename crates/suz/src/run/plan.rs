@@ -211,7 +211,10 @@ fn demonstration(asked: &cli::Machine) -> anyhow::Result<Boot> {
         cache.demonstration()?
     };
     // It mounts what the command line names.
-    let mounts = asked.share.iter().map(|share| format!(" share={}", share.tag));
+    let mounts = asked
+        .share
+        .iter()
+        .map(|share| format!(" share={}", share.tag));
     let mounts: String = mounts.collect();
     let append = asked.append.as_deref().unwrap_or_default();
     let append = format!("{}{mounts} {append}", guest.command_line);
