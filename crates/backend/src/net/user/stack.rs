@@ -28,6 +28,8 @@ use super::{Ends, GATEWAY, Limits, NAME_SERVER, dhcp, frame, ndp};
 
 /// How often the router says that it is one.
 const ADVERTISEMENTS: Duration = Duration::from_secs(600);
+/// How soon connections that could not be taken are looked for again: when the host has no descriptors left.
+const ACCEPTANCE: Duration = Duration::from_millis(200);
 
 /// All state of the network.
 pub(super) struct Stack {
@@ -46,6 +48,8 @@ pub(super) struct Stack {
     dns: Dns,
     /// When the router says again that it is one, once the guest uses IPv6.
     advertisement: Option<Instant>,
+    /// When connections that could not be taken are looked for again.
+    acceptance: Option<Instant>,
     /// When the timer rings.
     timer: Option<Instant>,
 }
@@ -79,6 +83,7 @@ impl Stack {
             link,
             poller,
             advertisement: None,
+            acceptance: None,
             timer: None,
         })
     }
@@ -126,12 +131,22 @@ impl Stack {
             self.advertisement = Some(now + ADVERTISEMENTS);
             self.link.send(ndp::unasked());
         }
+        if self.acceptance.take_if(|at| *at <= now).is_some() {
+            for number in 0..self.listeners.len() {
+                self.accept(number as u32);
+            }
+        }
         self.udp.receive(&mut self.link);
         self.ports.receive(&mut self.link);
         self.tcp.work(&mut self.link, &self.poller);
         self.link.flush();
         let tcp = self.tcp.deadline().map(|at| self.link.instant(at));
-        let next = [tcp, self.dns.deadline(), self.advertisement];
+        let next = [
+            tcp,
+            self.dns.deadline(),
+            self.advertisement,
+            self.acceptance,
+        ];
         if let Some(next) = next.into_iter().flatten().min()
             && self.timer.is_none_or(|at| at > next)
         {
@@ -150,10 +165,21 @@ impl Stack {
         let Some((listener, port)) = self.listeners.get(number as usize) else {
             return;
         };
-        while let Ok(connection) = listener.accept() {
-            let taken = self
-                .tcp
-                .forward(&mut self.link, &self.poller, connection, *port);
+        loop {
+            let taken = match listener.accept() {
+                Ok(connection) => {
+                    let (link, poller) = (&mut self.link, &self.poller);
+                    self.tcp.forward(link, poller, connection, *port)
+                }
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return,
+                Err(error) if error.kind() == io::ErrorKind::ConnectionAborted => continue,
+                Err(error) => {
+                    // The poller tells of a connection once, and this one still waits.
+                    tracing::warn!(%error, port, "a connection to the guest has to wait");
+                    self.acceptance = Some(Instant::now() + ACCEPTANCE);
+                    return;
+                }
+            };
             if let Err(error) = taken {
                 tracing::debug!(%error, "a connection to the guest is refused");
             }
