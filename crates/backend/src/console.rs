@@ -68,15 +68,39 @@ impl Console {
         events: impl Fn(Event) + Send + Sync + 'static,
     ) -> io::Result<()> {
         let events = Arc::new(events);
-        let (input, output) = (self.input.clone(), self.output.clone());
         let tell = events.clone();
-        thread::Builder::new()
-            .name("console-in".into())
-            .spawn(move || read(reader, &input, escape, &*tell))?;
-        thread::Builder::new()
-            .name("console-out".into())
-            .spawn(move || write(writer, &output, &*events))?;
+        self.listen(reader, escape, move |event| tell(event))?;
+        self.show(Patient(writer), move |event| events(event))
+    }
+
+    /// Takes input from a stream.
+    pub fn listen(
+        &self,
+        reader: impl Read + AsFd + Send + 'static,
+        escape: Option<u8>,
+        events: impl Fn(Event) + Send + 'static,
+    ) -> io::Result<()> {
+        let input = self.input.clone();
+        let thread = thread::Builder::new().name("console-in".into());
+        thread.spawn(move || read(reader, &input, escape, &events))?;
         Ok(())
+    }
+
+    /// Gives the output to a stream, which may block.
+    pub fn show(
+        &self,
+        writer: impl Write + Send + 'static,
+        events: impl Fn(Event) + Send + 'static,
+    ) -> io::Result<()> {
+        let output = self.output.clone();
+        let thread = thread::Builder::new().name("console-out".into());
+        thread.spawn(move || write(writer, &output, &events))?;
+        Ok(())
+    }
+
+    /// What is typed goes here.
+    pub(crate) fn input(&self) -> &Pipe {
+        &self.input
     }
 
     /// Waits until everything that the guest printed is written, at most `limit`.
@@ -102,16 +126,11 @@ impl Drop for ConsoleChar {
 }
 
 /// The reader thread.
-fn read(mut reader: impl Read + AsFd, input: &Pipe, escape: Option<u8>, events: &impl Fn(Event)) {
+fn read(reader: impl Read + AsFd, input: &Pipe, escape: Option<u8>, events: &impl Fn(Event)) {
+    let mut reader = Patient(reader);
     let mut buffer = [0; 4096];
-    loop {
-        let count = match reader.read(&mut buffer) {
-            Ok(0) => return,
-            Ok(count) => count,
-            Err(error) if wait(&error, &reader, PollFlags::IN) => continue,
-            // A terminal that went away is told by SIGHUP.
-            Err(_) => return,
-        };
+    // A terminal that went away is told by SIGHUP.
+    while let Ok(count @ 1..) = reader.read(&mut buffer) {
         let bytes = &buffer[..count];
         let end = bytes.iter().position(|&byte| Some(byte) == escape);
         if !input.put_wait(&bytes[..end.unwrap_or(count)], || events(Event::Ready)) {
@@ -124,13 +143,13 @@ fn read(mut reader: impl Read + AsFd, input: &Pipe, escape: Option<u8>, events: 
 }
 
 /// The writer thread.
-fn write(mut writer: impl Write + AsFd, output: &Pipe, events: &impl Fn(Event)) {
+fn write(mut writer: impl Write, output: &Pipe, events: &impl Fn(Event)) {
     let mut bytes = Vec::new();
     while let Some(refused) = output.take_wait(&mut bytes) {
         if refused {
             events(Event::Ready);
         }
-        if let Err(error) = write_all(&mut writer, &bytes) {
+        if let Err(error) = writer.write_all(&bytes).and_then(|()| writer.flush()) {
             output.close();
             events(Event::Closed(error));
             events(Event::Ready);
@@ -139,23 +158,40 @@ fn write(mut writer: impl Write + AsFd, output: &Pipe, events: &impl Fn(Event)) 
     }
 }
 
-fn write_all(writer: &mut (impl Write + AsFd), mut bytes: &[u8]) -> io::Result<()> {
-    while !bytes.is_empty() {
-        match writer.write(bytes) {
-            Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
-            Ok(count) => bytes = &bytes[count..],
-            Err(error) if wait(&error, writer, PollFlags::OUT) => {}
-            Err(error) => return Err(error),
+/// A stream that waits where its descriptor would not: ones that somebody else made non-blocking are common.
+#[derive(Debug)]
+pub struct Patient<W>(pub W);
+
+impl<W: Write + AsFd> Write for Patient<W> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        loop {
+            match self.0.write(bytes) {
+                Err(error) if wait(&error, &self.0, PollFlags::OUT) => {}
+                done => return done,
+            }
         }
     }
-    match writer.flush() {
-        Err(error) if !is_again(&error) => Err(error),
-        _ => Ok(()),
+
+    fn flush(&mut self) -> io::Result<()> {
+        match self.0.flush() {
+            Err(error) if !is_again(&error) => Err(error),
+            _ => Ok(()),
+        }
     }
 }
 
-/// Whether it is worth trying again after `error`; waits until it is. Descriptors that somebody else made
-/// non-blocking are common.
+impl<R: Read + AsFd> Read for Patient<R> {
+    fn read(&mut self, bytes: &mut [u8]) -> io::Result<usize> {
+        loop {
+            match self.0.read(bytes) {
+                Err(error) if wait(&error, &self.0, PollFlags::IN) => {}
+                done => return done,
+            }
+        }
+    }
+}
+
+/// Whether it is worth trying again after `error`; waits until it is.
 fn wait(error: &io::Error, stream: &impl AsFd, flags: PollFlags) -> bool {
     if error.kind() == io::ErrorKind::WouldBlock {
         let _ = poll(&mut [PollFd::new(stream, flags)], None);

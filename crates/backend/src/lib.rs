@@ -2,11 +2,13 @@
 
 pub mod console;
 pub mod disk;
+pub mod hub;
 pub mod net;
 mod pipe;
 pub mod share;
 pub mod vsock;
 
 pub use console::{Console, ConsoleChar, Event};
+pub use hub::Hub;
 pub use share::Share;
 pub use vsock::Vsock;

@@ -64,6 +64,26 @@ impl Pipe {
         true
     }
 
+    /// Puts in what there is room for within `limit`, and returns how much.
+    pub(crate) fn put_within(&self, from: &[u8], limit: Duration) -> usize {
+        let end = Instant::now() + limit;
+        let mut done = self.put(from);
+        while done < from.len() {
+            let mut state = self.lock();
+            while state.bytes.len() == self.capacity && !state.closed {
+                let left = end.saturating_duration_since(Instant::now());
+                if left.is_zero() {
+                    return done;
+                }
+                let waited = self.changed.wait_timeout(state, left);
+                state = waited.unwrap_or_else(PoisonError::into_inner).0;
+            }
+            drop(state);
+            done += self.put(&from[done..]);
+        }
+        done
+    }
+
     /// Takes out at most `to.len()` bytes, and returns how many.
     pub(crate) fn take(&self, to: &mut [u8]) -> usize {
         let mut state = self.lock();

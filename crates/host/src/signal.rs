@@ -6,7 +6,7 @@ use std::mem::MaybeUninit;
 
 /// Signal numbers.
 pub mod number {
-    pub use libc::{SIGHUP, SIGINT, SIGPIPE, SIGQUIT, SIGSTOP, SIGTERM, SIGTSTP};
+    pub use libc::{SIGHUP, SIGINT, SIGPIPE, SIGQUIT, SIGSTOP, SIGTERM, SIGTSTP, SIGWINCH};
 }
 
 /// A set of signals that are blocked in this thread and in those that it starts.

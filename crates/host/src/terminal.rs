@@ -39,6 +39,12 @@ pub fn standard_input() -> BorrowedFd<'static> {
     rustix::stdio::stdin()
 }
 
+/// The size of a terminal's window in characters: columns and rows; None where it is not known.
+pub fn size(fd: BorrowedFd) -> Option<(u16, u16)> {
+    let size = rustix::termios::tcgetwinsize(fd).ok()?;
+    (size.ws_col > 0 && size.ws_row > 0).then_some((size.ws_col, size.ws_row))
+}
+
 /// A terminal in raw mode, until it is dropped: every key goes to the guest, nothing is echoed.
 ///
 /// Output stays as it was, so that a line feed of ours still starts a line.

@@ -20,17 +20,22 @@ const DEMONSTRATION: &str = r#"
 hostname suz
 mkdir -p /dev/pts && mount -t devpts devpts /dev/pts
 cd /root
+# A session with the console as its terminal: job control and Ctrl-C work.
+if [ -c /dev/hvc0 ]; then
+    setsid sh -c 'exec sh -l < /dev/hvc0 > /dev/hvc0 2>&1'
+else
+    setsid cttyhack sh -l
+fi
+"#;
+
+/// What a shell begins with. A static busybox cannot look users up, so its own `\w` would not know whose home `~` is.
+const PROFILE: &[u8] = br#"
 echo
 echo "This is Linux $(uname -r) on $(nproc) CPU(s) made by Suzerain."
 echo "busybox is at hand (type its name for a list); 'exit' powers the machine off."
 echo
-# A session with the serial port as its terminal: job control and Ctrl-C work.
-setsid cttyhack sh -l
+PS1='suz:${PWD/\/root/\~}# '
 "#;
-
-/// A static busybox cannot look users up, so its own `\w` would not know whose home `~` is.
-const PROFILE: &[u8] = br"PS1='suz:${PWD/\/root/\~}# '
-";
 
 /// The busybox with its surroundings, without an init.
 fn base(busybox: &[u8]) -> Initramfs {

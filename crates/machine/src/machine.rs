@@ -25,8 +25,6 @@ use crate::{Error, Outcome, Spec, early, processor, promise, reset};
 /// A machine: built paused, started by [`Handle::resume`], ended when dropped.
 pub struct Machine {
     handle: Handle,
-    engine: Arc<dyn Engine>,
-    ram: Arc<GuestRam>,
     threads: Vec<JoinHandle<()>>,
 }
 
@@ -37,6 +35,7 @@ pub struct Handle {
     pub(crate) clock: Arc<MachineClock>,
     pub(crate) peripherals: Arc<Peripherals>,
     pub(crate) start: Arc<Start>,
+    engine: Arc<dyn Engine>,
     /// Held by whoever makes the machine stand still, go on, or start again.
     pub(crate) turn: Arc<Mutex<()>>,
 }
@@ -107,10 +106,9 @@ impl Machine {
                 clock,
                 peripherals,
                 start: Arc::new(start),
+                engine,
                 turn: Arc::default(),
             },
-            engine,
-            ram,
             threads: Vec::new(),
         };
         machine.start_threads()?;
@@ -124,12 +122,12 @@ impl Machine {
 
     /// The engine.
     pub fn engine(&self) -> &dyn Engine {
-        &*self.engine
+        &*self.handle.engine
     }
 
     /// Guest RAM.
     pub fn ram(&self) -> &GuestRam {
-        &self.ram
+        &self.handle.start.ram
     }
 
     pub(crate) fn processors(&self) -> &[Processor] {
@@ -137,7 +135,7 @@ impl Machine {
     }
 
     pub(crate) fn shared_ram(&self) -> Arc<GuestRam> {
-        self.ram.clone()
+        self.handle.start.ram.clone()
     }
 
     fn start_threads(&mut self) -> Result<(), Error> {
@@ -217,6 +215,12 @@ impl Handle {
         self.stop_time();
     }
 
+    /// Whether the machine is paused.
+    pub fn is_paused(&self) -> bool {
+        let _turn = lock(&self.turn);
+        self.io.control.is_paused()
+    }
+
     /// Resets the machine from outside, as its guest could. Returns at once.
     pub fn reset(&self) {
         self.io.control.reset();
@@ -250,6 +254,27 @@ impl Handle {
     /// What the text screen shows: lines of characters.
     pub fn screen(&self) -> String {
         self.io.chipset.screen()
+    }
+
+    /// The window in which the console is shown has another size. A serial port can't tell the guest.
+    pub fn resize_console(&self, columns: u16, rows: u16) {
+        self.peripherals.resize_console(columns, rows);
+    }
+
+    /// Figures about the run so far, each with its name.
+    pub fn statistics(&self) -> Vec<(&'static str, u64)> {
+        // Processors add their figures when they leave the guest.
+        let turn = lock(&self.turn);
+        if !self.io.control.is_paused() {
+            self.io.control.pause();
+            self.io.control.resume();
+        }
+        drop(turn);
+        let resident = self.start.ram.resident().ok();
+        let resident = resident.map(|bytes| ("KiB of guest memory touched", bytes >> 10));
+        let mut figures: Vec<_> = resident.into_iter().collect();
+        figures.extend(self.engine.statistics());
+        figures
     }
 
     /// To be called when what the console is plugged into became readable or writable.

@@ -87,6 +87,13 @@ impl Peripherals {
         }
     }
 
+    /// The window in which the console is shown has another size.
+    pub(crate) fn resize_console(&self, columns: u16, rows: u16) {
+        if let Some(terminal) = &self.terminal {
+            terminal.resize(columns, rows);
+        }
+    }
+
     /// Returns when none has anything in flight.
     pub(crate) fn pause(&self) {
         for device in &self.lifecycles {

@@ -74,8 +74,32 @@ pub enum Command {
     /// Build, import and list the images that machines are made of
     #[command(subcommand)]
     Image(store::Image),
+    /// List machines: what they are and whether they run
+    ///
+    /// FROM is the image or the kernel that a machine was made from.
+    Ls(Ls),
+    /// Start a machine that was kept by a name, in the background
+    Start(Start),
+    /// Press the power button of machines, and wait until they are off
+    ///
+    /// A guest that does not power off in time is switched off.
+    Stop(Stop),
+    /// Make this terminal the console of a machine that runs
+    ///
+    /// First it shows what the screen shows. Every key goes to the guest, Ctrl-C included; Ctrl-] leaves, and the
+    /// machine runs on. Several may look at a console at the same time. What the guest printed while nobody did is in
+    /// console.log in the machine's folder.
+    Console(Console),
+    /// Get a shell in a machine that runs, or run a command there, by ssh
+    ///
+    /// Needs no network in the guest: ssh goes through the machine's vsock device, with a key that machines made from
+    /// images know. Shortly after a machine's start its sshd is waited for. The exit status is that of the command.
+    Shell(Shell),
     /// Remove machines with everything in their folders
     Rm(Rm),
+    /// Connect standard input and output to a vsock port of a guest
+    #[command(hide = true)]
+    VsockConnect(VsockConnect),
 }
 
 const RUN_AFTER: &str = "\
@@ -93,7 +117,7 @@ Examples:
   suz run debian
   suz run debian -- uname -a
   suz run --kernel vmlinuz --initrd initrd.img --append 'console=ttyS0' --cpus 2 --memory 1G
-  suz run --name mine --disk disk.qcow2
+  suz run --detach --name mine --disk disk.qcow2
   suz run --kernel xen --initrd 'vmlinuz console=hvc0,initrd.img' --append 'placeholder com1=115200'";
 
 /// Options of `suz run`.
@@ -116,6 +140,12 @@ pub struct Run {
     /// Keep the machine under this name, in a folder of its own; or start again the one that has it
     #[arg(long, value_name = "NAME")]
     pub name: Option<String>,
+    /// Run it in the background; suz console shows its console
+    #[arg(long, short, conflicts_with_all = ["gdb", "command"])]
+    pub detach: bool,
+    /// Be the process of a machine in the background, whose folder is there.
+    #[arg(long, hide = true, requires = "name", conflicts_with = "detach")]
+    pub background: bool,
     /// Remove the machine that this command makes when it has ended
     #[arg(long)]
     pub rm: bool,
@@ -214,7 +244,7 @@ pub struct Machine {
     pub vsock: Option<Vsock>,
     /// Which device the guest's console is: a virtio console is hvc0 to Linux [default: serial]
     #[arg(long, value_name = "DEVICE")]
-    pub console: Option<Console>,
+    pub console: Option<ConsoleDevice>,
     /// Let memory that the guest does not use go back to the host
     #[arg(long)]
     pub balloon: bool,
@@ -234,8 +264,66 @@ impl Machine {
     pub(crate) fn has_devices(&self) -> bool {
         let has_network = self.net.iter().any(|choice| *choice != net::Choice::None);
         let has_disk = !self.disk.is_empty() || !self.share.is_empty();
-        has_network || has_disk || self.balloon || self.vsock.is_some() || !self.publish.is_empty()
+        let has_console = matches!(self.console, Some(ConsoleDevice::Virtio));
+        let has_socket = self.vsock.is_some() || !self.publish.is_empty();
+        has_network || has_disk || has_console || has_socket || self.balloon
     }
+}
+
+/// Options of `suz ls`.
+#[derive(Debug, Args)]
+pub struct Ls {
+    /// Write JSON, with everything that is known
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Options of `suz start`.
+#[derive(Debug, Args)]
+pub struct Start {
+    /// The machine
+    #[arg(value_name = "NAME")]
+    pub name: String,
+    /// Make this terminal its console, as suz console does
+    #[arg(long, short)]
+    pub attach: bool,
+}
+
+/// Options of `suz stop`.
+#[derive(Debug, Args)]
+pub struct Stop {
+    /// The machines
+    #[arg(value_name = "NAME", required = true)]
+    pub names: Vec<String>,
+    /// How long the guests may take
+    #[arg(long, value_name = "SECONDS", default_value_t = 60)]
+    pub timeout: u64,
+    /// Switch off at once: what the guests have not written to their disks is lost
+    #[arg(long)]
+    pub force: bool,
+}
+
+/// Options of `suz console`.
+#[derive(Debug, Args)]
+pub struct Console {
+    /// The machine
+    #[arg(value_name = "NAME")]
+    pub name: String,
+}
+
+/// Options of `suz shell`.
+#[derive(Debug, Args)]
+pub struct Shell {
+    /// The machine
+    #[arg(value_name = "NAME")]
+    pub name: String,
+    /// As whom; else as the user that machines made from images have, who is called as the host's
+    #[arg(long, short, value_name = "USER")]
+    pub user: Option<String>,
+    /// What to run instead of a shell: one word is a line for the guest's shell, several are a program and its
+    /// arguments
+    #[arg(value_name = "COMMAND", last = true)]
+    pub command: Vec<String>,
 }
 
 /// Options of `suz rm`.
@@ -244,22 +332,39 @@ pub struct Rm {
     /// The machines
     #[arg(value_name = "NAME", required = true)]
     pub names: Vec<String>,
+    /// Also machines that run: they are switched off
+    #[arg(long)]
+    pub force: bool,
+}
+
+/// Options of `suz vsock-connect`.
+#[derive(Debug, Args)]
+pub struct VsockConnect {
+    /// The machine's name, or the path of its vsock socket
+    #[arg(value_name = "NAME")]
+    pub to: String,
+    /// The guest's port
+    #[arg(value_name = "PORT")]
+    pub port: u32,
+    /// How long to try again while nobody listens
+    #[arg(long, value_name = "SECONDS", default_value_t = 0)]
+    pub wait: u64,
 }
 
 /// Which device the guest's console is.
 #[derive(Debug, Clone, Copy, ValueEnum)]
-pub enum Console {
+pub enum ConsoleDevice {
     /// The first serial port
     Serial,
     /// A virtio console
     Virtio,
 }
 
-impl From<Console> for machine::spec::Console {
-    fn from(console: Console) -> Self {
+impl From<ConsoleDevice> for machine::spec::Console {
+    fn from(console: ConsoleDevice) -> Self {
         match console {
-            Console::Serial => Self::Serial,
-            Console::Virtio => Self::Virtio,
+            ConsoleDevice::Serial => Self::Serial,
+            ConsoleDevice::Virtio => Self::Virtio,
         }
     }
 }

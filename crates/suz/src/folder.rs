@@ -3,6 +3,10 @@
 //! ```text
 //! machine.toml   its description; relative paths in it are relative to the folder
 //! lock           locked by the process that runs, makes or removes the machine, whose number it holds
+//! control.sock   while it runs: see `control`
+//! vsock.sock     while it runs: leads to the guest's vsock ports
+//! console.log    what the guest printed; the older part is in console.log.1
+//! log            what the monitor had to say in the background
 //! ```
 //! Whether a machine runs is told by the lock, never by a number of a process. A folder appears and goes by one
 //! `rename`: names that start with a dot are work in progress, and what a killed process left of it is swept away by
@@ -11,10 +15,13 @@
 use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
+use std::thread;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail};
 use machine::Spec;
 
+use crate::control::Client;
 use crate::data;
 
 mod draft;
@@ -58,6 +65,24 @@ impl Machines {
             name: name.clone(),
             path,
         })
+    }
+
+    /// The machines' names, in order.
+    pub(crate) fn names(&self) -> anyhow::Result<Vec<Name>> {
+        let entries = match fs::read_dir(&self.root) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+            entries => entries.with_context(|| self.root.display().to_string())?,
+        };
+        let name = |entry: io::Result<fs::DirEntry>| entry.ok()?.file_name().to_str()?.parse().ok();
+        let is_machine = |name: &Name| self.find(name).is_some();
+        let mut names: Vec<Name> = entries.filter_map(name).filter(is_machine).collect();
+        names.sort();
+        Ok(names)
+    }
+
+    /// The machine that a command line names, which must be there.
+    pub(crate) fn named(&self, name: &str) -> anyhow::Result<Folder> {
+        self.get(&name.parse().map_err(anyhow::Error::msg)?)
     }
 
     /// The machine of this name, which must be there.
@@ -110,9 +135,58 @@ impl Folder {
         &self.name
     }
 
-    #[cfg_attr(not(test), expect(dead_code, reason = "sockets are about to be in it"))]
     pub(crate) fn path(&self) -> &Path {
         &self.path
+    }
+
+    /// The control socket.
+    pub(crate) fn control(&self) -> PathBuf {
+        self.path.join("control.sock")
+    }
+
+    /// What the guest printed.
+    pub(crate) fn console_log(&self) -> PathBuf {
+        self.path.join("console.log")
+    }
+
+    /// Asks the machine, which must run.
+    pub(crate) fn client(&self) -> anyhow::Result<Client> {
+        if !self.is_held()? {
+            bail!(
+                "machine {} does not run; `suz start {}` starts it",
+                self.name,
+                self.name
+            );
+        }
+        Ok(Client::new(
+            &self.control(),
+            format!("machine {}", self.name),
+        ))
+    }
+
+    /// Whether a process runs the machine.
+    pub(crate) fn is_held(&self) -> anyhow::Result<bool> {
+        let held = lock::is_taken(&self.path);
+        held.with_context(|| format!("machine {}", self.name))
+    }
+
+    /// Waits until no process runs the machine any more, at most `limit`; whether that came true.
+    pub(crate) fn wait_free(&self, limit: Duration) -> bool {
+        let end = Instant::now() + limit;
+        // A folder that is gone is free.
+        while self.path.exists() && self.is_held().unwrap_or(false) {
+            if Instant::now() >= end {
+                return false;
+            }
+            thread::sleep(Duration::from_millis(20));
+        }
+        true
+    }
+
+    /// Kills the process that runs the machine.
+    pub(crate) fn kill(&self) -> anyhow::Result<()> {
+        let killed = lock::kill_holder(&self.path);
+        killed.with_context(|| format!("killing the process of machine {}", self.name))
     }
 
     /// Reads what the machine is.
@@ -141,6 +215,11 @@ pub(crate) struct Held {
 }
 
 impl Held {
+    /// Gives it up, for others to hold.
+    pub(crate) fn release(self) -> Folder {
+        self.folder
+    }
+
     /// Removes the machine with everything in its folder.
     pub(crate) fn remove(self) -> anyhow::Result<()> {
         let Folder { name, path } = &self.folder;

@@ -1,18 +1,25 @@
 //! `suz rm`: the end of machines.
 
-use crate::Status;
 use crate::cli::Rm;
-use crate::folder::{Machines, Name};
+use crate::folder::Machines;
+use crate::{Status, stop};
 
 pub(crate) fn run(arguments: &Rm) -> anyhow::Result<Status> {
     let machines = Machines::open()?;
-    let names: Result<Vec<Name>, String> =
-        arguments.names.iter().map(|name| name.parse()).collect();
-    let names = names.map_err(anyhow::Error::msg)?;
     // A name that is wrong leaves the others alone.
-    let folders: anyhow::Result<Vec<_>> = names.iter().map(|name| machines.get(name)).collect();
+    let folders: anyhow::Result<Vec<_>> = arguments
+        .names
+        .iter()
+        .map(|name| machines.named(name))
+        .collect();
     for folder in folders? {
-        folder.hold()?.remove()?;
+        if arguments.force && folder.is_held()? {
+            stop::force(&folder)?;
+        }
+        // With --rm it went at its end.
+        if folder.path().exists() {
+            folder.hold()?.remove()?;
+        }
     }
     Ok(Status::DONE)
 }

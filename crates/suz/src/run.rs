@@ -14,19 +14,19 @@ mod statistics;
 
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use anyhow::Context;
-use gdb::Server;
+use anyhow::{Context, bail};
+use backend::Hub;
 use host::signal::{self, Blocked, number};
 use machine::spec::EngineKind;
 use machine::{Debugger, Handle, Machine, Outcome, Spec};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
-use crate::Status;
-use crate::cli;
-use console::Terminal;
-use plan::Plan;
+use crate::control::{Server, Subject};
+use crate::terminal::{SIGNALS, Terminal};
+use crate::{Status, background, cli};
+use plan::{Home, Plan};
 use statistics::Statistics;
 
 /// How long the end waits for processors, and for output to be written.
@@ -50,7 +50,10 @@ struct End {
     line: Option<String>,
 }
 
-pub(crate) fn run(arguments: &cli::Run) -> anyhow::Result<Status> {
+pub(crate) fn run(arguments: &cli::Run, log: Option<&str>) -> anyhow::Result<Status> {
+    if arguments.detach {
+        return detach(arguments, log);
+    }
     let plan = plan::make(arguments)?;
     if !arguments.command.is_empty() {
         return errand::run(plan, &arguments.command);
@@ -63,34 +66,45 @@ pub(crate) fn run(arguments: &cli::Run) -> anyhow::Result<Status> {
     } = plan;
     let notice = choose_engine(&mut spec);
     allow_descriptors();
-    let signals = Blocked::new(&[
-        number::SIGINT,
-        number::SIGTERM,
-        number::SIGHUP,
-        number::SIGQUIT,
-        number::SIGTSTP,
-    ])
-    .context("blocking signals")?;
+    let signals = Blocked::new(&SIGNALS).context("blocking signals")?;
     let (console, device) = backend::Console::new();
     let machine = Machine::build(&spec, Box::new(device))?;
     notice.iter().chain(&news).for_each(|line| crate::say(line));
     tracing::info!(engine = machine.engine().describe(), "starting");
 
     let (sender, notices) = channel();
-    let terminal = Terminal::connect(&console, machine.handle(), sender.clone())?;
-    watch(machine.handle(), signals, &sender)?;
+    let handle = machine.handle();
+    let hub = home
+        .folder()
+        .map(|folder| Hub::new(&console, &folder.console_log()));
+    let terminal = match &hub {
+        Some(hub) if arguments.background => {
+            console::connect_hub(&console, hub.clone(), handle.clone(), sender.clone())?
+        }
+        hub => console::connect(&console, hub.clone(), handle.clone(), sender.clone())?,
+    };
+    let control = serve(&home, &spec, &handle, hub.as_ref())?;
+    fit(&terminal, &handle, hub.as_ref());
+    watch(handle.clone(), signals, &sender)?;
     let statistics = match arguments.stats {
         true => Some(Statistics::start(&machine)?),
         false => None,
     };
     let debugger = debugger(arguments, &machine)?;
     home.settle(rm);
-    machine.handle().resume();
-    let end = supervise(&notices, &machine.handle(), &terminal);
+    handle.resume();
+    if let Some(folder) = home.folder().filter(|_| arguments.background) {
+        background::ready(folder)?;
+    }
+    let end = supervise(&notices, &handle, &terminal, hub.as_ref());
 
-    machine.handle().stop();
-    let quiet = machine.handle().wait_quiet(PATIENCE);
+    handle.stop();
+    let quiet = handle.wait_quiet(PATIENCE);
     console.flush(PATIENCE);
+    drop(control);
+    if let Some(hub) = hub {
+        hub.finish(PATIENCE);
+    }
     drop(terminal);
     if let Some(server) = debugger {
         server.finish(PATIENCE);
@@ -99,7 +113,7 @@ pub(crate) fn run(arguments: &cli::Run) -> anyhow::Result<Status> {
         crate::say(&line);
     }
     if let Some(statistics) = statistics {
-        crate::say(&statistics.report(&machine));
+        crate::say(&statistics.report(&handle));
     }
     if !quiet {
         // A processor that does not stop holds nothing up: the process ends with it.
@@ -122,19 +136,68 @@ fn allow_descriptors() {
 }
 
 /// The server for debuggers, if one is wanted.
-fn debugger(arguments: &cli::Run, machine: &Machine) -> anyhow::Result<Option<Server>> {
-    let Some(gdb) = &arguments.gdb else {
+fn debugger(arguments: &cli::Run, machine: &Machine) -> anyhow::Result<Option<gdb::Server>> {
+    let Some(asked) = &arguments.gdb else {
         return Ok(None);
     };
     let debugger = Debugger::new(machine).context("a bell for the debugger")?;
-    let server = Server::start(&gdb.place, debugger, gdb.waits);
-    let server = server.with_context(|| format!("--gdb {}", gdb.place))?;
-    let verb = if gdb.waits { "waits" } else { "listens" };
+    let server = gdb::Server::start(&asked.place, debugger, asked.waits);
+    let server = server.with_context(|| format!("--gdb {}", asked.place))?;
+    let verb = if asked.waits { "waits" } else { "listens" };
     let place = server.place();
     crate::say(&format!(
         "{verb} for a debugger: gdb VMLINUX -ex 'target remote {place}'"
     ));
     Ok(Some(server))
+}
+
+/// Makes the machine, and has another process run it.
+fn detach(arguments: &cli::Run, log: Option<&str>) -> anyhow::Result<Status> {
+    let needs_name = "a machine in the background needs a name: --name NAME";
+    if arguments.name.is_none() && arguments.image.is_none() {
+        bail!(needs_name);
+    }
+    let Plan { mut home, rm, .. } = plan::make(arguments)?;
+    if home.folder().is_none() {
+        bail!(needs_name);
+    }
+    let options: Vec<&str> = [(rm, "--rm"), (arguments.stats, "--stats")]
+        .into_iter()
+        .filter_map(|(is_asked, option)| is_asked.then_some(option))
+        .collect();
+    home.hand_over(|folder| background::start(folder, &options, log))
+}
+
+/// Lets others look at a machine with a folder, and control it.
+fn serve(
+    home: &Home,
+    spec: &Spec,
+    machine: &Handle,
+    hub: Option<&Hub>,
+) -> anyhow::Result<Option<Server>> {
+    let Some((folder, hub)) = home.folder().zip(hub) else {
+        return Ok(None);
+    };
+    let path = folder.control();
+    let subject = Subject {
+        name: folder.name().to_string(),
+        spec: spec.clone(),
+        started: Instant::now(),
+        machine: machine.clone(),
+        hub: hub.clone(),
+    };
+    let server = Server::start(&path, subject);
+    server.map(Some).with_context(|| path.display().to_string())
+}
+
+/// Tells the guest the size of the terminal's window.
+fn fit(terminal: &Terminal, machine: &Handle, hub: Option<&Hub>) {
+    if let Some((columns, rows)) = terminal.size() {
+        machine.resize_console(columns, rows);
+        if let Some(hub) = hub {
+            hub.resize(columns, rows);
+        }
+    }
 }
 
 /// Settles which engine runs the guest, and what to say where somebody may wonder.
@@ -170,7 +233,12 @@ fn watch(machine: Handle, signals: Blocked, sender: &Sender<Notice>) -> anyhow::
 }
 
 /// Waits until it is over.
-fn supervise(notices: &Receiver<Notice>, machine: &Handle, terminal: &Terminal) -> End {
+fn supervise(
+    notices: &Receiver<Notice>,
+    machine: &Handle,
+    terminal: &Terminal,
+    hub: Option<&Hub>,
+) -> End {
     let end = |status, line: &str| End {
         status,
         line: Some(line.to_owned()),
@@ -178,7 +246,13 @@ fn supervise(notices: &Receiver<Notice>, machine: &Handle, terminal: &Terminal) 
     loop {
         match notices.recv() {
             Ok(Notice::Ended(outcome)) => return ended(&outcome),
-            Ok(Notice::Signal(number::SIGTSTP)) => suspend(machine, terminal),
+            // The guest's time stands still until this process goes on.
+            Ok(Notice::Signal(number::SIGTSTP)) => {
+                machine.pause();
+                terminal.suspend();
+                machine.resume();
+            }
+            Ok(Notice::Signal(number::SIGWINCH)) => fit(terminal, machine, hub),
             Ok(Notice::Signal(signal)) => {
                 let line = format!("ended by {}", signal::name(signal));
                 return end(Status::signal(signal), &line);
@@ -203,13 +277,4 @@ fn ended(outcome: &Outcome) -> End {
         status: Status::of(outcome),
         line,
     }
-}
-
-/// Stops this process as the terminal's suspend key would; the guest's time stands still until it continues.
-fn suspend(machine: &Handle, terminal: &Terminal) {
-    machine.pause();
-    terminal.release();
-    signal::raise(number::SIGSTOP);
-    terminal.take();
-    machine.resume();
 }

@@ -108,6 +108,8 @@ impl VirtioDevice for Console {
         drop(bells);
         *lock(&self.shared.interrupt) = Some(driver.interrupt.clone());
         if index == RECEIVE {
+            // Linux reads the window's size when it is told of a change, and not before.
+            driver.interrupt.config_changed();
             Box::new(Receive(self.shared.clone()))
         } else {
             Box::new(Transmit {

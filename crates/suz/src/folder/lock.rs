@@ -1,12 +1,18 @@
 //! The lock of a machine's folder.
 
-use std::fs::{File, TryLockError};
+use std::fs::{self, File, TryLockError};
 use std::io::{self, Write};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::Path;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use rustix::process::{Pid, Signal, kill_process};
 
 /// The file's name.
 const FILE: &str = "lock";
+/// How long somebody who looks whether a lock is taken may hold it.
+const GLANCE: Duration = Duration::from_millis(50);
 
 /// A lock that is held as long as this lives, or until the process ends, however it does.
 #[derive(Debug)]
@@ -18,12 +24,18 @@ impl Lock {
     /// Takes a folder's lock; None while another process holds it.
     pub(super) fn take(folder: &Path) -> io::Result<Option<Self>> {
         let path = folder.join(FILE);
+        let end = Instant::now() + GLANCE;
         loop {
             let mut options = File::options();
             options.read(true).write(true).create(true).mode(0o600);
             let mut file = options.truncate(false).open(&path)?;
             match file.try_lock() {
                 Ok(()) => {}
+                // Perhaps somebody only looks whether it is taken.
+                Err(TryLockError::WouldBlock) if Instant::now() < end => {
+                    thread::sleep(Duration::from_millis(5));
+                    continue;
+                }
                 Err(TryLockError::WouldBlock) => return Ok(None),
                 Err(TryLockError::Error(error)) => return Err(error),
             }
@@ -35,6 +47,31 @@ impl Lock {
             writeln!(file, "{}", std::process::id())?;
             return Ok(Some(Self { _file: file }));
         }
+    }
+}
+
+/// Whether a process holds a folder's lock.
+pub(super) fn is_taken(folder: &Path) -> io::Result<bool> {
+    let file = match File::open(folder.join(FILE)) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
+        file => file?,
+    };
+    match file.try_lock_shared() {
+        Ok(()) => Ok(false),
+        Err(TryLockError::WouldBlock) => Ok(true),
+        Err(TryLockError::Error(error)) => Err(error),
+    }
+}
+
+/// Kills the process that holds a folder's lock, if one does.
+pub(super) fn kill_holder(folder: &Path) -> io::Result<()> {
+    let number = fs::read_to_string(folder.join(FILE))?;
+    let number = number.trim().parse().ok().and_then(Pid::from_raw);
+    match number {
+        // As long as the lock is taken, the number is the holder's.
+        Some(holder) if is_taken(folder)? => Ok(kill_process(holder, Signal::KILL)?),
+        Some(_) => Ok(()),
+        None => Err(io::Error::other("its lock has no number of a process")),
     }
 }
 

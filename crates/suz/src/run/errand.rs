@@ -1,6 +1,5 @@
 //! One command in a machine: it starts, the command runs by ssh, and the machine ends.
 
-use std::fs::File;
 use std::io::{IsTerminal, Read};
 use std::net::{Ipv4Addr, TcpStream};
 use std::process::{Child, Command, ExitStatus};
@@ -9,11 +8,12 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail};
+use backend::Hub;
 use host::signal::{self, Blocked, number};
 use machine::{Handle, Machine};
 
 use super::plan::Plan;
-use super::{choose_engine, installed};
+use super::{PATIENCE, choose_engine, installed};
 use crate::{Status, personal};
 
 /// How long a machine may take to let somebody in, and to shut down.
@@ -42,13 +42,13 @@ pub(super) fn run(plan: Plan, words: &[String]) -> anyhow::Result<Status> {
     let signals = Blocked::new(&signals).context("blocking signals")?;
     let (console, device) = backend::Console::new();
     let machine = Machine::build(&spec, Box::new(device))?;
-    let nothing = || File::options().read(true).write(true).open("/dev/null");
-    let nothing = || nothing().context("/dev/null");
     let handle = machine.handle();
+    let folder = home.folder().context("a machine without a folder")?;
+    let hub = Hub::new(&console, &folder.console_log());
     let poll = move |_| handle.poll_console();
-    console
-        .connect(nothing()?, nothing()?, None, poll)
-        .context("console threads")?;
+    let shown = console.show(hub.clone(), poll);
+    shown.context("console thread")?;
+    let control = super::serve(&home, &spec, &machine.handle(), Some(&hub))?;
     home.settle(rm);
     machine.handle().resume();
 
@@ -71,7 +71,10 @@ pub(super) fn run(plan: Plan, words: &[String]) -> anyhow::Result<Status> {
         wait(END, || machine.handle().outcome().is_some());
     }
     machine.handle().stop();
-    machine.handle().wait_quiet(Duration::from_secs(2));
+    machine.handle().wait_quiet(PATIENCE);
+    console.flush(PATIENCE);
+    drop(control);
+    hub.finish(PATIENCE);
     end
 }
 

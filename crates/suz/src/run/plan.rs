@@ -7,6 +7,7 @@ use machine::Spec;
 use machine::spec::{Boot, Device};
 
 use super::{ask, installed};
+use crate::Status;
 use crate::cli;
 use crate::folder::{Draft, Folder, Held, Machines, Name};
 
@@ -30,6 +31,26 @@ pub(super) struct Home {
 }
 
 impl Home {
+    /// The machine's folder, if it has one.
+    pub(super) fn folder(&self) -> Option<&Folder> {
+        self.held.as_deref()
+    }
+
+    /// Lets another process hold the machine, and takes it back if that does not get it to run.
+    pub(super) fn hand_over(
+        &mut self,
+        start: impl FnOnce(&Folder) -> anyhow::Result<Status>,
+    ) -> anyhow::Result<Status> {
+        let held = self.held.take().context("a machine without a folder")?;
+        let folder = held.release();
+        let started = start(&folder);
+        let runs = matches!(started, Ok(Status::DONE));
+        if self.leave_nothing && !runs {
+            self.held = Some(folder.hold()?);
+        }
+        started
+    }
+
     /// The machine runs; `rm` tells whether its folder goes when it has ended.
     pub(super) fn settle(&mut self, rm: bool) {
         self.leave_nothing = rm;
@@ -116,7 +137,7 @@ pub(super) fn make(arguments: &cli::Run) -> anyhow::Result<Plan> {
 /// A machine that is there already, if the options don't describe another.
 pub(super) fn again(folder: Folder, arguments: &cli::Run) -> anyhow::Result<Plan> {
     let name = folder.name().clone();
-    if arguments.rm {
+    if arguments.rm && !arguments.background {
         bail!("machine {name} was there before: --rm is for machines that the same command makes");
     }
     let held = folder.hold()?;
@@ -140,7 +161,7 @@ pub(super) fn again(folder: Folder, arguments: &cli::Run) -> anyhow::Result<Plan
     Ok(Plan {
         spec,
         home,
-        rm: false,
+        rm: arguments.rm,
         news: None,
     })
 }

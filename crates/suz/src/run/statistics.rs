@@ -3,7 +3,7 @@
 use std::fmt::Write;
 use std::time::Instant;
 
-use machine::Machine;
+use machine::{Handle, Machine};
 
 /// What is measured from the start on.
 pub(super) struct Statistics {
@@ -19,7 +19,7 @@ impl Statistics {
     }
 
     /// One figure a line: value and name.
-    pub(super) fn report(&self, machine: &Machine) -> String {
+    pub(super) fn report(&self, machine: &Handle) -> String {
         let mut text = String::from("statistics\n");
         let mut line = |value: &dyn std::fmt::Display, name: &str| {
             // Writing to a string does not fail.
@@ -27,10 +27,7 @@ impl Statistics {
         };
         let seconds = format!("{:.3}", self.started.elapsed().as_secs_f64());
         line(&seconds, "seconds of running");
-        if let Ok(bytes) = machine.ram().resident() {
-            line(&(bytes >> 10), "KiB of guest memory touched");
-        }
-        for (name, value) in machine.engine().statistics() {
+        for (name, value) in machine.statistics() {
             line(&value, name);
         }
         text.trim_end().to_owned()

@@ -3,6 +3,7 @@
 //! A guest that can't be fetched here is skipped, and said so. Where the same program can run on the bare host,
 //! its output there is what the guest has to print.
 
+mod console;
 mod debug;
 mod disk;
 mod guest;

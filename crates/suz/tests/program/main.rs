@@ -1,6 +1,8 @@
 //! The program as users meet it: what it says, how it ends, and what it leaves of their terminal.
 
 #[cfg(test)]
+mod background;
+#[cfg(test)]
 mod bad_input;
 #[cfg(test)]
 mod debug;
@@ -10,6 +12,8 @@ mod ends;
 mod engine;
 #[cfg(test)]
 mod machines;
+#[cfg(test)]
+mod shell;
 #[cfg(test)]
 mod support;
 #[cfg(test)]

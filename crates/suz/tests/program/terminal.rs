@@ -9,9 +9,10 @@ use std::io::{self, Read};
 use std::os::fd::OwnedFd;
 use std::os::unix::process::CommandExt;
 use std::path::Path;
-use std::process::{Child, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
+use crate::background::Machines;
 use crate::support::{
     CHATTER, DIE, ECHO, Folder, PATIENCE, expect, kernel, run, send, wait_status,
 };
@@ -35,6 +36,11 @@ impl Session {
 
     /// With standard output elsewhere.
     fn with_output(kernel: &Path, output: Option<OwnedFd>) -> Self {
+        Self::of(run(kernel), output)
+    }
+
+    /// With this command in the foreground.
+    fn of(mut command: Command, output: Option<OwnedFd>) -> Self {
         let master =
             openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC).unwrap();
         grantpt(&master).unwrap();
@@ -45,7 +51,6 @@ impl Session {
             .write(true)
             .open(name.to_str().unwrap())
             .unwrap();
-        let mut command = run(kernel);
         let end = || Stdio::from(slave.try_clone().unwrap());
         command
             .stdin(end())
@@ -188,4 +193,58 @@ fn input_from_a_terminal_works_with_output_to_a_pipe() {
     assert_eq!(&echoed, b"ok");
     send(&mut session.master, b"\x1d");
     assert_eq!(session.ended(), Some(0));
+}
+
+#[test]
+fn a_console_is_left_by_the_escape_key_and_the_machine_runs_on() {
+    let machines = Machines::new("tty-console");
+    machines.start("a", ECHO, &[]);
+    let mut session = Session::of(machines.suz(&["console", "a"]), None);
+    expect(&mut session.master, b"Ctrl-] leaves it, and a runs on");
+    session.started();
+    send(&mut session.master, b"a\x03\x1a\x04z");
+    expect(&mut session.master, b"a\x03\x1a\x04z");
+    send(&mut session.master, b"\x1d");
+    expect(&mut session.master, b"suz: left a, which runs on");
+    assert_eq!(session.ended(), Some(0));
+    assert_eq!(machines.state(), "running");
+}
+
+#[test]
+fn whatever_ends_a_console_restores_the_terminal() {
+    let machines = Machines::new("tty-ends");
+    machines.start("a", ECHO, &[]);
+    let attach = || {
+        let mut session = Session::of(machines.suz(&["console", "a"]), None);
+        session.started();
+        session
+    };
+    for (signal, status) in [(Signal::TERM, Some(143)), (Signal::SEGV, None)] {
+        let mut session = attach();
+        crate::support::signal(&session.child, signal);
+        assert_eq!(session.ended(), status);
+    }
+    let mut session = attach();
+    machines.good(&["stop", "--force", "a"]);
+    expect(&mut session.master, b"suz: machine a has ended");
+    assert_eq!(session.ended(), Some(0));
+    // A machine whose process was killed can't say good-bye.
+    machines.good(&["start", "a"]);
+    let mut session = attach();
+    let pid = machines.first()["pid"].as_i64().unwrap() as i32;
+    rustix::process::kill_process(Pid::from_raw(pid).unwrap(), Signal::KILL).unwrap();
+    expect(&mut session.master, b"suz: machine a has ended");
+    assert_eq!(session.ended(), Some(0));
+}
+
+#[test]
+fn a_machine_is_started_and_attached_to_in_one() {
+    let machines = Machines::new("tty-attach");
+    machines.start("a", ECHO, &[]);
+    machines.good(&["stop", "--force", "a"]);
+    let mut session = Session::of(machines.suz(&["start", "--attach", "a"]), None);
+    session.started();
+    send(&mut session.master, b"\x1d");
+    assert_eq!(session.ended(), Some(0));
+    assert_eq!(machines.state(), "running");
 }
