@@ -19,6 +19,7 @@ for file in /etc/apt/sources.list.d/*; do
     key=$(sed -n 's/^Signed-By: *//p' "$file" | head -n 1)
     case $key in /*) [ -e "$key" ] || sed -i '/^Signed-By:/d' "$file" ;; esac
 done
+# /tmp is not ours: mmdebstrap keeps the configuration of its own apt there.
 apt-get clean
 rm -rf /var/lib/apt/lists/* /var/cache/apt/*.bin /var/log/apt /var/log/dpkg.log /var/log/alternatives.log \
     /var/log/bootstrap.log /var/cache/debconf/*-old /var/lib/dpkg/*-old

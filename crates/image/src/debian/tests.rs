@@ -30,3 +30,11 @@ fn a_disk_has_no_name_before_it_is_complete() {
     std::fs::remove_dir_all(&folder).unwrap();
     assert!(text.starts_with(b"written by another"));
 }
+
+/// The builder's apt has its configuration in the new system's /tmp: without it, it works on the host's own folders.
+#[test]
+fn the_set_up_leaves_the_builders_files_alone() {
+    let lines = files::late().lines();
+    let mut code = lines.filter(|line| !line.trim_start().starts_with('#'));
+    assert!(code.all(|line| !line.contains("/tmp") && !line.contains("00mmdebstrap")));
+}

@@ -1,7 +1,7 @@
 //! Debian as its users have it: built from packages, started, reached by ssh, updated, rebooted, killed.
 //!
-//! Needs apt, mmdebstrap's needs, mke2fs and ssh. What can't be had here is skipped, and said so. The image is built once and
-//! kept below the cache, where it may be removed at any time.
+//! Needs apt, what mmdebstrap needs, mke2fs and ssh. What can't be had here is skipped, and said so. The image is
+//! built once and kept below the cache, where it may be removed at any time.
 
 #[cfg(test)]
 mod commands;
