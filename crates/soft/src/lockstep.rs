@@ -15,6 +15,8 @@
 //! jump table, whose one entry is then the address that the rehearsal came to), end it. Where code leaves earlier than the
 //! rehearsal (operands across pages, the vCPU is wanted), the rehearsal is made again up to that place.
 //!
+//! Loops get no body of their own here that makes many turns (`dbt`, `stream`): nobody could tell how many those were.
+//!
 //! Devices and other threads may write to memory between the two: a difference counts when it comes three times.
 
 mod flags;
