@@ -230,7 +230,7 @@ pub struct Machine {
     /// A folder of the host's for the guest, which finds it at a path of its own; may be given several times
     ///
     /// With :ro the guest can't change anything in it. Guests mount it by 'mount -t virtiofs GUESTPATH GUESTPATH'; the
-    /// demonstration guest does so itself. Owners and modes are the host's; what the guest makes belongs to the user
+    /// demonstration guest and machines of images do so themselves. Owners and modes are the host's; what the guest makes belongs to the user
     /// who runs this program or, when that is root, to the guest's user. Changes of the host's are seen within a
     /// second. Locks (flock and fcntl) hold between the guest and the host.
     #[arg(long, value_name = "HOSTPATH:GUESTPATH[:ro]", value_parser = share::parse)]
