@@ -80,6 +80,8 @@ pub struct Source<'a> {
     /// First and last linear address of where direct branches may be linked to other pages: all that can make them
     /// wrong is told, by [`crate::Blocks::unlink_far`].
     pub far: Option<(u64, u64)>,
+    /// Whether a loop may run several turns before it leaves.
+    pub turns: bool,
     /// Its instructions; the last one may be a branch.
     pub guests: &'a [Guest],
 }

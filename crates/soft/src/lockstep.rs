@@ -12,7 +12,8 @@
 //! ```
 //!
 //! Blocks are linked to blocks that lie behind them, which makes a *chain*; what leads back, and indirect branches (by the
-//! jump table, whose one entry is then the address that the rehearsal came to), end it. Where code leaves earlier than the
+//! jump table, whose one entry is then the address that the rehearsal came to), end it. Loops have no second bodies, which
+//! would run many turns ([`dbt::Source::turns`]). Where code leaves earlier than the
 //! rehearsal (operands across pages, the vCPU is wanted), the rehearsal is made again up to that place.
 //!
 //! Loops get no body of their own here that makes many turns (`dbt`, `stream`): nobody could tell how many those were.

@@ -438,6 +438,7 @@ impl Translation {
             segmented: cpu.segmented(),
             turns: !matches!(cpu.shared.translate, Translate::InStep(_)),
             far: (supervisor && !cpu.is_segmented()).then(|| cpu.mmu.half_of(key.linear)),
+            turns: !matches!(cpu.shared.translate, Translate::InStep(_)),
             guests: &guests,
         };
         let pages: Vec<u64> = pieces.iter().flatten().map(|(at, _)| at.page()).collect();

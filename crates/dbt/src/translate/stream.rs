@@ -33,6 +33,8 @@ use crate::{Context, form};
 pub(crate) const ADDRESSES: usize = 6;
 /// Most bytes of a range.
 const WIDEST: i64 = 512;
+/// Most instructions.
+const LARGEST: usize = 48;
 /// Longest step.
 const LONGEST: i64 = 512;
 /// Most times that the body runs between two looks at the vCPU's attention.
@@ -126,7 +128,7 @@ impl Translator<'_> {
     /// The block's second body, if it is to have one.
     pub(super) fn find_stream(&mut self) -> Option<Stream> {
         let guests = self.source.guests;
-        if !self.source.wide || guests.len() > 48 {
+        if !self.source.wide || !self.source.turns || guests.len() > LARGEST {
             return None;
         }
         let last = guests.last()?.instruction;

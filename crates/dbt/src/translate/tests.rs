@@ -40,6 +40,7 @@ fn listing(bits: u32, code: &[u8]) -> String {
         turns: true,
         supervisor: true,
         far: None,
+        turns: true,
         guests: &guests,
     };
     let frame = Frame {
