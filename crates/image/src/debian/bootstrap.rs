@@ -147,11 +147,11 @@ fn early(files: &[File]) -> String {
 }
 
 /// The hook that runs a script in the system, and writes that to descriptor 3: without what is mounted in it, and
-/// without what is mmdebstrap's own, which has to be in its place again afterwards. In /tmp is what keeps apt away from
-/// the host's own folders.
+/// without what is mmdebstrap's own, which has to be in its place again afterwards. The namespace's root may not enter
+/// the folder that the user is in. In /tmp is what keeps apt away from the host's own folders.
 fn late(script: &str, uuid: &str) -> String {
     format!(
-        "set -eu\nchroot \"$1\" sh -s <<'END OF FILE'\n{script}END OF FILE\n\
+        "set -eu\ncd /\nchroot \"$1\" sh -s <<'END OF FILE'\n{script}END OF FILE\n\
          work=$(mktemp -d)\nmkdir \"$work/root\" \"$work/tmp\" \"$work/settings\"\n\
          settings=$1/etc/apt/apt.conf.d\nback() {{\n\
          mv \"$work/settings/00mmdebstrap\" \"$settings\"\n\
