@@ -157,7 +157,9 @@ fn detach(arguments: &cli::Run, log: Option<&str>) -> anyhow::Result<Status> {
     if arguments.name.is_none() && arguments.image.is_none() {
         bail!(needs_name);
     }
-    let Plan { mut home, rm, .. } = plan::make(arguments)?;
+    let Plan {
+        mut home, rm, news, ..
+    } = plan::make(arguments)?;
     if home.folder().is_none() {
         bail!(needs_name);
     }
@@ -165,7 +167,11 @@ fn detach(arguments: &cli::Run, log: Option<&str>) -> anyhow::Result<Status> {
         .into_iter()
         .filter_map(|(is_asked, option)| is_asked.then_some(option))
         .collect();
-    home.hand_over(|folder| background::start(folder, &options, log))
+    let status = home.hand_over(|folder| background::start(folder, &options, log))?;
+    if status == Status::DONE {
+        news.iter().for_each(|line| crate::say(line));
+    }
+    Ok(status)
 }
 
 /// Lets others look at a machine with a folder, and control it.
