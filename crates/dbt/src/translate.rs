@@ -73,8 +73,6 @@ pub struct Source<'a> {
     pub wide: bool,
     /// Code whose offsets are not linear addresses.
     pub segmented: Option<Segmented>,
-    /// Whether a loop may make many turns before it leaves, by a body of its own.
-    pub turns: bool,
     /// At privilege level 0.
     pub supervisor: bool,
     /// First and last linear address of where direct branches may be linked to other pages: all that can make them
@@ -273,9 +271,7 @@ impl Translator<'_> {
     fn translate(mut self) -> Translated {
         let (entry_host, entry_saved) = self.enter();
         self.saved_entry = self.out.label_at(entry_saved);
-        if self.source.turns {
-            self.stream = self.find_stream();
-        }
+        self.stream = self.find_stream();
         let mut open = true;
         for op in 0..self.source.guests.len() {
             self.op = op;

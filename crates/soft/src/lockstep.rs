@@ -16,8 +16,6 @@
 //! would run many turns ([`dbt::Source::turns`]). Where code leaves earlier than the
 //! rehearsal (operands across pages, the vCPU is wanted), the rehearsal is made again up to that place.
 //!
-//! Loops get no body of their own here that makes many turns (`dbt`, `stream`): nobody could tell how many those were.
-//!
 //! Devices and other threads may write to memory between the two: a difference counts when it comes three times.
 
 mod flags;

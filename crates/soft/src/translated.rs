@@ -436,7 +436,6 @@ impl Translation {
             wide,
             supervisor: cpu.mode.cpl == 0,
             segmented: cpu.segmented(),
-            turns: !matches!(cpu.shared.translate, Translate::InStep(_)),
             far: (supervisor && !cpu.is_segmented()).then(|| cpu.mmu.half_of(key.linear)),
             turns: !matches!(cpu.shared.translate, Translate::InStep(_)),
             guests: &guests,

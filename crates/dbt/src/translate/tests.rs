@@ -37,7 +37,6 @@ fn listing(bits: u32, code: &[u8]) -> String {
             limit: 0xffff,
             big_stack: false,
         }),
-        turns: true,
         supervisor: true,
         far: None,
         turns: true,
