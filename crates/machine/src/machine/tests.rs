@@ -336,7 +336,7 @@ fn a_machine_that_is_reset_while_it_is_paused_stays_paused() {
     let running = Arc::new(AtomicBool::new(false));
     let seen = running.clone();
     let machine = build(&File::new(), true, Paper::default(), move |id, _, kick| {
-        seen.store(id == 0, Ordering::SeqCst);
+        seen.fetch_or(id == 0, Ordering::SeqCst);
         kick.sleep()
     });
     let handle = machine.handle();
