@@ -3,7 +3,7 @@
 use std::io::{self, IsTerminal};
 use std::os::unix::process::ExitStatusExt;
 use std::path::Path;
-use std::process::Command;
+use std::process::{Command, ExitStatus};
 use std::time::Duration;
 
 use anyhow::{Context, bail};
@@ -15,7 +15,7 @@ use crate::folder::Machines;
 use crate::{personal, vsock};
 
 /// The port where guests' sshd listens.
-const PORT: u32 = 22;
+pub(crate) const PORT: u32 = 22;
 /// How long after its start a guest may not listen yet.
 const BOOT: Duration = Duration::from_secs(120);
 
@@ -26,6 +26,23 @@ pub(crate) fn run(arguments: &cli::Shell) -> anyhow::Result<Status> {
     let socket = vsock::socket(&told.spec).with_context(|| vsock::lacking(name))?;
     let uptime = Duration::try_from_secs_f64(told.uptime).unwrap_or(BOOT);
     let patience = BOOT.saturating_sub(uptime).max(Duration::from_secs(1));
+    let user = arguments.user.clone().unwrap_or_else(personal::user);
+    let mut command = ssh(socket, patience, &user, name, &arguments.command)?;
+    let status = command.status().context(NEEDED)?;
+    Ok(ended(status))
+}
+
+/// What is said where there is no ssh.
+pub(crate) const NEEDED: &str = "ssh, which leads into machines (package openssh-client)";
+
+/// The host's ssh, about to log in by a machine's socket, where it waits so long for an sshd; with a command or without.
+pub(crate) fn ssh(
+    socket: &Path,
+    patience: Duration,
+    user: &str,
+    name: &str,
+    words: &[String],
+) -> anyhow::Result<Command> {
     let mut command = Command::new("ssh");
     // The user's own settings are for the user's own hosts.
     command.args(["-F", "none", "-i"]).arg(personal::key()?);
@@ -40,19 +57,20 @@ pub(crate) fn run(arguments: &cli::Shell) -> anyhow::Result<Status> {
     command
         .arg("-o")
         .arg(format!("ProxyCommand={}", proxy(socket, patience)?));
-    if !arguments.command.is_empty() && io::stdin().is_terminal() && io::stdout().is_terminal() {
+    if !words.is_empty() && io::stdin().is_terminal() && io::stdout().is_terminal() {
         command.arg("-t");
     }
-    let user = arguments.user.clone().unwrap_or_else(personal::user);
-    command.args(["-l", &user, name]);
-    if !arguments.command.is_empty() {
-        command.arg("--").arg(line(&arguments.command));
+    command.args(["-l", user, name]);
+    if !words.is_empty() {
+        command.arg("--").arg(line(words));
     }
-    let status = command
-        .status()
-        .context("ssh, which is needed for a shell (package openssh-client)")?;
+    Ok(command)
+}
+
+/// How ssh ended, which is how the command did.
+pub(crate) fn ended(status: ExitStatus) -> Status {
     let code = status.code().and_then(|code| u8::try_from(code).ok());
-    Ok(code.map_or_else(|| Status::signal(status.signal().unwrap_or(0)), Status))
+    code.map_or_else(|| Status::signal(status.signal().unwrap_or(0)), Status)
 }
 
 /// The command by which ssh reaches the guest: this program.

@@ -1,8 +1,8 @@
-//! One command in a machine: it starts, the command runs by ssh, and the machine ends.
+//! One command in a machine: it starts, the command runs by ssh over vsock, and the machine ends.
 
-use std::io::{IsTerminal, Read};
-use std::net::{Ipv4Addr, TcpStream};
-use std::process::{Child, Command, ExitStatus};
+use std::io::{self, BufRead, BufReader, Read, Write};
+use std::os::unix::net::UnixStream;
+use std::path::Path;
 use std::sync::mpsc::channel;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -13,8 +13,8 @@ use host::signal::{self, Blocked, number};
 use machine::{Handle, Machine};
 
 use super::plan::Plan;
-use super::{PATIENCE, choose_engine, installed};
-use crate::{Status, personal};
+use super::{PATIENCE, choose_engine};
+use crate::{Status, personal, shell, vsock};
 
 /// How long a machine may take to let somebody in, and to shut down.
 const START: Duration = Duration::from_secs(300);
@@ -29,7 +29,10 @@ pub(super) fn run(plan: Plan, words: &[String]) -> anyhow::Result<Status> {
         rm,
         ..
     } = plan;
-    let port = installed::way_in(&mut spec)?;
+    let name = home.folder().map(|folder| folder.name().to_string());
+    let name = name.context("a machine without a folder")?;
+    let socket = vsock::socket(&spec).with_context(|| vsock::lacking(&name))?;
+    let socket = socket.to_owned();
     // That the processor is software is no news to a script.
     let _ = choose_engine(&mut spec);
     // The command has the terminal: an interrupt is its own.
@@ -65,7 +68,7 @@ pub(super) fn run(plan: Plan, words: &[String]) -> anyhow::Result<Status> {
         let mut asked = received.try_iter();
         asked.find(|&signal| is_waiting || [number::SIGTERM, number::SIGHUP].contains(&signal))
     };
-    let end = errand(&machine.handle(), port, words, &is_asked);
+    let end = errand(&machine.handle(), &socket, &name, words, &is_asked);
     if !rm && machine.handle().outcome().is_none() {
         machine.handle().press_power_button();
         wait(END, || machine.handle().outcome().is_some());
@@ -81,14 +84,15 @@ pub(super) fn run(plan: Plan, words: &[String]) -> anyhow::Result<Status> {
 /// Waits until the machine lets somebody in, and runs the command there.
 fn errand(
     machine: &Handle,
-    port: u16,
+    socket: &Path,
+    name: &str,
     words: &[String],
     is_asked: &dyn Fn(bool) -> Option<i32>,
 ) -> anyhow::Result<Status> {
     let mut asked = None;
     let is_over = || {
         asked = asked.or(is_asked(true));
-        asked.is_some() || machine.outcome().is_some() || answers(port)
+        asked.is_some() || machine.outcome().is_some() || answers(socket)
     };
     let is_there = wait(START, is_over);
     if let Some(signal) = asked {
@@ -103,10 +107,11 @@ fn errand(
             START.as_secs()
         );
     }
-    let mut child = ssh(port, words)?;
+    let mut ssh = shell::ssh(socket, Duration::ZERO, &personal::user(), name, words)?;
+    let mut child = ssh.spawn().context(shell::NEEDED)?;
     loop {
         if let Some(status) = child.try_wait().context("ssh")? {
-            return Ok(told(status));
+            return Ok(shell::ended(status));
         }
         if let Some(signal) = is_asked(false) {
             let _ = child.kill();
@@ -129,65 +134,17 @@ fn wait(limit: Duration, mut is_so: impl FnMut() -> bool) -> bool {
     true
 }
 
-/// Whether an ssh server answers.
-fn answers(port: u16) -> bool {
+/// Whether an sshd answers behind the socket.
+fn answers(socket: &Path) -> bool {
     let greets = || {
-        let mut stream = TcpStream::connect((Ipv4Addr::LOCALHOST, port))?;
+        let mut stream = UnixStream::connect(socket)?;
         stream.set_read_timeout(Some(Duration::from_secs(5)))?;
+        writeln!(stream, "CONNECT {}", shell::PORT)?;
+        let mut stream = BufReader::new(stream);
+        stream.read_until(b'\n', &mut Vec::new())?;
         let mut greeting = [0; 4];
         stream.read_exact(&mut greeting)?;
-        std::io::Result::Ok(greeting == *b"SSH-")
+        io::Result::Ok(greeting == *b"SSH-")
     };
     greets().unwrap_or(false)
-}
-
-/// The host's ssh with the command. The way there is this host's own, so the machine needs to prove nothing.
-fn ssh(port: u16, words: &[String]) -> anyhow::Result<Child> {
-    let mut ssh = Command::new("ssh");
-    ssh.args(["-F", "none", "-i"]).arg(personal::key()?);
-    for option in [
-        "BatchMode=yes",
-        "IdentitiesOnly=yes",
-        "StrictHostKeyChecking=no",
-        "UserKnownHostsFile=/dev/null",
-        "LogLevel=ERROR",
-    ] {
-        ssh.args(["-o", option]);
-    }
-    if std::io::stdin().is_terminal() && std::io::stdout().is_terminal() {
-        ssh.arg("-t");
-    }
-    ssh.args(["-p", &port.to_string()]);
-    ssh.arg(format!("{}@127.0.0.1", personal::user())).arg("--");
-    ssh.arg(line(words));
-    ssh.spawn()
-        .context("ssh, which runs commands in machines: install openssh-client")
-}
-
-/// The words as a shell reads them, each in quotes.
-fn line(words: &[String]) -> String {
-    let quoted = words
-        .iter()
-        .map(|word| format!("'{}'", word.replace('\'', "'\\''")));
-    quoted.collect::<Vec<_>>().join(" ")
-}
-
-/// How the command ended.
-fn told(status: ExitStatus) -> Status {
-    use std::os::unix::process::ExitStatusExt;
-    match status.code() {
-        Some(code) => Status(code as u8),
-        None => Status::signal(status.signal().unwrap_or(0)),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn words_stay_words() {
-        let words = ["sh", "-c", "echo \"it's\" $HOME"].map(str::to_owned);
-        assert_eq!(line(&words), r#"'sh' '-c' 'echo "it'\''s" $HOME'"#);
-    }
 }

@@ -176,23 +176,3 @@ fn furnish(
     spec.image = Some(image.name.clone());
     Ok(())
 }
-
-/// Where a machine that runs for a command lets the command in.
-pub(super) fn way_in(spec: &mut Spec) -> anyhow::Result<u16> {
-    let listener = std::net::TcpListener::bind(("127.0.0.1", 0)).context("a port of this host")?;
-    let host = listener.local_addr().context("a port of this host")?;
-    let user = spec.devices.iter_mut().find_map(|device| match device {
-        Device::Net(net) => match &mut net.network {
-            Network::User(user) => Some(user),
-            Network::Tap(_) => None,
-        },
-        _ => None,
-    });
-    let user = user.context("a command needs --net user to come into the machine")?;
-    user.forwards.push(machine::spec::Forward {
-        protocol: machine::spec::Protocol::Tcp,
-        host,
-        guest: 22,
-    });
-    Ok(host.port())
-}
