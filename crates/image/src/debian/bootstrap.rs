@@ -5,9 +5,13 @@
 //! that they should have.
 
 use std::fmt::Write;
-use std::io::{BufRead, BufReader};
+use std::fs;
+use std::os::unix::fs::FileExt;
 use std::path::PathBuf;
 use std::process::Stdio;
+use std::time::Duration;
+
+use rustix::fs::{Mode, OFlags, open};
 
 use super::disk::NewDisk;
 use super::files::File;
@@ -28,6 +32,9 @@ pub(super) struct Bootstrap<'a> {
     /// Of the file system.
     pub(super) uuid: String,
 }
+
+/// Between two looks at what the program says.
+const STEP: Duration = Duration::from_millis(100);
 
 /// Starts a program with the disk as descriptor 3: the namespace's root could not open it by a path. When this process
 /// dies, the program is told to end.
@@ -87,29 +94,62 @@ impl Bootstrap<'_> {
             .arg(self.release.codename())
             .arg("/dev/null")
             .arg(sources);
-        command.stdout(Stdio::null()).stderr(Stdio::piped());
-        let mut child = command
-            .spawn()
+        let log = log().map_err(|error| tool::failure(&command, error))?;
+        let end = log
+            .try_clone()
             .map_err(|error| tool::failure(&command, error))?;
-        let mut said = String::new();
-        let lines = child.stderr.take().into_iter();
-        let lines = lines.flat_map(|stderr| BufReader::new(stderr).split(b'\n'));
-        for line in lines.map_while(Result::ok) {
-            let line = String::from_utf8_lossy(&line);
-            tracing::debug!("mmdebstrap: {line}");
-            let step = STEPS.iter().find(|(start, _)| line.starts_with(start));
-            step.iter().for_each(|(_, step)| notice(step));
-            said.push_str(&line);
-            said.push('\n');
-        }
-        let status = child
-            .wait()
-            .map_err(|error| tool::failure(&command, error))?;
+        command.stdout(Stdio::null()).stderr(end);
+        let spawned = command.spawn();
+        let mut child = spawned.map_err(|error| tool::failure(&command, error))?;
+        let mut said = Said::default();
+        let status = loop {
+            let status = child.try_wait();
+            let status = status.map_err(|error| tool::failure(&command, error))?;
+            said.read(&log, notice);
+            match status {
+                Some(status) => break status,
+                None => std::thread::sleep(STEP),
+            }
+        };
         if status.success() {
             return Ok(());
         }
-        Err(failure(&said))
+        Err(failure(&said.text))
     }
+}
+
+/// What a program says, as far as it has been read.
+#[derive(Default)]
+struct Said {
+    text: String,
+    at: u64,
+    /// The start of a line.
+    rest: Vec<u8>,
+}
+
+impl Said {
+    /// Reads on, and tells of the steps.
+    fn read(&mut self, log: &fs::File, notice: &dyn Fn(&str)) {
+        let mut bytes = [0; 4096];
+        while let Ok(count @ 1..) = log.read_at(&mut bytes, self.at) {
+            self.at += count as u64;
+            self.rest.extend(&bytes[..count]);
+        }
+        while let Some(end) = self.rest.iter().position(|&byte| byte == b'\n') {
+            let line: Vec<u8> = self.rest.drain(..=end).collect();
+            let line = String::from_utf8_lossy(&line);
+            tracing::debug!("mmdebstrap: {}", line.trim_end());
+            let step = STEPS.iter().find(|(start, _)| line.starts_with(start));
+            step.iter().for_each(|(_, step)| notice(step));
+            self.text.push_str(&line);
+        }
+    }
+}
+
+/// A file without a name for what a program says. By a pipe it could not clean up when this process has died.
+fn log() -> std::io::Result<fs::File> {
+    let flags = OFlags::TMPFILE | OFlags::RDWR | OFlags::APPEND | OFlags::CLOEXEC;
+    Ok(open(std::env::temp_dir(), flags, Mode::RUSR | Mode::WUSR)?.into())
 }
 
 /// What is wrong, and what to do about it.
