@@ -231,7 +231,11 @@ impl Translator<'_> {
 
     /// A jump to another page, whose link is good in one address space.
     fn far(&mut self, target: u64) {
-        let state = self.state;
+        // The comparison of address spaces leaves nothing of the host's flags.
+        let state = match self.state {
+            State::Both => State::Saved,
+            state => state,
+        };
         let label = self.out.label();
         let (space_at, other_at);
         if state.is_saved() {
