@@ -123,7 +123,7 @@ impl Translator<'_> {
     }
 
     /// The segment of a memory operand whose offset is not its linear address.
-    fn window(&self, instruction: &Instruction) -> Option<usize> {
+    pub(super) fn window(&self, instruction: &Instruction) -> Option<usize> {
         let segment = instruction.memory_segment();
         let based = self.source.segmented.is_some()
             || !self.source.wide && matches!(segment, Register::FS | Register::GS);

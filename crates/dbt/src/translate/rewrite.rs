@@ -95,7 +95,7 @@ impl Translator<'_> {
             return None;
         }
         self.save_flags();
-        if spares_rax(instruction) {
+        if spares_rax(instruction) && self.window(instruction).is_none() {
             let address = self.linear(instruction)?;
             return self.probe_apart(address, bytes, write).map(Some);
         }
