@@ -34,6 +34,13 @@ impl Processor {
         }
     }
 
+    /// The calling thread runs it from now on, which may have run another one.
+    pub(crate) fn adopt(&mut self) {
+        if let Some(translation) = &mut self.translation {
+            translation.blocks.forget_thread();
+        }
+    }
+
     /// Executes one block, or its first `most` instructions.
     pub(crate) fn step(&mut self, most: usize) -> R {
         let number = self.lookup()?;

@@ -80,6 +80,7 @@ impl Stepper {
     /// # Panics
     /// Where translated code does something else than the interpreter in lockstep.
     pub fn run(&mut self, until: u64, most: u64) -> Option<(Exception, u64)> {
+        self.0.adopt();
         for _ in 0..most {
             let result = self.0.run();
             self.0.cpu.attend = false;

@@ -120,6 +120,7 @@ impl Vcpu for SoftVcpu {
     fn run(&mut self, io: &Arc<dyn Io>) -> Result<Exit, EngineError> {
         host::thread::wake_exactly();
         self.processor.cpu.runner.adopt();
+        self.processor.adopt();
         let doing = self.processor.cpu.doing.clone();
         self.processor.cpu.io = match self.shared.observer.observes() {
             true => Arc::new(Observed {
