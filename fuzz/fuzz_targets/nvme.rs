@@ -2,12 +2,12 @@
 //! commands run.
 #![no_main]
 
-use std::io;
 use std::sync::{Arc, Mutex};
 
 use device::pci::Function;
+use fuzz::disk::Memory;
 use fuzz::{Nowhere, nowhere};
-use iface::{Disk, Snapshot};
+use iface::Snapshot;
 use libfuzzer_sys::arbitrary::{self, Arbitrary};
 use libfuzzer_sys::fuzz_target;
 use mem::{Gpa, GuestRam};
@@ -22,43 +22,6 @@ const QUEUES: u64 = 0x1_0000;
 /// Entries of a queue.
 const ENTRIES: u64 = 16;
 
-/// A disk in memory that checks its ranges.
-struct Memory(Mutex<Vec<u8>>);
-
-impl Disk for Memory {
-    fn len(&self) -> u64 {
-        DISK as u64
-    }
-
-    fn is_read_only(&self) -> bool {
-        false
-    }
-
-    fn read(&self, at: u64, to: &mut [u8]) -> io::Result<()> {
-        let at = at as usize;
-        to.copy_from_slice(&self.0.lock().expect("no panic")[at..at + to.len()]);
-        Ok(())
-    }
-
-    fn write(&self, at: u64, from: &[u8]) -> io::Result<()> {
-        let at = at as usize;
-        self.0.lock().expect("no panic")[at..at + from.len()].copy_from_slice(from);
-        Ok(())
-    }
-
-    fn flush(&self) -> io::Result<()> {
-        Ok(())
-    }
-
-    fn discard(&self, at: u64, len: u64) -> io::Result<()> {
-        self.write(at, &vec![0; len as usize])
-    }
-
-    fn write_zeroes(&self, at: u64, len: u64, _: bool) -> io::Result<()> {
-        self.write(at, &vec![0; len as usize])
-    }
-}
-
 #[derive(Debug, Arbitrary)]
 enum Operation {
     /// A register or doorbell is written.
@@ -68,7 +31,15 @@ enum Operation {
     /// Bytes of RAM change: lists of pages, for one.
     Ram { at: u32, value: u64 },
     /// An entry of a submission queue changes, to something that is nearly right.
-    Entry { pair: u8, slot: u8, opcode: u8, flags: u8, namespace: u8, data: [u32; 2], words: [u32; 4] },
+    Entry {
+        pair: u8,
+        slot: u8,
+        opcode: u8,
+        flags: u8,
+        namespace: u8,
+        data: [u32; 2],
+        words: [u32; 4],
+    },
     /// A doorbell is written with a value that is nearly right.
     Doorbell { queue: u8, value: u8 },
     /// Configuration space is written.
@@ -83,8 +54,11 @@ fn entry(opcode: u8, flags: u8, namespace: u32, data: [u64; 2], words: &[u32]) -
     let mut bytes = vec![opcode, flags, 7, 0];
     bytes.extend(namespace.to_le_bytes());
     bytes.extend([0; 16]);
-    data.iter().for_each(|part| bytes.extend(part.to_le_bytes()));
-    words.iter().for_each(|word| bytes.extend(word.to_le_bytes()));
+    data.iter()
+        .for_each(|part| bytes.extend(part.to_le_bytes()));
+    words
+        .iter()
+        .for_each(|word| bytes.extend(word.to_le_bytes()));
     bytes.resize(64, 0);
     bytes
 }
@@ -118,7 +92,7 @@ fn start(ram: &GuestRam, function: &mut Nvme, pairs: u8) {
 fuzz_target!(|operations: Vec<Operation>| {
     let ram = GuestRam::new(&[(Gpa(0), RAM), (Gpa(2 * RAM), RAM)]).expect("memory");
     let ram = Arc::new(ram);
-    let disk = Arc::new(Memory(Mutex::new(vec![7; DISK])));
+    let disk = Arc::new(Memory::new(DISK));
     let to = Attachment {
         ram: ram.clone(),
         messages: Arc::new(Nowhere),
@@ -130,7 +104,11 @@ fuzz_target!(|operations: Vec<Operation>| {
     start(&ram, &mut lock(), 2);
     for operation in operations {
         match operation {
-            Operation::Write { offset, wide, value } => {
+            Operation::Write {
+                offset,
+                wide,
+                value,
+            } => {
                 let len = if wide { 8 } else { 4 };
                 let at = u64::from(offset % 0x4000);
                 lock().write(0, at, &value.to_le_bytes()[..len]);
@@ -141,7 +119,15 @@ fuzz_target!(|operations: Vec<Operation>| {
             Operation::Ram { at, value } => {
                 let _ = ram.write(Gpa(u64::from(at) % (3 * RAM)), &value.to_le_bytes());
             }
-            Operation::Entry { pair, slot, opcode, flags, namespace, data, words } => {
+            Operation::Entry {
+                pair,
+                slot,
+                opcode,
+                flags,
+                namespace,
+                data,
+                words,
+            } => {
                 let namespace = [1, 1, 1, 0, u32::MAX][usize::from(namespace % 5)];
                 let data = data.map(|at| u64::from(at) % (3 * RAM));
                 let bytes = entry(opcode % 14, flags & 0xc1, namespace, data, &words);

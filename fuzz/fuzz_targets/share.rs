@@ -31,7 +31,18 @@ struct Ask {
 }
 
 const NAMES: [&str; 12] = [
-    "a", "b", "file", "folder", "link", "up", ".", "..", "../secret", "/etc/passwd", "a/b", "",
+    "a",
+    "b",
+    "file",
+    "folder",
+    "link",
+    "up",
+    ".",
+    "..",
+    "../secret",
+    "/etc/passwd",
+    "a/b",
+    "",
 ];
 
 /// Where the folder is, in a folder of its own.
@@ -64,7 +75,11 @@ fn request(ask: Ask) -> Option<Request> {
     }
     let mut bytes = (40 + arguments.len() as u32).to_ne_bytes().to_vec();
     bytes.extend(u32::from(opcode).to_ne_bytes());
-    bytes.extend([7_u64, u64::from(ask.node % 16)].map(u64::to_ne_bytes).concat());
+    bytes.extend(
+        [7_u64, u64::from(ask.node % 16)]
+            .map(u64::to_ne_bytes)
+            .concat(),
+    );
     bytes.extend([0; 16]);
     bytes.extend(arguments);
     Some(Request {

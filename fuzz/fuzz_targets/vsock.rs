@@ -124,7 +124,14 @@ fuzz_target!(|operations: Vec<Operation<Talk>>| {
                     room,
                 });
             }
-            Talk::Packet { ports, op, len, flags, credit, kind } => {
+            Talk::Packet {
+                ports,
+                op,
+                len,
+                flags,
+                credit,
+                kind,
+            } => {
                 let mut bytes = [3_u64, 2].map(u64::to_le_bytes).concat();
                 let ports = [u32::from(ports.0 % 4), u32::from(ports.1 % 4)];
                 bytes.extend(ports.map(u32::to_le_bytes).concat());

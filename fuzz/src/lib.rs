@@ -1,13 +1,15 @@
 //! What the fuzz targets of devices share: fakes of the seams, and arbitrary sequences of what a guest and the
 //! machine can do to a device.
 
+pub mod disk;
 pub mod virtio;
 
+use std::os::fd::BorrowedFd;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use arbitrary::Arbitrary;
-use iface::{Char, Clock, Device, InterruptLine, Msi, MsiSink, Snapshot};
+use iface::{Char, Clock, Device, Doorbells, InterruptLine, Msi, MsiSink, Snapshot};
 
 /// A clock that moves when it is told.
 #[derive(Default)]
@@ -39,6 +41,14 @@ pub struct Nowhere;
 
 impl InterruptLine for Nowhere {
     fn set(&self, _: bool) {}
+}
+
+impl Doorbells for Nowhere {
+    fn connect(&self, _: u64, _: BorrowedFd<'_>) -> bool {
+        false
+    }
+
+    fn disconnect(&self, _: u64, _: BorrowedFd<'_>) {}
 }
 
 impl MsiSink for Nowhere {

@@ -139,7 +139,8 @@ impl<D: VirtioDevice> Driver<D> {
 
     fn bell(&mut self, queue: u8) {
         let queue = queue % self.queues;
-        self.function.write(0, 0x3000 + 4 * u64::from(queue), &[queue, 0]);
+        self.function
+            .write(0, 0x3000 + 4 * u64::from(queue), &[queue, 0]);
     }
 
     fn descriptor(&self, ring: u64, index: u64, buffer: (u64, u32), flags: [u8; 4]) {
@@ -154,7 +155,12 @@ impl<D: VirtioDevice> Driver<D> {
         self.put(REQUEST, &request.bytes);
         let len = request.bytes.len().min(0x4000) as u32;
         self.descriptor(table, 0, (REQUEST, len), [1, 0, 1, 0]);
-        self.descriptor(table, 1, (ANSWER, u32::from(request.room % 0x4000)), [2, 0, 0, 0]);
+        self.descriptor(
+            table,
+            1,
+            (ANSWER, u32::from(request.room % 0x4000)),
+            [2, 0, 0, 0],
+        );
         let mut index = [0; 2];
         let _ = self.ram.read(Gpa(available + 2), &mut index);
         let index = u16::from_le_bytes(index);
@@ -174,6 +180,7 @@ pub fn perform<D: VirtioDevice, E>(
     let ram = Arc::new(ram);
     let queues = device.queues().len().min(4) as u8;
     let attachment = Attachment {
+        doorbells: Arc::new(Nowhere),
         ram: ram.clone(),
         messages: Arc::new(Nowhere),
         line: nowhere(),
@@ -187,22 +194,40 @@ pub fn perform<D: VirtioDevice, E>(
     driver.start(false, 3);
     for operation in operations {
         match operation {
-            Operation::Write { offset, size, value } => {
+            Operation::Write {
+                offset,
+                size,
+                value,
+            } => {
                 let (offset, len) = (u64::from(offset % 0x8000), 1 << (size % 4));
-                driver.function.write(0, offset, &value.to_le_bytes()[..len]);
+                driver
+                    .function
+                    .write(0, offset, &value.to_le_bytes()[..len]);
             }
             Operation::Read { offset } => {
-                driver.function.read(0, u64::from(offset % 0x8000), &mut [0; 8]);
+                driver
+                    .function
+                    .read(0, u64::from(offset % 0x8000), &mut [0; 8]);
             }
             Operation::Ram { at, bytes } => driver.put(at.into(), &bytes),
-            Operation::Descriptor { queue, index, at, len, flags, next } => {
+            Operation::Descriptor {
+                queue,
+                index,
+                at,
+                len,
+                flags,
+                next,
+            } => {
                 let buffer = (u64::from(at % 0x8_0000), len);
                 let flags = [flags & 7, 0, next % 20, flags & 0x80];
                 driver.descriptor(driver.ring(queue)[0], index.into(), buffer, flags);
             }
             Operation::Offer { queue, index, head } => {
                 let available = driver.ring(queue)[1];
-                driver.put(available + 4 + 2 * (u64::from(index) % SIZE), &[head % 20, 0]);
+                driver.put(
+                    available + 4 + 2 * (u64::from(index) % SIZE),
+                    &[head % 20, 0],
+                );
                 driver.put(available + 2, &index.to_le_bytes());
                 driver.bell(queue);
             }
