@@ -30,6 +30,9 @@ const ALIGNMENT: usize = 16;
 /// More than the code of a block of 64 instructions.
 const LARGEST: usize = 64 << 10;
 
+/// Most bytes in an instruction.
+const LONGEST: u64 = 15;
+
 /// Whose word tells that a vCPU is wanted: not zero.
 pub type Attention = Arc<dyn AsRef<AtomicU32> + Send + Sync>;
 
@@ -81,7 +84,7 @@ pub struct Blocks {
     by_key: HashMap<Key, u32, BuildHasherDefault<Mix>>,
     by_page: HashMap<u64, Vec<u32>>,
     tables: Tables,
-    /// Linked sites that lead to other pages.
+    /// Linked sites that lead to other pages, without a look at the address space.
     far: Vec<u32>,
     /// What GS holds.
     table: usize,
@@ -94,6 +97,12 @@ pub struct Blocks {
     /// Branches ever linked.
     pub linked: u64,
     _fault: fault::Region,
+}
+
+/// Whether an instruction at a linear address may reach into the next page: where such a one leads depends on that page,
+/// too.
+pub fn may_cross(linear: u64) -> bool {
+    linear & 0xfff > 0x1000 - LONGEST
 }
 
 /// Whether this host can run translated blocks: it has RORX, and lets programs set GS.
@@ -268,7 +277,8 @@ impl Blocks {
         let Some(space) = space else {
             return;
         };
-        if link.far.is_none() && target >> 12 != source.key.linear >> 12 {
+        let elsewhere = target >> 12 != source.key.linear >> 12 || may_cross(target);
+        if link.far.is_none() && elsewhere {
             self.far.push(site);
         }
         let start = source.start;

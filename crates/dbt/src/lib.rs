@@ -34,7 +34,7 @@ pub mod tlb;
 mod translate;
 pub mod x87;
 
-pub use cache::{Attention, Blocks, Entry, Key, Left, is_supported};
+pub use cache::{Attention, Blocks, Entry, Key, Left, is_supported, may_cross};
 pub use context::{Context, Window};
 pub use emit::Access;
 pub use error::Error;

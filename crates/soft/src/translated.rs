@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use dbt::{Blocks, Entry, Guest, Key, Left, Segmented};
 use iced_x86::{Decoder, DecoderOptions, EncodingKind, Mnemonic};
-use mem::Offset;
+use mem::{Offset, PAGE_SIZE};
 use tracing::debug;
 use x86::descriptor::SegmentRegister::{Fs, Gs};
 use x86::flags;
@@ -141,10 +141,16 @@ impl Cpu {
         })
     }
 
-    /// Whether so many bytes of code from RIP on lie inside CS.
-    fn is_within_limit(&self, bytes: usize) -> bool {
-        let limit = u64::from(self.seg[1].limit);
-        self.rip <= limit && bytes as u64 - 1 <= limit - self.rip
+    /// Whether the block at RIP may be translated: all of it lies inside CS, and where it crosses into another page,
+    /// [`Mmu::key`](crate::mmu::Mmu::key) of one tells what happens to either.
+    fn can_translate(&self, block: &Block) -> bool {
+        if self.is_segmented() {
+            let limit = u64::from(self.seg[1].limit);
+            let last = block.bytes.len() as u64 - 1;
+            return block.second.is_none() && self.rip <= limit && last <= limit - self.rip;
+        }
+        let half = |linear| self.mmu.half(linear);
+        block.second.is_none() || half(self.rip) == half(self.rip.wrapping_add(PAGE_SIZE))
     }
 
     /// Whether offsets of the running code are not linear addresses.
@@ -325,9 +331,14 @@ impl Processor {
     pub(crate) fn known_translation(&mut self, place: Offset) -> Option<u32> {
         let translation = self.translation.as_mut()?;
         let linear = self.cpu.linear_ip();
+        if dbt::may_cross(linear) {
+            // The second page is not looked for here.
+            return None;
+        }
         let key = Key {
             linear: self.cpu.rip,
             place: place.0,
+            second: None,
             kind: translation.prepare(&self.cpu, linear) & 0xfff0_00ff,
         };
         let translated = translation.blocks.find(&key)?;
@@ -346,17 +357,14 @@ impl Processor {
         if !translation.is_hot(block.heat >> churn.min(MOST_CHURN)) {
             return None;
         }
-        if block.second.is_some() || block.checks {
-            // Links within a page outlive changes of where the next page lies; the interpreter looks for breakpoints.
+        if block.checks || !self.cpu.can_translate(block) {
             return None;
         }
         let rip = self.cpu.rip;
-        if self.cpu.is_segmented() && !self.cpu.is_within_limit(block.bytes.len()) {
-            return None;
-        }
         let key = Key {
             linear: rip,
             place: block.code.0.0,
+            second: block.second.map(|(at, _)| at.0),
             kind: translation.prepare(&self.cpu, self.cpu.linear_ip()) & 0xfff0_00ff,
         };
         let translated = match translation.blocks.find(&key) {

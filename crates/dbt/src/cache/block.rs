@@ -31,6 +31,8 @@ pub struct Key {
     pub linear: u64,
     /// Where that lies in RAM.
     pub place: u64,
+    /// Where the page that it crosses into lies.
+    pub second: Option<u64>,
     /// Everything else that matters: mode, privilege, what is switched on.
     pub kind: u64,
 }

@@ -6,6 +6,7 @@ use iced_x86::{Code, Instruction, MemoryOperand, Mnemonic, OpKind, Register};
 use super::register::{self, RAX, RCX};
 use super::writer::Label;
 use super::{Cold, Exit, State, Translator};
+use crate::cache::may_cross;
 use crate::{Context, jump};
 
 /// A direct way out, to be patched.
@@ -142,7 +143,9 @@ impl Translator<'_> {
         let far = |(first, last)| (first..=last).contains(&target);
         let base = self.source.segmented.map_or(0, |code| code.base);
         let page = |rip: u64| rip.wrapping_add(base) >> 12;
-        page(target) == page(self.source.linear) || self.source.far.is_some_and(far)
+        let near =
+            page(target) == page(self.source.linear) && !may_cross(target.wrapping_add(base));
+        near || self.source.far.is_some_and(far)
     }
 
     /// Goes on at a known address.
