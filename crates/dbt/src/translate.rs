@@ -18,12 +18,14 @@
 //!   x87        x87 and MMX
 //!   stack      PUSH, POP, LEAVE, CALL, RET
 //!   branch     ways out of a block
+//!   poll       looks whether the vCPU is wanted
 //!   thunk      code around blocks: entering, leaving, vector registers
 //! ```
 
 mod branch;
 mod flags;
 mod implicit;
+mod poll;
 mod probe;
 mod region;
 mod register;
@@ -78,7 +80,7 @@ pub struct Source<'a> {
     /// First and last linear address of where direct branches may be linked to other pages: all that can make them
     /// wrong is told, by [`crate::Blocks::unlink_far`].
     pub far: Option<(u64, u64)>,
-    /// Whether a loop may run several turns before it leaves.
+    /// Whether a loop may run several turns before it leaves, or leave before its first instruction.
     pub turns: bool,
     /// Its instructions; the last one may be a branch.
     pub guests: &'a [Guest],
@@ -186,6 +188,8 @@ struct Translator<'a> {
     streamed: bool,
     /// Where the block is entered with the flags in the context.
     saved_entry: Label,
+    /// Whether each way through the block looks at the vCPU's attention before its last instruction.
+    polled: bool,
 }
 
 enum Cold {
@@ -233,6 +237,11 @@ enum Cold {
         target: u64,
         state: State,
     },
+    /// The vCPU is wanted before the block; its flags are known behind so many instructions.
+    Wanted {
+        label: Label,
+        ops: usize,
+    },
 }
 
 /// Translates a block.
@@ -263,6 +272,7 @@ pub(crate) fn block(source: Source<'_>, frame: Frame) -> Translated {
         streaming: false,
         streamed: false,
         saved_entry,
+        polled: false,
     };
     translator.translate()
 }
@@ -272,10 +282,14 @@ impl Translator<'_> {
         let (entry_host, entry_saved) = self.enter();
         self.saved_entry = self.out.label_at(entry_saved);
         self.stream = self.find_stream();
+        let polls = self.source.turns && self.stream.is_none() && self.may_close_loop();
         let mut open = true;
         for op in 0..self.source.guests.len() {
             self.op = op;
             self.end_region();
+            if polls && !self.polled {
+                self.poll();
+            }
             self.mark(!self.in_region());
             self.end_x87_run();
             self.begin_region();
@@ -538,6 +552,7 @@ impl Translator<'_> {
                     self.out.bind(label);
                     self.back(target, state);
                 }
+                Cold::Wanted { label, ops } => self.write_wanted(label, ops),
             }
             next += 1;
         }

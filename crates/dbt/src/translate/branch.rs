@@ -77,7 +77,7 @@ impl Translator<'_> {
     }
 
     /// Where a direct branch leads; `None` where it is refused, or means something else than it seems to.
-    fn target(&self, instruction: &Instruction) -> Option<u64> {
+    pub(super) fn target(&self, instruction: &Instruction) -> Option<u64> {
         let target = self.address(instruction.near_branch_target());
         let narrow = instruction.op0_kind() == OpKind::NearBranch16;
         match self.source.segmented {
@@ -128,7 +128,7 @@ impl Translator<'_> {
         Some(true)
     }
 
-    fn is_backwards(&self, target: u64) -> bool {
+    pub(super) fn is_backwards(&self, target: u64) -> bool {
         target
             <= self.address(
                 self.source
@@ -163,13 +163,18 @@ impl Translator<'_> {
     fn go_if(&mut self, condition: u8, target: u64) {
         let label = self.out.label();
         let state = self.state;
-        if !self.is_linkable(target) || self.is_backwards(target) {
+        let again = target == self.source.linear && self.stream.is_some();
+        if !self.is_linkable(target) || again {
             self.out.jump_if(condition, label);
             self.cold.push(Cold::Back {
                 label,
                 target,
                 state,
             });
+        } else if self.is_backwards(target) && !self.polled {
+            self.out.jump_if(condition ^ 1, label);
+            self.back(target, state);
+            self.out.bind(label);
         } else {
             self.out.jump_if(condition, label);
             let at = self.out.len() - 4;
@@ -208,13 +213,16 @@ impl Translator<'_> {
             self.streamed = true;
             return self.write_stream(state);
         }
+        if self.polled {
+            return self.link(target, state);
+        }
         let label = self.out.label();
         self.out.load(RCX, Context::ATTENTION);
         if state.is_saved() {
             self.out.bytes(&[0x83, 0x39, 0x00]); // cmp dword ptr [rcx], 0
-            self.out.jump_if(5, label);
-            self.out.jump(label);
+            self.out.jump_if(4, label);
             let at = self.out.len() - 4;
+            self.out.jump(label);
             return self.leave_later(label, target, at, State::Saved);
         }
         // mov ecx, [rcx]; jecxz +5
@@ -223,13 +231,6 @@ impl Translator<'_> {
         self.out.jump(label);
         let at = self.out.len() - 4;
         self.leave_later(label, target, at, state);
-    }
-
-    /// Goes to `slow` when the vCPU is wanted; changes RAX and the flags.
-    pub(super) fn look_up_attention(&mut self, slow: Label) {
-        self.out.load(RAX, Context::ATTENTION);
-        self.out.bytes(&[0x83, 0x38, 0x00]); // cmp dword ptr [rax], 0
-        self.out.jump_if(5, slow);
     }
 
     /// A jump to another page, whose link is good in one address space.
@@ -242,14 +243,14 @@ impl Translator<'_> {
         let label = self.out.label();
         let (space_at, other_at);
         if state.is_saved() {
-            if self.is_backwards(target) {
+            if self.is_backwards(target) && !self.polled {
                 self.look_up_attention(label);
             }
             space_at = self.out.is_equal32(Context::SPACE, 0);
             self.out.jump_if(5, label);
             other_at = self.out.len() - 4;
         } else {
-            if self.is_backwards(target) {
+            if self.is_backwards(target) && !self.polled {
                 self.out.load(RCX, Context::ATTENTION);
                 // mov ecx, [rcx]; jecxz +5
                 self.out.bytes(&[0x8b, 0x09, 0x67, 0xe3, 0x05]);
@@ -374,7 +375,17 @@ impl Translator<'_> {
 
 impl Link {
     /// The offset of what is not there to patch.
-    pub(crate) const NEVER: u32 = u32::MAX;
+    const NEVER: u32 = u32::MAX;
+
+    /// For a way out, with the flags in the context, that is never linked.
+    pub(super) fn never() -> Self {
+        Self {
+            at: Self::NEVER,
+            stub: 0,
+            state: State::Saved,
+            far: None,
+        }
+    }
 
     /// Whether it can be linked.
     pub(crate) fn is_patchable(self) -> bool {

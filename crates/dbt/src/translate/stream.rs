@@ -260,13 +260,8 @@ impl Translator<'_> {
         self.out.jump(self.saved_entry);
         self.out.bind(wanted);
         self.restore_borrowed();
-        let link = Link {
-            at: Link::NEVER,
-            stub: 0,
-            state: State::Saved,
-            far: None,
-        };
         let target = self.source.linear;
+        let link = Link::never();
         let exit = self.exit(Exit::Jump { target, link });
         self.out.leave(exit, self.frame.leave);
     }
