@@ -21,6 +21,7 @@ pub use block::Key;
 use block::{Block, Mix, Site};
 use table::Tables;
 
+use crate::cc;
 use crate::region::{CodeArea, Registers};
 use crate::translate::thunk::{self, Thunks};
 use crate::translate::{self, Exit, Far, Frame, Source, State};
@@ -386,6 +387,7 @@ impl Blocks {
             let enter: extern "sysv64" fn() = std::mem::transmute(enter);
             enter();
         }
+        registers.cc &= cc::ALL;
         let exit = registers.run.exit;
         if exit == thunk::LANDED {
             return Left::Landed;

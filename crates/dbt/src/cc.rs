@@ -19,6 +19,9 @@ pub const SF: u64 = 1 << 15;
 /// OF.
 pub const OF: u64 = 1;
 
+/// Everything in AX.
+pub(crate) const ALL: u64 = 0xffff;
+
 /// The arithmetic bits of RFLAGS.
 #[inline(always)]
 pub const fn to_rflags(cc: u64) -> u64 {

@@ -36,8 +36,8 @@ impl Translator<'_> {
 
     /// RFLAGS into RAX; the arithmetic flags are saved. Changes RCX and the flags.
     fn rflags(&mut self) {
-        self.out.load_byte(RAX, Context::CC + 1);
-        self.out.load_byte(RCX, Context::CC);
+        self.out.load_flags();
+        self.out.bytes(&[0x0f, 0xb6, 0xc8, 0x0f, 0xb6, 0xc4]); // movzx ecx, al; movzx eax, ah
         self.out.bytes(&[0xc1, 0xe1, 11, 0x09, 0xc8]); // shl ecx, 11; or eax, ecx
         self.out.load(RCX, Context::INTERRUPTS);
         self.out.bytes(&[0xc1, 0xe1, 9, 0x09, 0xc8]); // shl ecx, 9; or eax, ecx

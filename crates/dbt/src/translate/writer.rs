@@ -158,11 +158,6 @@ impl Writer {
         self.context_operand(&[0x48 | register >> 3 << 2, 0x0b], register, offset, 0);
     }
 
-    /// A byte of the context, extended with zeros.
-    pub(crate) fn load_byte(&mut self, register: u8, offset: i64) {
-        self.context_operand(&[0x0f, 0xb6], register, offset, 0);
-    }
-
     pub(crate) fn jump_context(&mut self, offset: i64) {
         self.context_operand(&[0xff], 4, offset, 0);
     }
@@ -237,14 +232,20 @@ impl Writer {
         self.bytes(&[0x9f, 0x0f, 0x90, 0xc0]); // lahf; seto al
     }
 
-    /// What [`Writer::take_flags`] took into the context; changes no flags.
+    /// What [`Writer::take_flags`] took into the context, and two bytes of anything behind; changes no flags. A load gets
+    /// what was just stored from the store buffer with less delay when it is as wide as the store, 32 bits or more.
     pub(crate) fn store_flags(&mut self) {
-        self.context_operand(&[0x66, 0x89], RAX, Context::CC, 0);
+        self.context_operand(&[0x89], RAX, Context::CC, 0);
+    }
+
+    /// What [`Writer::store_flags`] stored, into EAX.
+    pub(super) fn load_flags(&mut self) {
+        self.context_operand(&[0x8b], RAX, Context::CC, 0);
     }
 
     /// The context's flags into the host's; changes RAX.
     pub(crate) fn restore_flags(&mut self) {
-        self.context_operand(&[0x0f, 0xb7], RAX, Context::CC, 0);
+        self.load_flags();
         self.bytes(&[0x04, 0x7f, 0x9e]); // add al, 0x7f; sahf
     }
 
