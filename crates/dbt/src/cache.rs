@@ -71,6 +71,11 @@ pub enum Left {
         /// Linear address to go on at.
         target: u64,
     },
+    /// A return or an indirect jump leads to what the selected jump table does not have.
+    Sought {
+        /// Linear address to go on at.
+        target: u64,
+    },
     /// A branch led to the address of [`Blocks::land`].
     Landed,
 }
@@ -389,11 +394,14 @@ impl Blocks {
         }
         registers.cc &= cc::ALL;
         let exit = registers.run.exit;
-        if exit == thunk::LANDED {
-            return Left::Landed;
-        }
-        if exit == thunk::FAULT {
-            return self.fault(registers);
+        match exit {
+            thunk::LANDED => return Left::Landed,
+            thunk::SOUGHT => {
+                let target = registers.run.sought;
+                return Left::Sought { target };
+            }
+            thunk::FAULT => return self.fault(registers),
+            _ => {}
         }
         let site = &self.sites[exit as usize];
         match site.exit {

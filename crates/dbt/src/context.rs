@@ -23,8 +23,12 @@ pub struct Context {
     pub ymm: [[u64; 4]; 16],
     /// Makes every [`crate::Slots`] address lie inside.
     _end: [u64; 32],
-    /// Base addresses of FS and GS, for generated blocks.
+    /// Base addresses of FS and GS, for generated blocks, which change the latter.
     pub segment_base: [u64; 2],
+    /// The other base of GS, for SWAPGS.
+    pub kernel_gs_base: u64,
+    /// How often PAUSE does nothing until it makes room for others.
+    pub patience: u32,
     /// RFLAGS without the arithmetic flags and IF, for generated blocks.
     pub system_flags: u64,
     /// IF, 0 or 1: generated blocks look and change it.
@@ -65,6 +69,8 @@ pub(crate) struct Run {
     pub(crate) jumps: u64,
     /// Number of the address space, mode and privilege that `jumps` is for.
     pub(crate) space: u64,
+    /// Where an indirect branch leads that found nothing in the jump table.
+    pub(crate) sought: u64,
     /// Between two parts of a block.
     pub(crate) temporary: u64,
     /// Where the host's processor raised an exception, its vector, and the flags then.
@@ -97,6 +103,8 @@ impl Context {
     pub(crate) const SCRATCH: i64 = std::mem::offset_of!(Self, scratch) as i64;
     pub(crate) const YMM: i64 = std::mem::offset_of!(Self, ymm) as i64;
     pub(crate) const SEGMENT_BASE: i64 = std::mem::offset_of!(Self, segment_base) as i64;
+    pub(crate) const KERNEL_GS_BASE: i64 = std::mem::offset_of!(Self, kernel_gs_base) as i64;
+    pub(crate) const PATIENCE: i64 = std::mem::offset_of!(Self, patience) as i64;
     pub(crate) const SYSTEM_FLAGS: i64 = std::mem::offset_of!(Self, system_flags) as i64;
     pub(crate) const INTERRUPTS: i64 = std::mem::offset_of!(Self, interrupts) as i64;
     pub(crate) const WAITING: i64 = std::mem::offset_of!(Self, waiting) as i64;
@@ -114,6 +122,7 @@ impl Context {
     pub(crate) const ATTENTION: i64 = Self::RUN + std::mem::offset_of!(Run, attention) as i64;
     pub(crate) const JUMPS: i64 = Self::RUN + std::mem::offset_of!(Run, jumps) as i64;
     pub(crate) const SPACE: i64 = Self::RUN + std::mem::offset_of!(Run, space) as i64;
+    pub(crate) const SOUGHT: i64 = Self::RUN + std::mem::offset_of!(Run, sought) as i64;
     pub(crate) const TEMPORARY: i64 = Self::RUN + std::mem::offset_of!(Run, temporary) as i64;
     pub(crate) const FAULT_AT: i64 = Self::RUN + std::mem::offset_of!(Run, fault_at) as i64;
     pub(crate) const FAULT_VECTOR: i64 = Self::RUN + std::mem::offset_of!(Run, fault_vector) as i64;
@@ -138,6 +147,8 @@ impl Default for Context {
             ymm: [[0; 4]; 16],
             _end: [0; 32],
             segment_base: [0; 2],
+            kernel_gs_base: 0,
+            patience: 0,
             system_flags: 2,
             interrupts: 0,
             waiting: 0,

@@ -13,7 +13,7 @@
 //!   stream     loops that step through pages
 //!   rewrite    an instruction on other registers
 //!   implicit   instructions with registers of their own choice
-//!   system     RFLAGS as a whole, and IF
+//!   system     RFLAGS as a whole, IF, the bases of GS, PAUSE
 //!   string     MOVS, STOS, LODS, CMPS, SCAS
 //!   x87        x87 and MMX
 //!   stack      PUSH, POP, LEAVE, CALL, RET
@@ -236,6 +236,12 @@ enum Cold {
         label: Label,
         target: u64,
         state: State,
+    },
+    /// The jump table has no code for the address in RCX, to which the stack pointer goes along by so many bytes.
+    Sought {
+        label: Label,
+        slow: Label,
+        stack: i32,
     },
     /// The vCPU is wanted before the block; its flags are known behind so many instructions.
     Wanted {
@@ -552,6 +558,7 @@ impl Translator<'_> {
                     self.out.bind(label);
                     self.back(target, state);
                 }
+                Cold::Sought { label, slow, stack } => self.write_sought(label, slow, stack),
                 Cold::Wanted { label, ops } => self.write_wanted(label, ops),
             }
             next += 1;

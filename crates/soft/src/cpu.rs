@@ -90,8 +90,6 @@ pub(crate) struct Cpu {
     /// The guest was allowed to end the interrupt in service by a note in memory.
     pub(crate) offered_eoi: Option<OfferedEoi>,
     pub(crate) steal: Steal,
-    /// PAUSEs since the last time that the thread made room for others.
-    spins: u32,
     pub(crate) figures: Figures,
     /// Tells others what it does.
     pub(crate) doing: Arc<Now>,
@@ -160,7 +158,6 @@ impl Cpu {
             lapic: Lapic::new(id),
             offered_eoi: None,
             steal: Steal::default(),
-            spins: 0,
             figures: Figures::default(),
             doing: shared.activities[id as usize].clone(),
             // The TSC counts from zero.
@@ -209,9 +206,10 @@ impl Cpu {
     /// this one makes room.
     pub(crate) fn spin(&mut self) {
         const PATIENCE: u32 = 256;
-        self.spins += 1;
-        if self.spins >= PATIENCE {
-            self.spins = 0;
+        // Generated code counts too, and leaves below zero.
+        self.ctx.patience = self.ctx.patience.wrapping_sub(1);
+        if self.ctx.patience > PATIENCE {
+            self.ctx.patience = PATIENCE;
             if self.shared.inboxes.len() > 1 {
                 std::thread::yield_now();
             }

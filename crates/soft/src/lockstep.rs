@@ -356,6 +356,10 @@ impl Cpu {
                 let (block, _) = parts.0.blocks.way_out(site).unwrap_or_default();
                 Point::Behind(block)
             }
+            Left::Sought { target } => {
+                self.rip = target;
+                trial.end
+            }
             Left::Landed => {
                 self.rip = trial.state.rip();
                 trial.end

@@ -218,6 +218,17 @@ impl Processor {
                     self.cpu.figures.exits.branches += 1;
                     self.next(site)?
                 }
+                Some(Left::Sought { target }) => {
+                    self.cpu.rip = target;
+                    self.cpu.figures.exits.branches += 1;
+                    if self.cpu.is_wanted() {
+                        return Ok(());
+                    }
+                    match (self.sought()?, &self.translation) {
+                        (Some(block), Some(translation)) => Some(translation.blocks.start(block)),
+                        _ => None,
+                    }
+                }
                 Some(Left::Interpret { block, op }) => self.interpret(block, op)?,
                 Some(Left::Landed) | None => None,
             };
@@ -234,6 +245,7 @@ impl Processor {
         let translation = self.translation.as_mut()?;
         let cpu = &mut self.cpu;
         cpu.ctx.segment_base = [cpu.seg[Fs as usize].base, cpu.seg[Gs as usize].base];
+        cpu.ctx.kernel_gs_base = cpu.msrs.kernel_gs_base;
         if !cpu.mode.is_64bit() {
             cpu.open_windows();
         }
@@ -254,6 +266,8 @@ impl Processor {
         cpu.doing.set(Doing::Interpreting);
         cpu.leave_code();
         cpu.flags = cpu.ctx.system_flags | cpu.ctx.interrupts << 9;
+        cpu.seg[Gs as usize].base = cpu.ctx.segment_base[1];
+        cpu.msrs.kernel_gs_base = cpu.ctx.kernel_gs_base;
         cpu.take_back_x87();
         Some(left)
     }
@@ -263,15 +277,16 @@ impl Processor {
         let Some(translation) = &mut self.translation else {
             return Ok(None);
         };
-        let code = translation.code[block as usize].clone();
-        let key = translation.key(&self.cpu, code.start);
+        let start = translation.code[block as usize].start;
+        let key = translation.key(&self.cpu, start);
+        let code = &translation.code[block as usize];
         translation.left[code.mnemonics[usize::from(op)] as usize] += 1;
         match translation.blocks.is_foreign(block, op) {
             true => self.cpu.figures.exits.foreign += 1,
             false => self.cpu.figures.exits.slow += 1,
         }
-        let goes_on = self.cpu.execute_one(&code, usize::from(op))?;
-        if !goes_on || self.cpu.is_wanted() || translation.key(&self.cpu, code.start) != key {
+        let goes_on = self.cpu.execute_one(code, usize::from(op))?;
+        if !goes_on || self.cpu.is_wanted() || translation.key(&self.cpu, start) != key {
             return Ok(None);
         }
         let x87 = self.cpu.x87.is_calm();
@@ -281,15 +296,8 @@ impl Processor {
     /// The code for RIP, to which a direct branch led; it is linked.
     fn next(&mut self, site: u32) -> R<Option<Entry>> {
         let flushes = self.flushes();
-        let block = match self.known()? {
-            Some(block) => block,
-            None => {
-                let number = self.lookup()?;
-                let Some(block) = self.translated(number) else {
-                    return Ok(None);
-                };
-                block
-            }
+        let Some(block) = self.sought()? else {
+            return Ok(None);
         };
         let Some(translation) = &mut self.translation else {
             return Ok(None);
@@ -302,6 +310,17 @@ impl Processor {
             translation.blocks.link(site, block);
         }
         Ok(Some(translation.blocks.start(block)))
+    }
+
+    /// The translation of the block at RIP, if it has or is to have one.
+    fn sought(&mut self) -> R<Option<u32>> {
+        match self.known()? {
+            Some(block) => Ok(Some(block)),
+            None => {
+                let number = self.lookup()?;
+                Ok(self.translated(number))
+            }
+        }
     }
 
     fn flushes(&self) -> u64 {
@@ -431,10 +450,10 @@ impl Translation {
         }
         let mut guests = guests(cpu, block);
         if matches!(cpu.shared.translate, Translate::InStep(_)) {
-            // What is never the same twice is executed once.
-            let random = [Mnemonic::Rdrand, Mnemonic::Rdseed];
+            // What is never the same twice is executed once, and what changes what is not compared.
+            let elsewhere = [Mnemonic::Rdrand, Mnemonic::Rdseed, Mnemonic::Swapgs];
             for guest in &mut guests {
-                guest.native &= !random.contains(&guest.instruction.mnemonic());
+                guest.native &= !elsewhere.contains(&guest.instruction.mnemonic());
             }
         }
         let wide = cpu.mode.is_64bit();

@@ -5,7 +5,7 @@ use iced_x86::{Code, Instruction, MemoryOperand, Mnemonic, OpKind, Register};
 
 use super::register::{self, RAX, RCX};
 use super::writer::Label;
-use super::{Cold, Exit, State, Translator};
+use super::{Cold, Exit, State, Translator, thunk};
 use crate::cache::may_cross;
 use crate::{Context, jump};
 
@@ -314,8 +314,9 @@ impl Translator<'_> {
         self.out.leave(exit, self.frame.leave);
     }
 
-    /// Finds the code for the linear address in RCX: afterwards RAX points at its entry in the jump table.
-    fn look_up(&mut self) {
+    /// Finds the code for the linear address in RCX: afterwards RAX points at its entry in the jump table. Where there is
+    /// none, goes to `missed`.
+    fn look_up(&mut self, missed: Label) {
         let slow = self.slow();
         self.look_up_attention(slow);
         // rorx rax, rcx, FOLD; xor eax, ecx; and eax, MASK
@@ -325,7 +326,34 @@ impl Translator<'_> {
         self.out.bytes(&[0xc1, 0xe0, 4]); // shl eax, 4
         self.out.add_context(RAX, Context::JUMPS);
         self.out.bytes(&[0x48, 0x3b, 0x08]); // cmp rcx, [rax]
+        self.out.jump_if(5, missed);
+    }
+
+    /// Where a branch to an address that is not in the jump table goes, which moves the stack pointer.
+    fn missed(&mut self, stack: i32) -> Label {
+        let slow = self.slow();
+        if self.source.segmented.is_some() {
+            // The limit is to be looked at.
+            return slow;
+        }
+        let label = self.out.label();
+        self.cold.push(Cold::Sought { label, slow, stack });
+        label
+    }
+
+    /// Leaves for the address in RCX, if it is canonical.
+    pub(super) fn write_sought(&mut self, label: Label, slow: Label, stack: i32) {
+        self.out.bind(label);
+        self.out.copy(RAX, RCX);
+        self.out.bytes(&[0x48, 0xc1, 0xe0, 16]); // shl rax, 16
+        self.out.bytes(&[0x48, 0xc1, 0xf8, 16]); // sar rax, 16
+        self.out.bytes(&[0x48, 0x39, 0xc8]); // cmp rax, rcx
         self.out.jump_if(5, slow);
+        if stack != 0 {
+            self.move_stack(stack);
+        }
+        self.out.store(Context::SOUGHT, RCX);
+        self.out.leave(thunk::SOUGHT, self.frame.leave);
     }
 
     fn ret(&mut self, instruction: &Instruction) -> Option<bool> {
@@ -333,8 +361,10 @@ impl Translator<'_> {
         self.load_slot(RCX, place);
         self.save_flags();
         self.state = State::Saved;
-        self.look_up();
-        self.move_stack(instruction.stack_pointer_increment());
+        let stack = instruction.stack_pointer_increment();
+        let missed = self.missed(stack);
+        self.look_up(missed);
+        self.move_stack(stack);
         self.out.bytes(&[0xff, 0x60, 8]); // jmp [rax + 8]
         Some(false)
     }
@@ -358,8 +388,10 @@ impl Translator<'_> {
                 self.load_slot(RCX, place);
             }
         }
-        self.look_up();
-        if instruction.mnemonic() == Mnemonic::Jmp {
+        let jumps = instruction.mnemonic() == Mnemonic::Jmp;
+        let missed = if jumps { self.missed(0) } else { self.slow() };
+        self.look_up(missed);
+        if jumps {
             self.out.bytes(&[0xff, 0x60, 8]); // jmp [rax + 8]
             return Some(false);
         }

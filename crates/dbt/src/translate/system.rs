@@ -1,4 +1,4 @@
-//! RFLAGS as a whole, and IF.
+//! RFLAGS as a whole, IF, the bases of GS, and PAUSE.
 
 use iced_x86::{Code, Instruction};
 
@@ -22,6 +22,21 @@ impl Translator<'_> {
                 self.out.bytes(&[0xe3, 0x05]); // jrcxz +5
                 self.out.jump(slow);
                 self.out.set32(Context::INTERRUPTS, 1);
+                true
+            }
+            Code::Swapgs if self.source.supervisor && self.source.wide => {
+                self.out.load(RAX, Context::SEGMENT_BASE + 8);
+                self.out.load(RCX, Context::KERNEL_GS_BASE);
+                self.out.store(Context::KERNEL_GS_BASE, RAX);
+                self.out.store(Context::SEGMENT_BASE + 8, RCX);
+                true
+            }
+            Code::Pause => {
+                self.save_flags();
+                let slow = self.slow();
+                self.out.count_down32(Context::PATIENCE);
+                self.out.jump_if(2, slow);
+                self.state = super::State::Saved;
                 true
             }
             Code::Pushfq if self.source.wide => {

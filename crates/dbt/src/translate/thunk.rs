@@ -11,6 +11,8 @@ use crate::Context;
 pub(crate) const FAULT: u32 = u32::MAX;
 /// The number of the exit that [`Thunks::land`] takes.
 pub(crate) const LANDED: u32 = u32::MAX - 1;
+/// The number of the exit for an address that the jump table does not have.
+pub(crate) const SOUGHT: u32 = u32::MAX - 2;
 
 /// Offsets of the thunks.
 #[derive(Debug, Clone, Copy, Default)]

@@ -168,6 +168,12 @@ impl Writer {
         self.bytes(&[0]);
     }
 
+    /// SUB of one from a 32-bit word of the context.
+    pub(super) fn count_down32(&mut self, offset: i64) {
+        self.context_operand(&[0x83], 5, offset, 1);
+        self.bytes(&[1]);
+    }
+
     /// CMP of a 32-bit word of the context with a constant, whose offset is returned.
     pub(crate) fn is_equal32(&mut self, offset: i64, value: u32) -> u32 {
         self.context_operand(&[0x81], 7, offset, 4);
