@@ -29,10 +29,14 @@ const MOST: usize = 1 << 18;
 /// Bytes of code memory; more than all stubs together need.
 const CODE: usize = 32 << 20;
 
+mod slot;
 #[cfg(test)]
 mod tests;
 
-static STUBS: [OnceLock<Stub>; MOST] = [const { OnceLock::new() }; MOST];
+use slot::Slot;
+
+/// By their numbers.
+static STUBS: [Slot; MOST] = [const { Slot::new() }; MOST];
 static MAKER: OnceLock<Maker> = OnceLock::new();
 
 /// A memory operand of the monitor's own, for operands that cross pages or belong to devices.
@@ -105,7 +109,7 @@ pub fn find(instruction: &Instruction) -> Option<(u32, Slots)> {
         alignment: form::alignment(form.code(), emitted.bytes) as u16,
         access: emitted.access,
     };
-    STUBS.get(number)?.set(stub).ok()?;
+    STUBS.get(number)?.fill(stub).ok()?;
     numbers.insert(form, number as u32);
     Some((number as u32, slots))
 }
