@@ -16,6 +16,7 @@ use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::sync::Arc;
 
+use host::lock::Kind;
 use iface::Disk;
 
 mod command;
@@ -157,12 +158,8 @@ fn lock(path: &Path, writing: bool) -> Result<File, Error> {
     if file.metadata().is_ok_and(|metadata| metadata.is_dir()) {
         return Err(Error::image(path, "is a folder"));
     }
-    let locked = if writing {
-        file.try_lock()
-    } else {
-        file.try_lock_shared()
-    };
-    match locked {
+    let kind = if writing { Kind::Write } else { Kind::Read };
+    match host::lock::whole(&file, kind, host::lock::LINGER) {
         Ok(()) => Ok(file),
         Err(TryLockError::WouldBlock) => Err(Error::Busy {
             path: path.to_owned(),

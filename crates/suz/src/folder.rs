@@ -19,6 +19,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail};
+use host::lock::LINGER;
 use machine::Spec;
 
 use crate::control::Client;
@@ -196,7 +197,8 @@ impl Folder {
 
     /// Makes this process the one that runs, or removes, the machine.
     pub(crate) fn hold(self) -> anyhow::Result<Held> {
-        let lock = Lock::take(&self.path);
+        // Somebody may only look whether it is taken, and a lock may outlive its holder for a moment.
+        let lock = Lock::take(&self.path, LINGER);
         match lock.with_context(|| format!("machine {}", self.name))? {
             Some(lock) => Ok(Held { folder: self, lock }),
             None => bail!(

@@ -1,5 +1,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::thread;
+use std::time::Duration;
 
 use iface::Disk;
 use mem::{Gpa, GuestRam, Offset, Pieces};
@@ -70,6 +72,26 @@ fn one_writes_or_many_read() {
     assert!(problem(&path, WRITING).contains("in use by another machine"));
     drop(readers);
     open(&path, WRITING).unwrap();
+}
+
+/// Another thread that starts a process makes copies of all open files, for the time until that process executes.
+#[test]
+fn a_lock_whose_holder_is_gone_but_for_a_moment_is_waited_for() {
+    let folder = Folder::new("linger");
+    let path = folder.image("disk", &[0; 1024]);
+    let attempt = || {
+        let holder = fs::File::open(&path).unwrap();
+        holder.lock().unwrap();
+        thread::scope(|scope| {
+            scope.spawn(move || {
+                thread::sleep(Duration::from_millis(50));
+                drop(holder);
+            });
+            open(&path, WRITING).is_ok()
+        })
+    };
+    // More than once for the sake of hosts that are too busy to wake the holder in time.
+    assert!((0..10).any(|_| attempt()));
 }
 
 #[test]

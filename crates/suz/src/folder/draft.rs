@@ -4,9 +4,11 @@ use std::fs::{self, File};
 use std::io::{self, Write};
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use anyhow::Context;
 use backend::disk::{self, Format};
+use host::lock::LINGER;
 use machine::Spec;
 use rustix::fs::{CWD, RenameFlags, renameat_with};
 
@@ -120,7 +122,7 @@ fn begin(root: &Path, path: &Path) -> io::Result<Lock> {
         }
     }
     fs::DirBuilder::new().mode(0o700).create(path)?;
-    match Lock::take(path) {
+    match Lock::take(path, LINGER) {
         Ok(Some(lock)) => Ok(lock),
         Ok(None) => Err(io::ErrorKind::WouldBlock.into()),
         Err(error) => Err(error),
@@ -129,7 +131,7 @@ fn begin(root: &Path, path: &Path) -> io::Result<Lock> {
 
 /// Removes a folder unless somebody is still at work in it.
 fn sweep(path: &Path) {
-    let swept = match Lock::take(path) {
+    let swept = match Lock::take(path, Duration::ZERO) {
         Ok(Some(_lock)) => fs::remove_dir_all(path),
         Ok(None) => return,
         Err(error) => Err(error),

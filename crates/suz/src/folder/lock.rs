@@ -4,15 +4,13 @@ use std::fs::{self, File, TryLockError};
 use std::io::{self, Write};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::Path;
-use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
+use host::lock::{self, Kind};
 use rustix::process::{Pid, Signal, kill_process};
 
 /// The file's name.
 const FILE: &str = "lock";
-/// How long somebody who looks whether a lock is taken may hold it.
-const GLANCE: Duration = Duration::from_millis(50);
 
 /// A lock that is held as long as this lives, or until the process ends, however it does.
 #[derive(Debug)]
@@ -21,21 +19,15 @@ pub(super) struct Lock {
 }
 
 impl Lock {
-    /// Takes a folder's lock; None while another process holds it.
-    pub(super) fn take(folder: &Path) -> io::Result<Option<Self>> {
+    /// Takes a folder's lock; None while another process holds it, for longer than `limit`.
+    pub(super) fn take(folder: &Path, limit: Duration) -> io::Result<Option<Self>> {
         let path = folder.join(FILE);
-        let end = Instant::now() + GLANCE;
         loop {
             let mut options = File::options();
             options.read(true).write(true).create(true).mode(0o600);
             let mut file = options.truncate(false).open(&path)?;
-            match file.try_lock() {
+            match lock::whole(&file, Kind::Write, limit) {
                 Ok(()) => {}
-                // Perhaps somebody only looks whether it is taken.
-                Err(TryLockError::WouldBlock) if Instant::now() < end => {
-                    thread::sleep(Duration::from_millis(5));
-                    continue;
-                }
                 Err(TryLockError::WouldBlock) => return Ok(None),
                 Err(TryLockError::Error(error)) => return Err(error),
             }

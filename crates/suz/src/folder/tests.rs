@@ -135,3 +135,25 @@ fn a_machine_is_held_by_one_and_removed_by_that_one() {
     let line = machines.get(&name("a")).unwrap_err().to_string();
     assert!(line.contains("there is no machine a"), "{line}");
 }
+
+/// The process of a machine may end while another that it starts still has copies of its open files.
+#[test]
+fn a_machine_whose_process_is_gone_but_for_a_moment_is_held_again() {
+    let rig = Rig::new("linger");
+    let machines = rig.machines();
+    let held = machines.draft(&name("a")).unwrap().finish(&spec()).unwrap();
+    let folder = held.release();
+    let attempt = || {
+        let holder = File::open(folder.path().join("lock")).unwrap();
+        holder.lock().unwrap();
+        thread::scope(|scope| {
+            scope.spawn(move || {
+                thread::sleep(Duration::from_millis(50));
+                drop(holder);
+            });
+            folder.clone().hold().is_ok()
+        })
+    };
+    // More than once for the sake of hosts that are too busy to wake the holder in time.
+    assert!((0..10).any(|_| attempt()));
+}
