@@ -36,6 +36,7 @@ use crate::cargo;
 use boot::Boot;
 use disk::Disks;
 use guest::{Guest, Monitor};
+pub(crate) use kvm::guest_of_nothing;
 use net::Net;
 use packages::Packages;
 use plan::{Plan, Side, Stage, own};

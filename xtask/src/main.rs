@@ -4,6 +4,7 @@ mod bench;
 mod cargo;
 mod fuzz_cpu;
 mod guests;
+mod layout;
 mod lockstep;
 mod man;
 mod test;
@@ -25,6 +26,7 @@ enum Chore {
     Bench(bench::Arguments),
     FuzzCpu(fuzz_cpu::Arguments),
     Guests(guests::Arguments),
+    Layout(layout::Arguments),
     Lockstep(lockstep::Arguments),
     Man(man::Arguments),
     Test(test::Arguments),
@@ -35,6 +37,7 @@ fn main() -> ExitCode {
         Chore::Bench(arguments) => bench::run(&arguments),
         Chore::FuzzCpu(arguments) => fuzz_cpu::run(&arguments),
         Chore::Guests(arguments) => guests::run(&arguments),
+        Chore::Layout(arguments) => layout::run(&arguments),
         Chore::Lockstep(arguments) => lockstep::run(&arguments),
         Chore::Man(arguments) => man::run(&arguments),
         Chore::Test(arguments) => test::run(&arguments),

@@ -1,7 +1,7 @@
 //! Figures of the engine over KVM, beside what the project aims at.
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::thread;
 use std::time::Duration;
@@ -35,8 +35,7 @@ pub(crate) fn print(rounds: usize) -> anyhow::Result<()> {
         format!("  (KVM here is software: {findings})")
     };
     let suz = cargo::suz()?;
-    let kernel = cargo::root().join("target/bench-nothing.bin");
-    fs::write(&kernel, multiboot(&NOTHING))?;
+    let kernel = guest_of_nothing()?;
     let mut starts = Vec::new();
     let mut memory = Vec::new();
     for _ in 0..rounds {
@@ -72,6 +71,13 @@ pub(crate) fn print(rounds: usize) -> anyhow::Result<()> {
         );
     }
     Ok(())
+}
+
+/// A kernel that does nothing, as a file.
+pub(crate) fn guest_of_nothing() -> anyhow::Result<PathBuf> {
+    let kernel = cargo::root().join("target/bench-nothing.bin");
+    fs::write(&kernel, multiboot(&NOTHING))?;
+    Ok(kernel)
 }
 
 fn row(name: &str, value: f64, goal: f64, remark: &str) {
