@@ -58,7 +58,8 @@ pub(crate) fn workload() -> anyhow::Result<PathBuf> {
     Ok(target().join(TRIPLE).join("release/workload"))
 }
 
-fn target() -> PathBuf {
+/// Where cargo builds.
+pub(crate) fn target() -> PathBuf {
     match std::env::var_os("CARGO_TARGET_DIR") {
         Some(folder) => root().join(folder),
         None => root().join("target"),

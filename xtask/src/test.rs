@@ -2,11 +2,12 @@
 
 use std::process::{Command, Stdio};
 
+use anyhow::{Context, bail};
 use image::{Cache, Known};
 
 use crate::cargo;
 
-/// Checks format, lints and dependencies, fetches the guests, and runs every test
+/// Checks format, lints, fuzz targets and dependencies, fetches the guests, and runs every test
 ///
 /// What the host lacks is skipped, and the closing lines say so.
 #[derive(clap::Args)]
@@ -24,6 +25,7 @@ pub(crate) fn run(_: &Arguments) -> anyhow::Result<()> {
         "--deny",
         "warnings",
     ])?;
+    check_fuzz_targets()?;
     if has_cargo_deny() {
         cargo::run(&["deny", "--offline", "check", "bans", "licenses", "sources"])?;
     } else {
@@ -55,6 +57,29 @@ pub(crate) fn run(_: &Arguments) -> anyhow::Result<()> {
         println!("SKIPPED {what}");
     }
     println!("All tests passed, {} skipped.", skipped.len());
+    Ok(())
+}
+
+/// Checks that the fuzz targets compile.
+fn check_fuzz_targets() -> anyhow::Result<()> {
+    // The workspace's own folder and profile, so that libraries are shared with its lints and not compiled again.
+    let mut command = cargo::command(&["check", "--release", "--locked"]);
+    command.args(["--manifest-path", "fuzz/Cargo.toml"]);
+    command.arg("--target-dir").arg(cargo::target());
+    for setting in ["debug-assertions", "overflow-checks"] {
+        let setting = format!("profile.release.{setting}=false");
+        command.args(["--config", &setting]);
+    }
+    // Nothing is linked: any file does for libFuzzer, which is C++ and takes a minute.
+    command.env(
+        "CUSTOM_LIBFUZZER_PATH",
+        cargo::root().join("fuzz/Cargo.toml"),
+    );
+    println!("$ cargo check, in fuzz/");
+    let status = command.status().context("cargo could not be started")?;
+    if !status.success() {
+        bail!("the fuzz targets do not compile: {status}");
+    }
     Ok(())
 }
 
