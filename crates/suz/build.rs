@@ -10,7 +10,7 @@ fn main() {
     println!("cargo::rerun-if-changed=start.ld");
     // Its many addresses in tables are adjusted at each start: packed they take 10 KiB to read, and not 450.
     println!("cargo::rustc-link-arg-bins=-Wl,-z,pack-relative-relocs");
-    // The functions that start a machine lie side by side: as memory they are 0.7 MiB then, and not 3.
+    // The functions that a start needs lie side by side: as memory they are 0.8 MiB then, and not 3.
     let settings = ["CARGO_ENCODED_RUSTFLAGS", "RUSTC_LINKER"];
     let mut settings = settings.iter().filter_map(|name| env::var(name).ok());
     if !settings.any(|setting| OTHERS.iter().any(|other| setting.contains(other))) {

@@ -1,4 +1,6 @@
-//! `cargo xtask layout`: the functions that start a machine, side by side in the program.
+//! `cargo xtask layout`: the functions that a start needs, side by side in the program.
+//!
+//! On KVM, with a name, and on the software CPU, in this order.
 //!
 //! The host maps a program's pages sixteen at a time around each that is touched. Where the functions of a start lie
 //! scattered over the program, most of it ends up as the process's memory. The list is a linker script,
@@ -26,7 +28,7 @@ const LOOSE: u64 = 4;
 /// Bytes that a name may fit in any case.
 const FEW: u64 = 1024;
 
-/// Lists the functions that start a machine under KVM, for the linker to lay side by side
+/// Lists the functions that a machine's start needs, for the linker to lay side by side
 ///
 /// Runs the program and notes which functions it enters. To be repeated when the bench's memory row has grown.
 #[derive(clap::Args)]
@@ -48,13 +50,16 @@ pub(crate) fn run(_: &Arguments) -> anyhow::Result<()> {
     let kernel = bench::guest_of_nothing()?;
     // Where the machine with a name is made.
     let data = cargo::root().join("target/layout");
-    let mut run: Vec<&OsStr> = ["run", "--engine", "kvm", "--memory", "128M", "--kernel"]
-        .map(OsStr::new)
-        .into();
-    run.push(kernel.as_os_str());
-    let mut entered = trace::entered(&suz, &run, &data, &functions)?;
-    run.extend(["--name", "layout"].map(OsStr::new));
-    entered.extend(trace::entered(&suz, &run, &data, &functions)?);
+    let kvm = ["run", "--engine", "kvm", "--memory", "128M", "--kernel"];
+    let mut bare: Vec<&OsStr> = kvm.map(OsStr::new).into();
+    bare.push(kernel.as_os_str());
+    let mut named = bare.clone();
+    named.extend(["--name", "layout"].map(OsStr::new));
+    let soft = ["run", "--engine", "soft"].map(OsStr::new).into();
+    let mut entered = Vec::new();
+    for run in [bare, named, soft] {
+        entered.extend(trace::entered(&suz, &run, &data, &functions)?);
+    }
     fs::remove_dir_all(&data).with_context(|| data.display().to_string())?;
     let mut seen = HashSet::new();
     entered.retain(|at| seen.insert(*at));
@@ -131,7 +136,7 @@ fn script(functions: &Functions, entered: &[u64]) -> String {
 }
 
 const HEAD: &str = "\
-/* The functions that start a machine, in the order in which they are entered, for the linker to lay side by side.
+/* The functions that a machine's start needs, in the order in which they are entered, for the linker to lay side by side.
    Written by `cargo xtask layout`, which tells more. */
 SECTIONS
 {
