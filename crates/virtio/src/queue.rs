@@ -75,8 +75,13 @@ impl Queue {
 
     /// Gives a chain back; the device wrote the first `written` bytes of its writable part.
     pub fn complete(&mut self, token: Token, written: u32) {
-        if !self.broken {
-            self.ring.push(&self.ram, token, written);
+        self.complete_all(&[(token, written)]);
+    }
+
+    /// Gives several chains back so that the driver sees all of them or none.
+    pub fn complete_all(&mut self, chains: &[(Token, u32)]) {
+        if !self.broken && !chains.is_empty() {
+            self.ring.push(&self.ram, chains);
             self.untold = true;
         }
     }

@@ -104,11 +104,11 @@ impl Ring {
         }
     }
 
-    /// Gives a chain back, of which the device wrote `written` bytes.
-    pub(crate) fn push(&mut self, ram: &GuestRam, token: Token, written: u32) {
+    /// Gives chains back, with how many bytes the device wrote of each. The driver sees all of them or none.
+    pub(crate) fn push(&mut self, ram: &GuestRam, chains: &[(Token, u32)]) {
         match self {
-            Self::Split(ring) => ring.push(ram, token, written),
-            Self::Packed(ring) => ring.push(ram, token, written),
+            Self::Split(ring) => ring.push(ram, chains),
+            Self::Packed(ring) => ring.push(ram, chains),
         }
     }
 

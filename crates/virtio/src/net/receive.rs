@@ -4,7 +4,6 @@ use std::os::fd::BorrowedFd;
 use std::sync::Arc;
 
 use iface::{NIC_FRAME_MAX, Nic};
-use mem::Pieces;
 use rustix::event::PollFlags;
 
 use crate::{Handler, Queue, Wait};
@@ -68,12 +67,14 @@ impl Receive {
             field.copy_from_slice(&count.to_le_bytes());
         }
         let mut rest = self.frame.get(..self.waiting).unwrap_or_default();
-        for mut chain in chains {
-            let place: &mut Pieces = &mut chain.writable;
-            let written = place.write(queue.ram(), rest);
+        let filled = chains.into_iter().map(|mut chain| {
+            let written = chain.writable.write(queue.ram(), rest);
             rest = rest.get(written..).unwrap_or_default();
-            queue.complete(chain.token, u32::try_from(written).unwrap_or(u32::MAX));
-        }
+            (chain.token, u32::try_from(written).unwrap_or(u32::MAX))
+        });
+        // A driver that saw the first buffer without the others would take the frame for a broken one (5.1.6.4).
+        let filled: Vec<_> = filled.collect();
+        queue.complete_all(&filled);
         Delivery::Done
     }
 }

@@ -118,15 +118,27 @@ impl Packed {
         Ok(Some(chain))
     }
 
-    pub(crate) fn push(&mut self, ram: &GuestRam, token: Token, written: u32) {
-        let at = self.descriptor(self.position.used);
-        ram.store(at.add(8), written);
-        ram.store(at.add(12), token.id);
-        let is_wrapped = self.position.used & WRAP != 0;
-        // What the flags announce before the flags.
+    pub(crate) fn push(&mut self, ram: &GuestRam, chains: &[(Token, u32)]) {
+        let used = |position: u16| {
+            if position & WRAP == 0 {
+                0
+            } else {
+                AVAILABLE | USED
+            }
+        };
+        let start = self.position.used;
+        for &(token, written) in chains {
+            let at = self.descriptor(self.position.used);
+            ram.store(at.add(8), written);
+            ram.store(at.add(12), token.id);
+            if self.position.used != start {
+                ram.store(at.add(FLAGS), used(self.position.used));
+            }
+            self.position.used = self.advance(self.position.used, token.count);
+        }
+        // The driver takes them in order, so that the first one's flags announce all.
         fence(Ordering::Release);
-        ram.store(at.add(FLAGS), if is_wrapped { AVAILABLE | USED } else { 0 });
-        self.position.used = self.advance(self.position.used, token.count);
+        ram.store(self.descriptor(start).add(FLAGS), used(start));
     }
 
     pub(crate) fn wants_signal(&mut self, ram: &GuestRam) -> bool {

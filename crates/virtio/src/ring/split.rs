@@ -103,10 +103,12 @@ impl Split {
         Err(Fault::Length)
     }
 
-    pub(crate) fn push(&mut self, ram: &GuestRam, token: Token, written: u32) {
-        let at = self.used.add(RING + 8 * self.slot(self.position.used));
-        ram.store(at, u64::from(token.id) | u64::from(written) << 32);
-        self.position.used = self.position.used.wrapping_add(1);
+    pub(crate) fn push(&mut self, ram: &GuestRam, chains: &[(Token, u32)]) {
+        for &(token, written) in chains {
+            let at = self.used.add(RING + 8 * self.slot(self.position.used));
+            ram.store(at, u64::from(token.id) | u64::from(written) << 32);
+            self.position.used = self.position.used.wrapping_add(1);
+        }
         // What the index announces before the index.
         fence(Ordering::Release);
         ram.store(self.used.add(INDEX), self.position.used);
