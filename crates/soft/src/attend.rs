@@ -125,22 +125,35 @@ impl Cpu {
         Some(vector)
     }
 
-    /// Sleeps until something is posted or the timer is due.
-    pub(crate) fn sleep(&mut self) {
+    /// Waits until something is posted or the timer is due.
+    pub(crate) fn halt(&mut self) {
+        let begin = host::clock::monotonic();
+        let most = self.lapic.timer.deadline.saturating_sub(self.now());
+        self.doing.set(Doing::Halted);
+        if !self
+            .patience
+            .looks_out(&self.shared.lookouts, &self.inbox, most)
+        {
+            self.sleep();
+            self.patience
+                .learn(host::clock::monotonic().saturating_sub(begin));
+        }
+        self.doing.set(Doing::Interpreting);
+        self.attend = true;
+    }
+
+    fn sleep(&mut self) {
         let deadline = self.lapic.timer.deadline;
         self.account_steal();
         self.shared.alarm.set(self.id, NEVER);
         let timeout =
             (deadline != NEVER).then(|| Duration::from_nanos(deadline.saturating_sub(self.now())));
         self.note_absence();
-        self.doing.set(Doing::Halted);
         self.inbox.sleep(timeout);
-        self.doing.set(Doing::Interpreting);
         self.note_presence();
         self.figures.sleeps += 1;
         self.timer_due();
         self.forget_steal();
-        self.attend = true;
     }
 
     /// Looks whether the timer has expired, and sets the alarm for its next deadline.

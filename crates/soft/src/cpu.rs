@@ -22,6 +22,7 @@ use crate::mmu::Mmu;
 use crate::mode::Mode;
 use crate::observer::Activity as Now;
 use crate::paravirt::{OfferedEoi, Steal};
+use crate::patience::Patience;
 
 /// A processor. Fields that threads other than its own touch live behind `Arc`s.
 pub(crate) struct Cpu {
@@ -87,6 +88,7 @@ pub(crate) struct Cpu {
     pub(crate) injected_exception: Option<(u8, u32)>,
     pub(crate) injected_interrupt: Option<u8>,
     pub(crate) lapic: Lapic,
+    pub(crate) patience: Patience,
     /// The guest was allowed to end the interrupt in service by a note in memory.
     pub(crate) offered_eoi: Option<OfferedEoi>,
     pub(crate) steal: Steal,
@@ -156,6 +158,7 @@ impl Cpu {
             injected_exception: None,
             injected_interrupt: None,
             lapic: Lapic::new(id),
+            patience: Patience::default(),
             offered_eoi: None,
             steal: Steal::default(),
             figures: Figures::default(),

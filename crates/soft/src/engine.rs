@@ -12,6 +12,7 @@ use crate::figure::Published;
 use crate::inbox::{Inbox, attention};
 use crate::lapic::Message;
 use crate::observer::{Activity, Observer};
+use crate::patience::Lookouts;
 use crate::vcpu::SoftVcpu;
 
 /// Most vCPUs of one engine.
@@ -79,6 +80,7 @@ pub(crate) struct Shared {
     pub(crate) activities: Box<[Arc<Activity>]>,
     pub(crate) observer: Observer,
     pub(crate) alarm: Alarm,
+    pub(crate) lookouts: Lookouts,
     /// The PIC's INTR output.
     pub(crate) intr: AtomicBool,
 }
@@ -101,6 +103,7 @@ impl Shared {
             activities: (0..config.cpus).map(|_| Arc::default()).collect(),
             observer: Observer::default(),
             alarm: Alarm::new(config.cpus),
+            lookouts: Lookouts::new(),
             intr: AtomicBool::new(false),
         }
     }

@@ -12,6 +12,7 @@
 //!   mmu       linear -> physical: TLB, page walk, loads and stores
 //!   coherence requests of others before generated code is entered
 //!   attend    between blocks: inbox, pending interrupts, sleep
+//!   patience  how long a halted processor looks out before its thread sleeps
 //!   lapic     the local APIC, its timer, and messages between APICs
 //!   observer  where the time goes
 //!   assistant executes what another engine can't
@@ -40,6 +41,7 @@ mod mmu;
 mod mode;
 mod observer;
 mod paravirt;
+mod patience;
 mod run;
 mod segment;
 mod state;

@@ -93,7 +93,7 @@ impl SoftVcpu {
                 Activity::Running => {}
                 Activity::Shutdown => return Err(Trap::SHUTDOWN),
                 Activity::Halted | Activity::WaitForSipi => {
-                    self.processor.cpu.sleep();
+                    self.processor.cpu.halt();
                     continue;
                 }
             }
