@@ -26,7 +26,7 @@ pub(crate) const ROWS: [(&str, &str); 7] = [
     ("iperf-in-1", "-R -P 1"),
     ("iperf-in-4", "-R -P 4"),
     ("iperf-udp-out", "-u -b 0 -l 1400"),
-    ("iperf-udp-in", "-R -u -b 400M -l 1400"),
+    ("iperf-udp-in", "-R -u -b 0 -l 1400"),
     (PING_PONG, ""),
 ];
 const PING_PONG: &str = "net-ping-pong";
@@ -59,6 +59,8 @@ const GATEWAY: Ipv4Addr = Ipv4Addr::new(10, 0, 2, 2);
 const SCALE: f64 = 8.0 * 1048576.0 * 1e6;
 /// Seconds that a row takes.
 const SECONDS: u32 = 3;
+/// A row is tried again while the server is still at the end of another, which it refuses.
+const TRIES: u32 = 3;
 
 /// iperf3's server, an echo, and the guest that talks to both.
 pub(crate) struct Net {
@@ -125,19 +127,26 @@ impl Net {
     pub(crate) fn native(&self) -> anyhow::Result<Vec<Figure>> {
         let mut figures = Vec::new();
         for (name, arguments) in &self.rows {
-            let output = if arguments.is_empty() {
-                let address = format!("127.0.0.1:{}", self.echo);
-                Command::new(&self.workload)
-                    .args(["--ping-pong", &address])
-                    .output()
+            let mut command = if arguments.is_empty() {
+                let mut command = Command::new(&self.workload);
+                command.args(["--ping-pong", &format!("127.0.0.1:{}", self.echo)]);
+                command
             } else {
-                iperf(&self.tree)
+                let mut command = iperf(&self.tree);
+                command
                     .args(["-c", "127.0.0.1", "-p", &self.port.to_string()])
                     .args(["-f", "k", "-t", &SECONDS.to_string()])
-                    .args(arguments.split(' '))
-                    .output()
+                    .args(arguments.split(' '));
+                command
             };
-            let output = output.context("iperf3 could not be started")?;
+            let mut output = command.output().context("iperf3 could not be started")?;
+            for _ in 1..TRIES {
+                if output.status.success() {
+                    break;
+                }
+                thread::sleep(Duration::from_secs(1));
+                output = command.output().context("iperf3 could not be started")?;
+            }
             let text = String::from_utf8_lossy(&output.stdout);
             let line = text.lines().rev().find_map(|line| {
                 // `0.00-3.00 sec 1 GBytes 123456 Kbits/sec receiver`, and more words for datagrams.
@@ -189,7 +198,7 @@ fn script(rows: &[(&str, &str)]) -> String {
          for word in $(cat /proc/cmdline); do case $word in iperf=*|echo=*) eval $word;; esac; done
          row() {{
              name=$1; shift
-             iperf3 -c {GATEWAY} -p $iperf -f k -t {SECONDS} \"$@\" > /tmp/$name
+             for try in $(seq {TRIES}); do iperf3 -c {GATEWAY} -p $iperf -f k -t {SECONDS} \"$@\" > /tmp/$name && break; sleep 1; done
              awk -v name=$name '$NF == \"receiver\" {{ for (at = 1; at < NF; at++) if ($at == \"Kbits/sec\") rate = $(at - 1) }}
                  END {{ if (rate) printf \"row %s %f\\n\", name, {SCALE} / rate; else exit 1 }}' /tmp/$name || cat /tmp/$name
          }}
