@@ -240,7 +240,6 @@ impl User {
         if let Some(frame) = self.exchange.next_for_guest() {
             return Some(frame);
         }
-        self.exchange.woken();
         let mut stack = self.stack();
         loop {
             stack.take_events();

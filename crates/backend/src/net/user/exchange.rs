@@ -131,7 +131,7 @@ impl Exchange {
         }
     }
 
-    /// Takes a wake-up back; to be called before frames are looked for.
+    /// Takes a wake-up back: frames are looked for next.
     pub(super) fn woken(&self) {
         self.bell.take();
     }

@@ -104,7 +104,7 @@ impl Stack {
         self.poller.take(&mut events);
         for event in events.drain(..) {
             match event.source {
-                Source::Bell => {}
+                Source::Bell => self.exchange.woken(),
                 Source::Timer => self.timer = None,
                 Source::Listener(number) => self.accept(number),
                 Source::Port(number) => self.ports.arrived(number),
