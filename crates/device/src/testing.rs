@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
+use fastrand::Rng;
 use iface::{Char, Clock, Device, InterruptLine, Msi, MsiSink};
 
 use crate::bus::lock;
@@ -169,44 +170,24 @@ pub(crate) fn inl(device: &mut impl Device, offset: u64) -> u32 {
     u32::from_le_bytes(data)
 }
 
-/// A small generator of pseudo-random numbers (xorshift64*).
-pub(crate) struct Random(u64);
-
-impl Random {
-    pub(crate) fn new(seed: u64) -> Self {
-        Self(seed | 1)
-    }
-
-    pub(crate) fn next(&mut self) -> u64 {
-        self.0 ^= self.0 >> 12;
-        self.0 ^= self.0 << 25;
-        self.0 ^= self.0 >> 27;
-        self.0.wrapping_mul(0x2545_f491_4f6c_dd1d)
-    }
-
-    pub(crate) fn below(&mut self, limit: u64) -> u64 {
-        self.next() % limit
-    }
-}
-
 /// Throws 300,000 random accesses at a device, with pauses from nothing to days between them. Every answer must
 /// come, whatever it is; `each` is called now and then to poke the device from its other side.
 pub(crate) fn storm<D: Device>(
     device: &mut D,
     clock: &FakeClock,
     offsets: u64,
-    mut each: impl FnMut(&mut D, &mut Random),
+    mut each: impl FnMut(&mut D, &mut Rng),
 ) {
-    let mut random = Random::new(0x5eed);
+    let mut random = Rng::with_seed(0x5eed);
     for _ in 0..300_000 {
-        let offset = random.below(offsets);
-        let bytes = random.next().to_le_bytes();
+        let offset = random.u64(..offsets);
+        let bytes = random.u64(..).to_le_bytes();
         let lengths = [1, 1, 1, 1, 2, 4, 4, 8];
         let length = lengths
             .into_iter()
-            .nth(usize::try_from(random.below(8)).unwrap())
+            .nth(usize::try_from(random.u64(..8)).unwrap())
             .unwrap();
-        match random.below(16) {
+        match random.u64(..16) {
             0..=7 => {
                 device.write(offset, bytes.get(..length).unwrap());
             }
@@ -215,8 +196,8 @@ pub(crate) fn storm<D: Device>(
                 device.read(offset, data.get_mut(..length).unwrap());
             }
             13 => {
-                let shift = random.below(48);
-                clock.advance(random.below(1 << shift));
+                let shift = random.u64(..48);
+                clock.advance(random.u64(..1 << shift));
             }
             14 => {
                 if let Some(deadline) = device.deadline() {
@@ -234,7 +215,7 @@ pub(crate) fn storm<D: Device>(
             }
             _ => each(device, &mut random),
         }
-        if random.below(50_000) == 0 {
+        if random.u64(..50_000) == 0 {
             device.reset();
         }
     }

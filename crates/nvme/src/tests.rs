@@ -7,9 +7,10 @@
 use std::io::ErrorKind;
 
 use device::pci::Function;
+use fastrand::Rng;
 use mem::PAGE_SIZE;
 
-use crate::testing::{BLOCKS, DATA, Entry, Fake, Guest, RAM, Random, completions, submissions};
+use crate::testing::{BLOCKS, DATA, Entry, Fake, Guest, RAM, completions, submissions};
 
 const WRITE: u8 = 1;
 const READ: u8 = 2;
@@ -391,18 +392,18 @@ fn state_goes_to_another_controller() {
     assert_eq!(other.request(1, transfer(READ, 7, 1)).status, 0);
 }
 
-fn random_entry(random: &mut Random) -> Entry {
-    let opcodes = [0, 1, 2, 4, 5, 6, 8, 9, 10, 12, random.below(256) as u8];
-    let address = |random: &mut Random| match random.below(8) {
-        0 => random.next(),
-        1..=3 => random.below(2 * RAM) & !7,
-        _ => random.below(2 * RAM) & !0xfff,
+fn random_entry(random: &mut Rng) -> Entry {
+    let opcodes = [0, 1, 2, 4, 5, 6, 8, 9, 10, 12, random.u64(..256) as u8];
+    let address = |random: &mut Rng| match random.u64(..8) {
+        0 => random.u64(..),
+        1..=3 => random.u64(..2 * RAM) & !7,
+        _ => random.u64(..2 * RAM) & !0xfff,
     };
-    let word = |random: &mut Random| (random.next() >> random.below(64)) as u32;
+    let word = |random: &mut Rng| (random.u64(..) >> random.u64(..64)) as u32;
     Entry {
-        opcode: opcodes[random.below(opcodes.len() as u64) as usize],
-        flags: [0, 0, 0, 1 << 6, random.next() as u8][random.below(5) as usize],
-        namespace: [1, 1, 1, 0, u32::MAX][random.below(5) as usize],
+        opcode: opcodes[random.u64(..opcodes.len() as u64) as usize],
+        flags: [0, 0, 0, 1 << 6, random.u64(..) as u8][random.u64(..5) as usize],
+        namespace: [1, 1, 1, 0, u32::MAX][random.u64(..5) as usize],
         data: [address(random), address(random)],
         words: [
             word(random) & 0xffff,
@@ -426,38 +427,38 @@ fn a_storm_of_accesses_is_survived() {
 }
 
 fn storm(mut guest: Guest) {
-    let mut random = Random::new(0x5eed);
+    let mut random = Rng::with_seed(0x5eed);
     let canary = guest.get(2 * RAM, RAM as usize);
     for round in 0..20_000_u64 {
-        let pair = random.below(4) as u16;
-        match random.below(16) {
+        let pair = random.u64(..4) as u16;
+        match random.u64(..16) {
             0 => {
-                let at = random.below(0x40) & !3;
+                let at = random.u64(..0x40) & !3;
                 // CC rarely: it is a reset.
-                if at != 0x14 || random.below(20) == 0 {
-                    let value = random.next() >> random.below(64);
+                if at != 0x14 || random.u64(..20) == 0 {
+                    let value = random.u64(..) >> random.u64(..64);
                     guest.write(at, value);
                 }
             }
-            1 => _ = guest.read(random.below(0x4000)),
+            1 => _ = guest.read(random.u64(..0x4000)),
             2..=9 => {
                 let entry = random_entry(&mut random).bytes(round as u16);
-                guest.put(submissions(pair) + 64 * random.below(64), &entry);
+                guest.put(submissions(pair) + 64 * random.u64(..64), &entry);
             }
             10 => {
                 // A page of pointers.
-                let at = random.below(RAM / PAGE_SIZE) * PAGE_SIZE + 8 * random.below(512);
-                let value = random.below(2 * RAM) & !0xfff;
+                let at = random.u64(..RAM / PAGE_SIZE) * PAGE_SIZE + 8 * random.u64(..512);
+                let value = random.u64(..2 * RAM) & !0xfff;
                 if at > 0x2_0000 && at + 8 <= RAM {
                     guest.put(at, &value.to_le_bytes());
                 }
             }
             11..=14 => {
-                let at = 0x1000 + 8 * u64::from(pair) + 4 * random.below(2);
-                guest.write(at, random.below(66));
+                let at = 0x1000 + 8 * u64::from(pair) + 4 * random.u64(..2);
+                guest.write(at, random.u64(..66));
             }
             _ => {
-                let (at, data) = (0x40 + random.below(0x20) as u16, random.next());
+                let (at, data) = (0x40 + random.u64(..0x20) as u16, random.u64(..));
                 guest
                     .function
                     .config_mut()

@@ -131,6 +131,6 @@ fn stands_a_storm() {
     let (mut acpi, clock, _) = new();
     storm(&mut acpi, &clock, 0x11, |acpi, random| {
         acpi.press_power_button();
-        acpi.raise_event(random.next().to_le_bytes()[0]);
+        acpi.raise_event(random.u64(..).to_le_bytes()[0]);
     });
 }

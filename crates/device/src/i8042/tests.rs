@@ -373,7 +373,7 @@ fn a_snapshot_goes_on() {
 fn stands_a_storm() {
     let mut rig = Rig::new();
     storm(&mut rig.i8042, &FakeClock::new(), 3, |i8042, random| {
-        let bits = random.next().to_le_bytes();
+        let bits = random.u64(..).to_le_bytes();
         i8042.key(
             Key {
                 code: bits[0],

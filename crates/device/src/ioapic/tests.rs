@@ -249,7 +249,7 @@ fn stands_a_storm() {
     let (mut ioapic, sink) = new();
     let clock = FakeClock::new();
     storm(&mut ioapic, &clock, 0x48, |ioapic, random| {
-        let bits = random.next().to_le_bytes();
+        let bits = random.u64(..).to_le_bytes();
         ioapic.set_pin(bits[0] % 32, bits[1] & 1 != 0);
         ioapic.end_of_interrupt(bits[2]);
         sink.take();

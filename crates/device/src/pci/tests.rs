@@ -5,6 +5,7 @@
 
 use std::sync::{Arc, Mutex};
 
+use fastrand::Rng;
 use iface::{Action, Device, Snapshot, Space};
 
 use super::{
@@ -12,7 +13,7 @@ use super::{
     Window, Windows, ioapic_pin, pic_irq,
 };
 use crate::bus::{Bus, Target, lock};
-use crate::testing::{FakeClock, FakeLine, Random, inb, inl, storm};
+use crate::testing::{FakeClock, FakeLine, inb, inl, storm};
 
 const WINDOWS: Windows = Windows {
     ports: 0xc000..0x1_0000,
@@ -422,22 +423,22 @@ fn stands_storms() {
     let clock = FakeClock::new();
     let bus = rig.bus();
     storm(&mut rig.ports, &clock, 9, |ports, random| {
-        let address = 0x8000_0000_u32 | u32::from(random.next().to_le_bytes()[0] & 0x3c);
+        let address = 0x8000_0000_u32 | u32::from(random.u64(..).to_le_bytes()[0] & 0x3c);
         ports.write(0, &(address | 3 << 11).to_le_bytes());
         let mut data = [0; 8];
         bus.read(
             Space::Memory,
-            0xc000_0000 | random.below(1 << 28),
+            0xc000_0000 | random.u64(..1 << 28),
             &mut data,
         );
-        bus.write(Space::Port, 0xc000 | random.below(1 << 14), &data);
+        bus.write(Space::Port, 0xc000 | random.u64(..1 << 14), &data);
     });
     let ecam = Ecam::new(rig.root.clone());
-    let mut random = Random::new(7);
+    let mut random = Rng::with_seed(7);
     for _ in 0..100_000 {
-        let offset = 3 << 15 | random.below(0x80);
-        ecam.write(offset, &random.next().to_le_bytes()[..4]);
-        ecam.read(random.below(1 << 20), &mut [0; 8]);
-        bus.read(Space::Memory, random.next(), &mut [0; 8]);
+        let offset = 3 << 15 | random.u64(..0x80);
+        ecam.write(offset, &random.u64(..).to_le_bytes()[..4]);
+        ecam.read(random.u64(..1 << 20), &mut [0; 8]);
+        bus.read(Space::Memory, random.u64(..), &mut [0; 8]);
     }
 }

@@ -331,7 +331,7 @@ fn lines_reach_their_inputs_and_a_snapshot_goes_on() {
 fn stands_a_storm() {
     let (mut pic, line) = new();
     storm(&mut pic, &FakeClock::new(), 8, |pic, random| {
-        let bits = random.next().to_le_bytes();
+        let bits = random.u64(..).to_le_bytes();
         pic.set_irq(bits[0] % 18, bits[1] & 1 != 0);
         if bits[2] & 1 != 0 {
             pic.acknowledge();

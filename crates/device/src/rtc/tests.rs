@@ -374,6 +374,6 @@ fn stands_a_storm() {
     let mut rig = Rig::new();
     let clock = rig.clock.clone();
     storm(&mut rig.rtc, &clock, 2, |_, random| {
-        clock.set_wall(random.next() >> random.below(40))
+        clock.set_wall(random.u64(..) >> random.u64(..40))
     });
 }

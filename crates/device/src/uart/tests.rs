@@ -398,7 +398,7 @@ fn stands_a_storm() {
     let mut rig = Rig::new();
     let (clock, char) = (rig.clock.clone(), rig.char.clone());
     storm(&mut rig.uart, &clock, 9, |uart, random| {
-        let bits = random.next().to_le_bytes();
+        let bits = random.u64(..).to_le_bytes();
         char.make_room(usize::from(bits[0] % 20));
         char.arrive(&bits[..usize::from(bits[1] % 8)]);
         uart.poll();

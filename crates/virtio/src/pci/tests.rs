@@ -5,9 +5,10 @@
 )]
 
 use device::pci::Function;
+use fastrand::Rng;
 
 use crate::feature::{EVENT_IDX, RING_PACKED, RING_RESET, VERSION_1};
-use crate::testing::{BUFFERS, Echo, Guest, RAM, Random};
+use crate::testing::{BUFFERS, Echo, Guest, RAM};
 
 const ECHO: [(u64, u32, bool); 2] = [(BUFFERS, 8, false), (BUFFERS + 8, 8, true)];
 
@@ -183,32 +184,32 @@ fn doorbells_follow_the_bar() {
 /// Random registers, random memory, random resets while workers run: nothing panics, and all of it ends.
 #[test]
 fn a_storm_of_accesses_is_survived() {
-    let mut random = Random::new(0x5eed);
+    let mut random = Rng::with_seed(0x5eed);
     let mut guest = Guest::new(Echo, EVENT_IDX);
     let canary = guest.get(2 * RAM, RAM as usize);
     for round in 0..30_000_u64 {
-        let value = random.next();
-        let register = random.below(64);
-        match random.below(16) {
-            0..=1 => guest.write(register, 1 << random.below(4), value >> random.below(64)),
-            2 => _ = guest.read(random.below(0x8000), 1 << random.below(4)),
+        let value = random.u64(..);
+        let register = random.u64(..64);
+        match random.u64(..16) {
+            0..=1 => guest.write(register, 1 << random.u64(..4), value >> random.u64(..64)),
+            2 => _ = guest.read(random.u64(..0x8000), 1 << random.u64(..4)),
             3..=9 => {
                 // A descriptor, an index, a head: small numbers where they hurt.
-                let at = 0x1_0000 * (1 + random.below(2))
-                    + [0, 0x8000, 0xc000][random.below(3) as usize];
-                let value = value >> random.below(64);
-                guest.put(at + random.below(300), &value.to_le_bytes()[..4]);
+                let at = 0x1_0000 * (1 + random.u64(..2))
+                    + [0, 0x8000, 0xc000][random.u64(..3) as usize];
+                let value = value >> random.u64(..64);
+                guest.put(at + random.u64(..300), &value.to_le_bytes()[..4]);
             }
             10 => {
-                let at = 0x1_0000 * (1 + random.below(2)) + 16 * random.below(16);
-                let mut bytes = random.below(2 * RAM).to_le_bytes().to_vec();
-                bytes.extend((random.next() as u32 >> random.below(32)).to_le_bytes());
-                bytes.extend([random.below(8) as u8, 0, random.below(20) as u8, 0]);
+                let at = 0x1_0000 * (1 + random.u64(..2)) + 16 * random.u64(..16);
+                let mut bytes = random.u64(..2 * RAM).to_le_bytes().to_vec();
+                bytes.extend((random.u64(..) as u32 >> random.u64(..32)).to_le_bytes());
+                bytes.extend([random.u64(..8) as u8, 0, random.u64(..20) as u8, 0]);
                 guest.put(at, &bytes);
             }
-            11..=13 => guest.write(0x3000 + 4 * random.below(3), 2, 0),
+            11..=13 => guest.write(0x3000 + 4 * random.u64(..3), 2, 0),
             14 => {
-                let index = random.below(2) as u16;
+                let index = random.u64(..2) as u16;
                 guest.write(22, 2, index.into());
                 guest.write(58, 2, 1);
             }
@@ -223,7 +224,7 @@ fn a_storm_of_accesses_is_survived() {
             guest.function.reset();
             guest.rings.clear();
             guest.negotiate(
-                [0, EVENT_IDX, RING_PACKED, RING_PACKED | EVENT_IDX][random.below(4) as usize]
+                [0, EVENT_IDX, RING_PACKED, RING_PACKED | EVENT_IDX][random.u64(..4) as usize]
                     | RING_RESET,
             );
             for index in 0..2 {

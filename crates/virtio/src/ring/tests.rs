@@ -4,8 +4,10 @@
     reason = "a test that indexes out of bounds fails, as it should"
 )]
 
+use fastrand::Rng;
+
 use crate::feature::{EVENT_IDX, INDIRECT_DESC, RING_PACKED};
-use crate::testing::{BUFFERS, Echo, Guest, HOLE, RAM, Random};
+use crate::testing::{BUFFERS, Echo, Guest, HOLE, RAM};
 
 const FORMATS: [u64; 6] = [
     0,
@@ -20,10 +22,10 @@ const FORMATS: [u64; 6] = [
 fn chains_of_every_shape_come_back_in_order() {
     for format in FORMATS {
         let mut guest = Guest::new(Echo, format);
-        let mut random = Random::new(format);
+        let mut random = Rng::with_seed(format);
         for round in 0..200_u64 {
             // Several chains at once, of several descriptors each.
-            let chains = random.below(3) + 1;
+            let chains = random.u64(..3) + 1;
             for chain in 0..chains {
                 let at = BUFFERS + 0x1000 * chain;
                 guest.put(at, &(round * 10 + chain).to_le_bytes());

@@ -14,6 +14,7 @@ use std::time::{Duration, Instant};
 
 use device::lock;
 use device::pci::Function;
+use fastrand::Rng;
 use host::Bell;
 use iface::{Lifecycle, Snapshot};
 
@@ -21,7 +22,7 @@ use super::Vsock;
 use super::credit::BUFFER;
 use super::packet::{HEADER, HOST, Header, SHUT_BOTH, SHUT_RECEIVE, SHUT_SEND, STREAM, op};
 use super::table::CONNECTIONS_MAX;
-use crate::testing::{BUFFERS, Guest, Random};
+use crate::testing::{BUFFERS, Guest};
 
 const CID: u32 = 3;
 /// The ports of connections that the guest makes; the host's end listens at even ports alone.
@@ -442,25 +443,25 @@ fn a_restored_guest_is_told_that_its_connections_are_gone() {
 #[test]
 fn a_storm_of_packets_is_survived() {
     let mut talker = Talker::new();
-    let mut random = Random::new(0x5eed);
+    let mut random = Rng::with_seed(0x5eed);
     let mut far = Vec::new();
     for _ in 0..20_000 {
         let mut header = packet(
-            random.below(9) as u16,
-            random.below(3) as u32,
-            random.below(4) as u32,
+            random.u64(..9) as u16,
+            random.u64(..3) as u32,
+            random.u64(..4) as u32,
         );
-        if random.below(3) == 0 {
+        if random.u64(..3) == 0 {
             header.op = op::RW;
         }
-        header.len = random.below(0x1200) as u32;
-        header.flags = random.below(5) as u32;
-        header.buf_alloc = random.next() as u32 >> random.below(32);
-        header.fwd_cnt = random.next() as u32 >> random.below(32);
-        if random.below(8) == 0 {
+        header.len = random.u64(..0x1200) as u32;
+        header.flags = random.u64(..5) as u32;
+        header.buf_alloc = random.u64(..) as u32 >> random.u64(..32);
+        header.fwd_cnt = random.u64(..) as u32 >> random.u64(..32);
+        if random.u64(..8) == 0 {
             header.kind = 2;
         }
-        let len = (HEADER as u64 + random.below(0x1100)) as u32;
+        let len = (HEADER as u64 + random.u64(..0x1100)) as u32;
         talker.guest.put(OUT, &header.to_bytes());
         talker.guest.request(1, &[(OUT, len, false)]);
         // Buffers come back in any number; offer what was used.
@@ -470,16 +471,16 @@ fn a_storm_of_packets_is_survived() {
             talker.offer(slot);
         }
         far.append(&mut lock(&talker.host.state).connected);
-        match random.below(6) {
-            0 => far.push(talker.host.call(random.below(3) as u32)),
+        match random.u64(..6) {
+            0 => far.push(talker.host.call(random.u64(..3) as u32)),
             1 if !far.is_empty() => {
-                let index = random.below(far.len() as u64) as usize;
+                let index = random.u64(..far.len() as u64) as usize;
                 let _ = far[index].set_nonblocking(true);
                 let _ = far[index].write(&[1; 3000]);
                 let _ = far[index].read(&mut [0; 3000]);
             }
             2 if far.len() > 8 => {
-                let index = random.below(far.len() as u64) as usize;
+                let index = random.u64(..far.len() as u64) as usize;
                 far.swap_remove(index);
             }
             _ => {}

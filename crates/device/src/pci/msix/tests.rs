@@ -1,10 +1,11 @@
 use std::sync::Arc;
 
+use fastrand::Rng;
 use iface::Msi;
 
 use super::Msix;
 use crate::pci::{ConfigSpace, Identity};
-use crate::testing::{FakeSink, Random};
+use crate::testing::FakeSink;
 
 const ENABLE: [u8; 2] = [0, 0x80];
 const ENABLE_MASKED: [u8; 2] = [0, 0xc0];
@@ -115,12 +116,12 @@ fn state_is_taken_up_and_reset_masks_everything() {
 #[test]
 fn any_access_is_answered() {
     let mut rig = Rig::new();
-    let mut random = Random::new(1);
+    let mut random = Rng::with_seed(1);
     for _ in 0..20_000 {
-        let offset = random.next() >> (random.below(64));
-        let bytes = random.next().to_le_bytes();
+        let offset = random.u64(..) >> (random.u64(..64));
+        let bytes = random.u64(..).to_le_bytes();
         let mut data = [0; 8];
-        match random.below(5) {
+        match random.u64(..5) {
             0 => rig.msix.write_table(offset, &bytes),
             1 => rig.msix.read_table(offset.min(u64::MAX - 8), &mut data),
             2 => rig.msix.read_pending(offset.min(u64::MAX - 8), &mut data),
