@@ -27,6 +27,7 @@ use mem::{GuestRam, Pieces};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 mod dhcp;
+mod directory;
 mod dns;
 mod exchange;
 mod fragments;

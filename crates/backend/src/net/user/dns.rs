@@ -3,11 +3,11 @@
 //! Answers come over a socket of the question's own, so that a stranger would have to guess its port. Questions over
 //! TCP are connections like others.
 
-use std::collections::HashMap;
 use std::io;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
 use std::time::{Duration, Instant};
 
+use super::directory::Directory;
 use super::frame;
 use super::link::Link;
 use super::poller::{Poller, Source};
@@ -30,7 +30,6 @@ const SERVER_FAILED: u8 = 2;
 type Key = (SocketAddr, [u8; 2]);
 
 struct Question {
-    key: Key,
     /// The address of ours that was asked.
     asked: SocketAddr,
     message: Vec<u8>,
@@ -42,11 +41,7 @@ struct Question {
 
 /// Questions without an answer yet.
 #[derive(Default)]
-pub(super) struct Dns {
-    questions: HashMap<u32, Question>,
-    numbers: HashMap<Key, u32>,
-    next: u32,
-}
+pub(super) struct Dns(Directory<Key, Question>);
 
 impl Dns {
     /// A question of the guest's. One that is asked again goes to the next server.
@@ -62,48 +57,29 @@ impl Dns {
             return;
         };
         let key = (from, [high, low]);
-        let number = match self.numbers.get(&key) {
-            Some(&number) => number,
-            None => {
-                self.make_room();
-                self.next = self.next.wrapping_add(1);
-                self.numbers.insert(key, self.next);
-                self.next
-            }
-        };
-        let question = self.questions.entry(number).or_insert_with(|| Question {
-            key,
-            asked,
-            message: Vec::new(),
-            socket: None,
-            tried: 0,
-            deadline: Instant::now(),
+        let number = self.0.number(&key).or_else(|| {
+            self.0
+                .make_room(QUESTIONS_MAX, |question| question.deadline);
+            let question = Question {
+                asked,
+                message: Vec::new(),
+                socket: None,
+                tried: 0,
+                deadline: Instant::now(),
+            };
+            self.0.insert(key, |_| Ok(question)).ok()
         });
-        question.message = message.to_vec();
-        self.go_on(link, poller, resolver, number);
-    }
-
-    fn make_room(&mut self) {
-        if self.questions.len() >= QUESTIONS_MAX {
-            let oldest = self
-                .questions
-                .iter()
-                .min_by_key(|(_, question)| question.deadline);
-            if let Some(oldest) = oldest.map(|(&number, _)| number) {
-                self.close(oldest);
-            }
-        }
-    }
-
-    fn close(&mut self, number: u32) {
-        if let Some(question) = self.questions.remove(&number) {
-            self.numbers.remove(&question.key);
+        if let Some(number) = number
+            && let Some((_, question)) = self.0.get(number)
+        {
+            question.message = message.to_vec();
+            self.go_on(link, poller, resolver, number);
         }
     }
 
     /// Asks the next server; when all were asked, the guest learns that nobody answers.
     fn go_on(&mut self, link: &mut Link, poller: &Poller, resolver: &mut Resolver, number: u32) {
-        let Some(question) = self.questions.get_mut(&number) else {
+        let Some(((from, _), question)) = self.0.get(number) else {
             return;
         };
         let servers = resolver.servers();
@@ -118,13 +94,8 @@ impl Dns {
         let mut answer = question.message.clone();
         answer[2] |= ANSWER;
         answer[3] = RECURSION | SERVER_FAILED;
-        link.send(frame::udp(
-            link.guest,
-            question.asked,
-            question.key.0,
-            &answer,
-        ));
-        self.close(number);
+        link.send(frame::udp(link.guest, question.asked, from, &answer));
+        self.0.remove(number);
     }
 
     /// Takes an answer, or learns that there will be none.
@@ -135,7 +106,7 @@ impl Dns {
         resolver: &mut Resolver,
         number: u32,
     ) {
-        let Some(question) = self.questions.get(&number) else {
+        let Some(((to, id), question)) = self.0.get(number) else {
             return;
         };
         let Some(socket) = &question.socket else {
@@ -144,10 +115,10 @@ impl Dns {
         let mut bytes = vec![0; 1 << 16];
         loop {
             match socket.recv(&mut bytes) {
-                Ok(len) if len >= HEADER && bytes[..2] == question.key.1 => {
-                    let (from, to) = (question.asked, question.key.0);
-                    link.send(frame::udp(link.guest, from, to, &bytes[..len]));
-                    return self.close(number);
+                Ok(len) if len >= HEADER && bytes[..2] == id => {
+                    link.send(frame::udp(link.guest, question.asked, to, &bytes[..len]));
+                    self.0.remove(number);
+                    return;
                 }
                 Ok(_) => {}
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return,
@@ -159,19 +130,14 @@ impl Dns {
 
     /// When somebody has to be asked again.
     pub(super) fn deadline(&self) -> Option<Instant> {
-        self.questions
-            .values()
-            .map(|question| question.deadline)
-            .min()
+        self.0.values().map(|question| question.deadline).min()
     }
 
     /// Asks others where servers were silent for too long.
     pub(super) fn expire(&mut self, link: &mut Link, poller: &Poller, resolver: &mut Resolver) {
         let now = Instant::now();
-        let late = self.questions.iter();
-        let late = late.filter(|(_, question)| question.deadline <= now);
-        let late: Vec<u32> = late.map(|(&number, _)| number).collect();
-        for number in late {
+        let late = |question: &Question| (question.deadline <= now).then_some(question.deadline);
+        while let Some(number) = self.0.first(late) {
             self.go_on(link, poller, resolver, number);
         }
     }

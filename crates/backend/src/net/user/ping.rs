@@ -1,6 +1,5 @@
 //! Pings: those to the network's own addresses are answered here, others go by the host's unprivileged sockets.
 
-use std::collections::HashMap;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::os::fd::OwnedFd;
@@ -11,6 +10,7 @@ use rustix::net::{
     socket_with,
 };
 
+use super::directory::Directory;
 use super::icmp::{self, HEADER, Reason};
 use super::link::Link;
 use super::packet::Packet;
@@ -29,18 +29,13 @@ const FLOWS_MAX: usize = 32;
 type Key = (IpAddr, [u8; 2]);
 
 struct Flow {
-    key: Key,
     socket: OwnedFd,
     used: Instant,
 }
 
 /// Sockets of the host's.
 #[derive(Default)]
-pub(super) struct Ping {
-    flows: HashMap<u32, Flow>,
-    numbers: HashMap<Key, u32>,
-    next: u32,
-}
+pub(super) struct Ping(Directory<Key, Flow>);
 
 impl Ping {
     /// A message of the guest's, within a packet whose bytes are given as well.
@@ -93,52 +88,37 @@ impl Ping {
         to: SocketAddr,
         message: &[u8],
     ) -> io::Result<()> {
-        let number = match self.numbers.get(&key) {
-            Some(&number) => number,
+        let number = match self.0.number(&key) {
+            Some(number) => number,
             None => self.open(poller, key)?,
         };
-        let flow = self
-            .flows
-            .get_mut(&number)
-            .expect("what has a number is there");
+        let flow = self.0.get(number);
+        let (_, flow) = flow.expect("what has a number is there");
         flow.used = Instant::now();
         sendto(&flow.socket, message, SendFlags::empty(), &to)?;
         Ok(())
     }
 
     fn open(&mut self, poller: &Poller, key: Key) -> io::Result<u32> {
-        if self.flows.len() >= FLOWS_MAX {
-            let oldest = self.flows.iter().min_by_key(|(_, flow)| flow.used);
-            if let Some(oldest) = oldest.map(|(&number, _)| number) {
-                self.close(oldest);
-            }
-        }
+        self.0.make_room(FLOWS_MAX, |flow| flow.used);
         let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
         let (family, protocol) = match key.0 {
             IpAddr::V4(_) => (AddressFamily::INET, ipproto::ICMP),
             IpAddr::V6(_) => (AddressFamily::INET6, ipproto::ICMPV6),
         };
-        let socket = socket_with(family, SocketType::DGRAM, flags, Some(protocol))?;
-        self.next = self.next.wrapping_add(1);
-        poller.add(&socket, Source::Ping(self.next))?;
-        let used = Instant::now();
-        self.flows.insert(self.next, Flow { key, socket, used });
-        self.numbers.insert(key, self.next);
-        Ok(self.next)
-    }
-
-    fn close(&mut self, number: u32) {
-        if let Some(flow) = self.flows.remove(&number) {
-            self.numbers.remove(&flow.key);
-        }
+        self.0.insert(key, |number| {
+            let socket = socket_with(family, SocketType::DGRAM, flags, Some(protocol))?;
+            poller.add(&socket, Source::Ping(number))?;
+            let used = Instant::now();
+            Ok(Flow { socket, used })
+        })
     }
 
     /// Takes answers.
     pub(super) fn receive(&mut self, link: &mut Link, number: u32) {
-        let Some(flow) = self.flows.get(&number) else {
+        let Some(((guest, id), flow)) = self.0.get(number) else {
             return;
         };
-        let (guest, id) = flow.key;
         let mut message = vec![0; 1 << 16];
         while let Ok((len, _, from)) = recvfrom(&flow.socket, &mut message[..], RecvFlags::empty())
         {

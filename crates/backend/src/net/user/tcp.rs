@@ -6,7 +6,7 @@
 mod dial;
 mod flow;
 
-use std::collections::{BTreeSet, HashMap, VecDeque};
+use std::collections::{BTreeSet, VecDeque};
 use std::io;
 use std::net::{SocketAddr, TcpStream};
 
@@ -14,6 +14,7 @@ use smoltcp::iface::{Config, Interface, SocketSet};
 use smoltcp::time::{Duration, Instant};
 use smoltcp::wire::{HardwareAddress, IpCidr, Ipv4Cidr, Ipv6Cidr};
 
+use super::directory::Directory;
 use super::exchange::Frame;
 use super::link::Link;
 use super::poller::{Event, Poller, Source};
@@ -33,12 +34,10 @@ const BUFFER: usize = 64 << 10;
 
 /// All connections.
 pub(super) struct Tcp {
-    flows: HashMap<u32, Flow>,
-    numbers: HashMap<Ends, u32>,
+    flows: Directory<Ends, Flow>,
     /// Those that something happened to.
     busy: VecDeque<u32>,
     timers: BTreeSet<(Instant, u32)>,
-    next: u32,
     next_port: u16,
     /// Most connections at once.
     limit: usize,
@@ -49,11 +48,9 @@ pub(super) struct Tcp {
 impl Tcp {
     pub(super) fn new(link: &mut Link, limit: usize) -> Self {
         Self {
-            flows: HashMap::new(),
-            numbers: HashMap::new(),
+            flows: Directory::default(),
             busy: VecDeque::new(),
             timers: BTreeSet::new(),
-            next: 0,
             next_port: FIRST_PORT,
             limit,
             nobody: interface(link),
@@ -62,10 +59,10 @@ impl Tcp {
 
     /// A frame with a segment of a connection; gives the frame back when there is none.
     pub(super) fn segment(&mut self, link: &mut Link, ends: Ends, frame: Frame) -> Option<Frame> {
-        let Some(&number) = self.numbers.get(&ends) else {
+        let Some(number) = self.flows.number(&ends) else {
             return Some(frame);
         };
-        if let Some(flow) = self.flows.get_mut(&number) {
+        if let Some((_, flow)) = self.flows.get(number) {
             flow.segment(link, frame);
             self.touch(number);
         }
@@ -95,10 +92,12 @@ impl Tcp {
         if !self.make_room(link.now()) {
             return Err(io::ErrorKind::QuotaExceeded.into());
         }
-        let number = self.number();
-        let dial = Dial::new(poller, number, targets)?;
-        let flow = Flow::of_guest(link, ends, self.buffer(), dial);
-        self.insert(ends, number, flow);
+        let buffer = self.buffer();
+        let number = self.flows.insert(ends, |number| {
+            let dial = Dial::new(poller, number, targets)?;
+            Ok(Flow::of_guest(link, ends, buffer, dial))
+        })?;
+        self.touch(number);
         Ok(())
     }
 
@@ -118,21 +117,18 @@ impl Tcp {
         let ends = loop {
             let ends = (guest, SocketAddr::new(gateway, self.next_port));
             self.next_port = self.next_port.checked_add(1).unwrap_or(FIRST_PORT);
-            if !self.numbers.contains_key(&ends) {
+            if self.flows.number(&ends).is_none() {
                 break ends;
             }
         };
-        let number = self.number();
         host.set_nonblocking(true)?;
-        poller.add(&host, Source::Tcp(number))?;
-        let flow = Flow::to_guest(link, ends, self.buffer(), host);
-        self.insert(ends, number, flow);
+        let buffer = self.buffer();
+        let number = self.flows.insert(ends, |number| {
+            poller.add(&host, Source::Tcp(number))?;
+            Ok(Flow::to_guest(link, ends, buffer, host))
+        })?;
+        self.touch(number);
         Ok(())
-    }
-
-    fn number(&mut self) -> u32 {
-        self.next = self.next.wrapping_add(1);
-        self.next
     }
 
     fn buffer(&self) -> usize {
@@ -143,15 +139,8 @@ impl Tcp {
         }
     }
 
-    fn insert(&mut self, ends: Ends, number: u32, flow: Flow) {
-        self.flows.insert(number, flow);
-        self.numbers.insert(ends, number);
-        self.touch(number);
-    }
-
     fn remove(&mut self, number: u32) {
-        if let Some(flow) = self.flows.remove(&number) {
-            self.numbers.remove(&flow.ends);
+        if let Some(flow) = self.flows.remove(number) {
             flow.deadline.map(|at| self.timers.remove(&(at, number)));
         }
     }
@@ -162,14 +151,10 @@ impl Tcp {
         if self.flows.len() < self.limit {
             return true;
         }
-        let waits = |flow: &Flow| flow.state() == State::Dialing;
-        let oldest = |of: &dyn Fn(&Flow) -> bool| {
-            let flows = self.flows.iter().filter(|(_, flow)| of(flow));
-            let oldest = flows.min_by_key(|(_, flow)| flow.used);
-            oldest.map(|(&number, _)| number)
-        };
-        let silent = |flow: &Flow| flow.used + SILENCE <= now;
-        let Some(oldest) = oldest(&waits).or_else(|| oldest(&silent)) else {
+        let waits = |flow: &Flow| (flow.state() == State::Dialing).then_some(flow.used);
+        let silent = |flow: &Flow| (flow.used + SILENCE <= now).then_some(flow.used);
+        let oldest = self.flows.first(waits);
+        let Some(oldest) = oldest.or_else(|| self.flows.first(silent)) else {
             return false;
         };
         self.remove(oldest);
@@ -178,14 +163,14 @@ impl Tcp {
 
     /// Something happened to a socket of the host's.
     pub(super) fn ready(&mut self, number: u32, event: Event) {
-        if let Some(flow) = self.flows.get_mut(&number) {
+        if let Some((_, flow)) = self.flows.get(number) {
             flow.ready(event);
             self.touch(number);
         }
     }
 
     fn touch(&mut self, number: u32) {
-        if let Some(flow) = self.flows.get_mut(&number)
+        if let Some((_, flow)) = self.flows.get(number)
             && !std::mem::replace(&mut flow.is_busy, true)
         {
             self.busy.push_back(number);
@@ -200,7 +185,7 @@ impl Tcp {
                 break;
             }
             self.timers.remove(&(at, number));
-            if let Some(flow) = self.flows.get_mut(&number) {
+            if let Some((_, flow)) = self.flows.get(number) {
                 flow.deadline = None;
                 self.touch(number);
             }
@@ -209,7 +194,7 @@ impl Tcp {
             if link.is_full() {
                 return self.busy.push_front(number);
             }
-            let Some(flow) = self.flows.get_mut(&number) else {
+            let Some((_, flow)) = self.flows.get(number) else {
                 continue;
             };
             flow.is_busy = false;
@@ -223,7 +208,7 @@ impl Tcp {
     }
 
     fn set_timer(&mut self, link: &Link, number: u32) {
-        let Some(flow) = self.flows.get_mut(&number) else {
+        let Some((_, flow)) = self.flows.get(number) else {
             return;
         };
         let next = flow.next_deadline(link);

@@ -3,10 +3,11 @@
 use std::collections::HashMap;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use host::datagram;
 
+use super::directory::Directory;
 use super::exchange::Frame;
 use super::frame::{self, HEADERS, UDP_HEADER};
 use super::icmp::{self, Reason};
@@ -15,15 +16,12 @@ use super::poller::{Poller, Source};
 
 /// Most addresses that one socket talks to.
 const PEERS_MAX: usize = 64;
-/// How long a silent socket lives when others want to.
-const SILENCE: Duration = Duration::from_secs(120);
 /// Datagrams that are read from a socket in a row.
 const BATCH: usize = 64;
 /// Bytes of a datagram that the guest gets back when it was not delivered.
 const QUOTE_MAX: usize = 512;
 
 struct Flow {
-    guest: SocketAddr,
     socket: UdpSocket,
     /// Where datagrams may come from, and as which address the guest knows it.
     peers: HashMap<SocketAddr, SocketAddr>,
@@ -32,9 +30,8 @@ struct Flow {
 
 /// The guest's datagram sockets.
 pub(super) struct Udp {
-    flows: HashMap<u32, Flow>,
-    numbers: HashMap<SocketAddr, u32>,
-    next: u32,
+    /// By the guest's end.
+    flows: Directory<SocketAddr, Flow>,
     /// Most sockets at once; the one that was silent longest goes first.
     limit: usize,
     /// Sockets with more to read.
@@ -45,9 +42,7 @@ pub(super) struct Udp {
 impl Udp {
     pub(super) fn new(limit: usize) -> Self {
         Self {
-            flows: HashMap::new(),
-            numbers: HashMap::new(),
-            next: 0,
+            flows: Directory::default(),
             limit,
             unread: Vec::new(),
             buffer: vec![0; 1 << 16],
@@ -83,10 +78,8 @@ impl Udp {
         target: SocketAddr,
         data: &[u8],
     ) -> io::Result<()> {
-        let flow = self
-            .flows
-            .get_mut(&number)
-            .expect("what has a number is there");
+        let flow = self.flows.get(number);
+        let (guest, flow) = flow.expect("what has a number is there");
         flow.used = Instant::now();
         if flow.peers.len() >= PEERS_MAX && !flow.peers.contains_key(&target) {
             flow.peers.clear();
@@ -96,47 +89,30 @@ impl Udp {
             return Ok(());
         }
         // It may have been what became of an earlier one.
-        flow.take_errors(link);
+        flow.take_errors(link, guest);
         flow.socket.send_to(data, target).map(drop)
     }
 
     /// The number of the guest's socket, which is made if need be.
     fn number(&mut self, poller: &Poller, guest: SocketAddr) -> io::Result<u32> {
-        if let Some(&number) = self.numbers.get(&guest) {
+        if let Some(number) = self.flows.number(&guest) {
             return Ok(number);
         }
-        if self.flows.len() >= self.limit {
-            self.make_room();
-        }
-        let socket = match guest {
-            SocketAddr::V4(_) => UdpSocket::bind((Ipv4Addr::UNSPECIFIED, 0)),
-            SocketAddr::V6(_) => UdpSocket::bind((Ipv6Addr::UNSPECIFIED, 0)),
-        }?;
-        socket.set_nonblocking(true)?;
-        datagram::keep_errors(&socket)?;
-        self.next = self.next.wrapping_add(1);
-        poller.add(&socket, Source::Udp(self.next))?;
-        let flow = Flow {
-            guest,
-            socket,
-            peers: HashMap::new(),
-            used: Instant::now(),
-        };
-        self.flows.insert(self.next, flow);
-        self.numbers.insert(guest, self.next);
-        Ok(self.next)
-    }
-
-    fn make_room(&mut self) {
-        self.flows.retain(|_, flow| flow.used.elapsed() < SILENCE);
-        if self.flows.len() >= self.limit {
-            let oldest = self.flows.iter().min_by_key(|(_, flow)| flow.used);
-            if let Some(oldest) = oldest.map(|(&number, _)| number) {
-                self.flows.remove(&oldest);
-            }
-        }
-        self.numbers
-            .retain(|_, number| self.flows.contains_key(number));
+        self.flows.make_room(self.limit, |flow| flow.used);
+        self.flows.insert(guest, |number| {
+            let socket = match guest {
+                SocketAddr::V4(_) => UdpSocket::bind((Ipv4Addr::UNSPECIFIED, 0)),
+                SocketAddr::V6(_) => UdpSocket::bind((Ipv6Addr::UNSPECIFIED, 0)),
+            }?;
+            socket.set_nonblocking(true)?;
+            datagram::keep_errors(&socket)?;
+            poller.add(&socket, Source::Udp(number))?;
+            Ok(Flow {
+                socket,
+                peers: HashMap::new(),
+                used: Instant::now(),
+            })
+        })
     }
 
     /// Something arrived at a socket.
@@ -150,8 +126,9 @@ impl Udp {
     pub(super) fn receive(&mut self, link: &mut Link) {
         let mut at = 0;
         while let Some(&number) = self.unread.get(at) {
-            let flow = self.flows.get_mut(&number);
-            let has_more = flow.is_some_and(|flow| flow.receive(link, &mut self.buffer));
+            let flow = self.flows.get(number);
+            let has_more =
+                flow.is_some_and(|(guest, flow)| flow.receive(link, guest, &mut self.buffer));
             if has_more {
                 at += 1;
             } else {
@@ -168,7 +145,7 @@ impl Udp {
 
 impl Flow {
     /// Takes some of what arrived; whether there may be more.
-    fn receive(&mut self, link: &mut Link, buffer: &mut [u8]) -> bool {
+    fn receive(&mut self, link: &mut Link, guest: SocketAddr, buffer: &mut [u8]) -> bool {
         for _ in 0..BATCH {
             if link.is_full() {
                 return true;
@@ -177,21 +154,21 @@ impl Flow {
                 Ok((len, from)) => {
                     if let Some(&known) = self.peers.get(&from) {
                         self.used = Instant::now();
-                        deliver(link, known, self.guest, &buffer[..len]);
+                        deliver(link, known, guest, &buffer[..len]);
                     }
                 }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                    self.take_errors(link);
+                    self.take_errors(link, guest);
                     return false;
                 }
-                Err(_) => self.take_errors(link),
+                Err(_) => self.take_errors(link, guest),
             }
         }
         true
     }
 
     /// Tells the guest of datagrams that were not delivered.
-    fn take_errors(&mut self, link: &mut Link) {
+    fn take_errors(&mut self, link: &mut Link, guest: SocketAddr) {
         let mut payload = [0; QUOTE_MAX];
         for _ in 0..BATCH {
             let Ok(lost) = datagram::next_error(&self.socket, &mut payload) else {
@@ -199,7 +176,7 @@ impl Flow {
             };
             let reason = Reason::of(&lost.error);
             if let (Some(&to), Some(reason)) = (self.peers.get(&lost.to), reason) {
-                undelivered(link, reason, self.guest, to, &payload[..lost.len]);
+                undelivered(link, reason, guest, to, &payload[..lost.len]);
             }
         }
     }
