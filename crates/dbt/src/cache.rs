@@ -5,12 +5,12 @@
 #![allow(unsafe_code, reason = "runs generated code")]
 
 mod block;
+mod index;
 mod step;
 mod table;
 
 use std::arch::asm;
 use std::collections::HashMap;
-use std::hash::BuildHasherDefault;
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU32;
@@ -18,7 +18,8 @@ use std::sync::atomic::AtomicU32;
 use host::fault;
 
 pub use block::Key;
-use block::{Block, Mix, Site};
+use block::{Block, Site};
+use index::Index;
 use table::Tables;
 
 use crate::cc;
@@ -87,7 +88,7 @@ pub struct Blocks {
     thunks: Thunks,
     blocks: Vec<Block>,
     sites: Vec<Site>,
-    by_key: HashMap<Key, u32, BuildHasherDefault<Mix>>,
+    by_key: Index,
     by_page: HashMap<u64, Vec<u32>>,
     tables: Tables,
     /// Linked sites that lead to other pages, without a look at the address space.
@@ -139,7 +140,7 @@ impl Blocks {
             thunks,
             blocks: Vec::new(),
             sites: Vec::new(),
-            by_key: HashMap::default(),
+            by_key: Index::default(),
             by_page: HashMap::new(),
             tables: Tables::new()?,
             far: Vec::new(),
@@ -200,7 +201,7 @@ impl Blocks {
             exit,
         };
         self.sites.extend(translated.exits.into_iter().map(site));
-        if let Some(old) = self.by_key.insert(key, number) {
+        if let Some(old) = self.find(&key) {
             self.drop_block(old);
         }
         for &page in pages {
@@ -216,13 +217,14 @@ impl Blocks {
             incoming: Vec::new(),
             dead: false,
         });
+        self.by_key.insert(&self.blocks, number);
         self.made += 1;
         number
     }
 
     /// The block with a key.
     pub fn find(&self, key: &Key) -> Option<u32> {
-        self.by_key.get(key).copied()
+        self.by_key.find(&self.blocks, key)
     }
 
     /// Where a block begins.
@@ -358,9 +360,7 @@ impl Blocks {
         for site in std::mem::take(&mut block.incoming) {
             self.unlink(site);
         }
-        if self.by_key.get(&key) == Some(&number) {
-            self.by_key.remove(&key);
-        }
+        self.by_key.remove(&self.blocks, number);
         self.tables.remove(key.linear);
     }
 

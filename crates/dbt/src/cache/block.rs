@@ -1,31 +1,9 @@
 //! What is known of a translated block.
 
-use std::hash::Hasher;
-
 use crate::translate::{Exit, Mark};
 
-/// Mixes the integers of a [`Key`].
-#[derive(Debug, Default)]
-pub(super) struct Mix(u64);
-
-impl Hasher for Mix {
-    fn finish(&self) -> u64 {
-        self.0 ^ self.0 >> 32
-    }
-
-    fn write(&mut self, bytes: &[u8]) {
-        for &byte in bytes {
-            self.write_u64(u64::from(byte));
-        }
-    }
-
-    fn write_u64(&mut self, value: u64) {
-        self.0 = (self.0.rotate_left(5) ^ value).wrapping_mul(0x9e37_79b9_7f4a_7c15);
-    }
-}
-
 /// What a translated block depends on.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Key {
     /// Linear address of its start.
     pub linear: u64,
@@ -35,6 +13,19 @@ pub struct Key {
     pub second: Option<u64>,
     /// Everything else that matters: mode, privilege, what is switched on.
     pub kind: u64,
+}
+
+impl Key {
+    /// A hash of it; blocks that differ in their second page alone are few.
+    pub(super) fn mixed(&self) -> u64 {
+        let mix = |mixed: u64, value: u64| {
+            (mixed.rotate_left(5) ^ value).wrapping_mul(0x9e37_79b9_7f4a_7c15)
+        };
+        let mixed = [self.linear, self.place, self.kind]
+            .into_iter()
+            .fold(0, mix);
+        mixed ^ mixed >> 32
+    }
 }
 
 #[derive(Debug)]

@@ -34,13 +34,15 @@ pub(super) enum Slot {
 
 impl Writer {
     pub(crate) fn new(base: u64, context: u64) -> Self {
+        // Room for most blocks.
+        let encoder = Encoder::try_with_capacity(64, 1024).expect("a number of bits that there is");
         Self {
-            encoder: Encoder::new(64),
+            encoder,
             len: 0,
             base,
             context,
-            labels: Vec::new(),
-            fixups: Vec::new(),
+            labels: Vec::with_capacity(32),
+            fixups: Vec::with_capacity(64),
         }
     }
 

@@ -54,7 +54,7 @@ pub(crate) fn run(mode: Mode, bytes: &[u8]) -> Run {
     let mut decoder = Decoder::with_ip(mode.code.bits(), bytes, 0, options);
     let mut instruction = Instruction::default();
     let mut run = Run {
-        ops: Vec::new(),
+        ops: Vec::with_capacity(16),
         len: 0,
         branches: false,
     };
