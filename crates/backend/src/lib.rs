@@ -3,6 +3,7 @@
 pub mod console;
 pub mod disk;
 pub mod hub;
+mod listener;
 pub mod net;
 mod pipe;
 pub mod share;

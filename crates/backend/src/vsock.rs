@@ -8,22 +8,19 @@ use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::{Mutex, PoisonError};
 
+use host::socket;
 use rustix::buffer::spare_capacity;
 use rustix::event::Timespec;
 use rustix::event::epoll::{self, CreateFlags, EventData, EventFlags};
-use rustix::net::{
-    AddressFamily, RecvFlags, SendFlags, SocketAddrUnix, SocketFlags, SocketType, accept_with,
-    connect, recv, send, socket_with,
-};
+use rustix::net::{RecvFlags, SendFlags, recv, send};
 
-mod listener;
+use crate::listener::Listener;
+
 #[cfg(test)]
 mod tests;
-
-use listener::Listener;
 
 /// Most clients that have not said what they want; the oldest has to go for one more.
 const CLIENTS_MAX: usize = 512;
@@ -31,7 +28,6 @@ const CLIENTS_MAX: usize = 512;
 const WISH_MAX: usize = 32;
 /// The event of the listener; others are clients' numbers.
 const LISTENER: u64 = 0;
-const FLAGS: SocketFlags = SocketFlags::CLOEXEC.union(SocketFlags::NONBLOCK);
 
 /// The host's side of a guest's sockets.
 #[derive(Debug)]
@@ -63,7 +59,7 @@ impl Vsock {
     /// Listens at a path. A socket there that nobody listens at any more is replaced.
     ///
     /// # Errors
-    /// When somebody does listen there, or something else is there, or the path is too long for a socket.
+    /// When somebody does listen there, or something else is there.
     pub fn listen(path: &Path) -> io::Result<Self> {
         let listener = Listener::bind(path)?;
         let epoll = epoll::create(CreateFlags::CLOEXEC)?;
@@ -83,15 +79,7 @@ impl Vsock {
 
     /// Takes the next who has connected; his number.
     fn greet(&self, clients: &mut Clients) -> Option<u64> {
-        let client = match accept_with(&self.listener, FLAGS) {
-            Ok(client) => client,
-            Err(error) => {
-                if error != rustix::io::Errno::AGAIN {
-                    tracing::warn!(%error, "a client of the socket waits");
-                }
-                return None;
-            }
-        };
+        let client = self.listener.accept()?;
         if clients.waiting.len() >= CLIENTS_MAX {
             clients.waiting.pop_first();
         }
@@ -125,9 +113,8 @@ impl iface::Vsock for Vsock {
     fn connect(&self, port: u32) -> io::Result<OwnedFd> {
         let mut path = OsString::from(self.listener.path());
         path.push(format!("_{port}"));
-        let address = SocketAddrUnix::new(PathBuf::from(path))?;
-        let stream = socket_with(AddressFamily::UNIX, SocketType::STREAM, FLAGS, None)?;
-        connect(&stream, &address)?;
+        let stream = socket::stream(false)?;
+        socket::connect(&stream, path.as_ref())?;
         Ok(stream)
     }
 

@@ -4,10 +4,11 @@ use std::io;
 use std::net::TcpListener;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::net::UnixListener;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
+use host::socket;
 use machine::Debugger;
 use rustix::event::PollFlags;
 
@@ -23,6 +24,13 @@ pub struct Server {
     path: Option<PathBuf>,
 }
 
+fn listen(path: &Path) -> io::Result<UnixListener> {
+    let socket = socket::stream(true)?;
+    socket::bind(&socket, path)?;
+    rustix::net::listen(&socket, 1)?;
+    Ok(socket.into())
+}
+
 enum Listener {
     Tcp(TcpListener),
     Unix(UnixListener),
@@ -32,7 +40,7 @@ impl Listener {
     fn bind(place: &Place) -> io::Result<Self> {
         Ok(match place {
             Place::Tcp(address) => Self::Tcp(TcpListener::bind(address)?),
-            Place::Unix(path) => Self::Unix(UnixListener::bind(path)?),
+            Place::Unix(path) => Self::Unix(listen(path)?),
         })
     }
 

@@ -14,6 +14,7 @@ pub mod futex;
 pub mod lock;
 pub mod mapping;
 pub mod signal;
+pub mod socket;
 pub mod tap;
 pub mod terminal;
 pub mod thread;

@@ -1,14 +1,15 @@
-//! Unix sockets by their paths, however long.
+//! The control socket's place in the file system.
 
-use std::fs::{self, File, Permissions};
+use std::fs;
 use std::io;
-use std::os::fd::AsRawFd;
-use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::{UnixListener, UnixStream};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
-/// Bytes of a socket's address, with the zero at its end.
-const ADDRESS: usize = 108;
+use host::socket;
+use rustix::fs::{Mode, fchmod};
+
+/// Clients that wait for being accepted.
+const BACKLOG: i32 = 128;
 
 /// Listens at `path`, for this user alone, in place of whoever did before. Nobody else may be about to do the same.
 pub(super) fn listen(path: &Path) -> io::Result<UnixListener> {
@@ -16,31 +17,24 @@ pub(super) fn listen(path: &Path) -> io::Result<UnixListener> {
         Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
         _ => {}
     }
-    let listener = with(path, |path| UnixListener::bind(path))?;
-    fs::set_permissions(path, Permissions::from_mode(0o600))?;
-    Ok(listener)
+    let socket = socket::stream(true)?;
+    fchmod(&socket, Mode::RUSR | Mode::WUSR)?;
+    socket::bind(&socket, path)?;
+    rustix::net::listen(&socket, BACKLOG)?;
+    Ok(socket.into())
 }
 
 /// Connects to the socket at `path`.
 pub(crate) fn connect(path: &Path) -> io::Result<UnixStream> {
-    with(path, |path| UnixStream::connect(path))
-}
-
-/// Calls `what` with a path of the same file that fits an address.
-fn with<T>(path: &Path, what: impl Fn(&Path) -> io::Result<T>) -> io::Result<T> {
-    if path.as_os_str().len() < ADDRESS {
-        return what(path);
-    }
-    let (Some(folder), Some(name)) = (path.parent(), path.file_name()) else {
-        return Err(io::ErrorKind::InvalidFilename.into());
-    };
-    let folder = File::open(folder)?;
-    let short = PathBuf::from(format!("/proc/self/fd/{}", folder.as_raw_fd()));
-    what(&short.join(name))
+    let stream = socket::stream(true)?;
+    socket::connect(&stream, path)?;
+    Ok(stream.into())
 }
 
 #[cfg(test)]
 mod tests {
+    use std::os::unix::fs::PermissionsExt;
+
     use super::*;
 
     #[test]

@@ -1,7 +1,6 @@
 //! One command in a machine: it starts, the command runs by ssh over vsock, and the machine ends.
 
 use std::io::{self, BufRead, BufReader, Read, Write};
-use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::sync::mpsc::channel;
 use std::thread;
@@ -14,7 +13,7 @@ use machine::{Handle, Machine};
 
 use super::plan::Plan;
 use super::{PATIENCE, choose_engine};
-use crate::{Status, personal, shell, vsock};
+use crate::{Status, control, personal, shell, vsock};
 
 /// How long a machine may take to let somebody in, and to shut down.
 const START: Duration = Duration::from_secs(300);
@@ -137,7 +136,7 @@ fn wait(limit: Duration, mut is_so: impl FnMut() -> bool) -> bool {
 /// Whether an sshd answers behind the socket.
 fn answers(socket: &Path) -> bool {
     let greets = || {
-        let mut stream = UnixStream::connect(socket)?;
+        let mut stream = control::connect(socket)?;
         stream.set_read_timeout(Some(Duration::from_secs(5)))?;
         writeln!(stream, "CONNECT {}", shell::PORT)?;
         let mut stream = BufReader::new(stream);

@@ -3,24 +3,20 @@
 use std::fs;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{FlockOperation, Mode, OFlags, fchmod, flock, open};
+use host::socket;
+use rustix::fs::{FlockOperation, Mode, fchmod, flock};
 use rustix::io::Errno;
-use rustix::net::{AddressFamily, SocketAddrUnix, SocketType, bind, connect, listen, socket_with};
+use rustix::net::{SocketFlags, accept_with, listen};
 
-use super::FLAGS;
-
-/// The longest path of a socket's that leaves room for `_` and a port: a name has 108 bytes with its zero.
-const PATH_MAX: usize = 107 - "_4294967295".len();
 /// Clients that wait for being accepted.
 const BACKLOG: i32 = 128;
 
 /// The socket.
 #[derive(Debug)]
-pub(super) struct Listener {
+pub(crate) struct Listener {
     socket: OwnedFd,
     path: PathBuf,
     /// Device and inode of the name.
@@ -32,22 +28,21 @@ fn refused(kind: io::ErrorKind, reason: &str) -> io::Error {
 }
 
 impl Listener {
-    pub(super) fn bind(path: &Path) -> io::Result<Self> {
-        let len = path.as_os_str().as_bytes().len();
-        if len > PATH_MAX {
-            let reason = format!("a path of {len} bytes: a socket's has at most {PATH_MAX}");
-            return Err(refused(io::ErrorKind::InvalidInput, &reason));
-        }
-        let address = SocketAddrUnix::new(path)?;
-        let socket = socket_with(AddressFamily::UNIX, SocketType::STREAM, FLAGS, None)?;
+    /// Listens at a path. A socket there that nobody listens at any more is replaced.
+    ///
+    /// # Errors
+    /// When somebody does listen there, or something else is there.
+    pub(crate) fn bind(path: &Path) -> io::Result<Self> {
+        let socket = socket::stream(false)?;
         // The name gets the socket's mode: for its owner alone.
         fchmod(&socket, Mode::RUSR | Mode::WUSR)?;
         // Two who find the same dead socket must not remove each other's new one.
-        let folder = lock_folder(path)?;
-        match bind(&socket, &address) {
-            Err(Errno::ADDRINUSE) => {
-                remove_dead(path, &address)?;
-                bind(&socket, &address)?;
+        let folder = socket::folder(path)?;
+        flock(&folder, FlockOperation::LockExclusive)?;
+        match socket::bind(&socket, path) {
+            Err(error) if error.kind() == io::ErrorKind::AddrInUse => {
+                remove_dead(path)?;
+                socket::bind(&socket, path)?;
             }
             other => other?,
         }
@@ -60,12 +55,26 @@ impl Listener {
         })
     }
 
-    pub(super) fn path(&self) -> &Path {
+    /// Where it is.
+    pub(crate) fn path(&self) -> &Path {
         &self.path
     }
 
+    /// Takes the next who has connected, a stream that does not block; `None` when there is nobody.
+    pub(crate) fn accept(&self) -> Option<OwnedFd> {
+        match accept_with(&self.socket, SocketFlags::CLOEXEC | SocketFlags::NONBLOCK) {
+            Ok(client) => Some(client),
+            Err(error) => {
+                if error != Errno::AGAIN {
+                    tracing::warn!(%error, "a client of the socket waits");
+                }
+                None
+            }
+        }
+    }
+
     /// Removes the name, unless somebody else has taken it meanwhile.
-    pub(super) fn close(&self) {
+    pub(crate) fn close(&self) {
         if self.identity.is_some() && identity(&self.path) == self.identity {
             let _ = fs::remove_file(&self.path);
         }
@@ -89,32 +98,19 @@ fn identity(path: &Path) -> Option<(u64, u64)> {
     Some((metadata.dev(), metadata.ino()))
 }
 
-/// Locks the folder that a path is in, until the file is closed.
-fn lock_folder(path: &Path) -> io::Result<OwnedFd> {
-    let folder = match path.parent() {
-        Some(folder) if !folder.as_os_str().is_empty() => folder,
-        _ => Path::new("."),
-    };
-    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
-    let folder = open(folder, flags, Mode::empty())?;
-    flock(&folder, FlockOperation::LockExclusive)?;
-    Ok(folder)
-}
-
 /// Removes a socket that nobody listens at.
-fn remove_dead(path: &Path, address: &SocketAddrUnix) -> io::Result<()> {
+fn remove_dead(path: &Path) -> io::Result<()> {
     if !fs::symlink_metadata(path)?.file_type().is_socket() {
         let reason = "is there already and is no socket; give another path";
         return Err(refused(io::ErrorKind::AlreadyExists, reason));
     }
-    let probe = socket_with(AddressFamily::UNIX, SocketType::STREAM, FLAGS, None)?;
-    match connect(&probe, address) {
-        Err(Errno::CONNREFUSED) => fs::remove_file(path),
+    match socket::connect(socket::stream(false)?, path) {
+        Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => fs::remove_file(path),
         // Where the queue is full somebody listens too.
-        Ok(()) | Err(Errno::AGAIN) => {
+        Err(error) if error.kind() != io::ErrorKind::WouldBlock => Err(error),
+        _ => {
             let reason = "is in use by another process; give another path";
             Err(refused(io::ErrorKind::AddrInUse, reason))
         }
-        Err(error) => Err(error.into()),
     }
 }
