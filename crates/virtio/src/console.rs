@@ -1,6 +1,6 @@
-//! The console device (virtio 1.2, 5.3), with one port.
+//! The console device (virtio 1.2, 5.3) as a terminal; for ports with names see [`crate::Serial`].
 
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
 use device::lock;
@@ -25,6 +25,8 @@ struct Shared {
     interrupt: Mutex<Option<Arc<Interrupt>>>,
     /// Columns, and rows in the high half.
     size: AtomicU32,
+    /// Bytes of the next chain from the driver that have been taken already.
+    done: AtomicU64,
 }
 
 /// A terminal.
@@ -64,6 +66,7 @@ impl Console {
                 bells: Mutex::default(),
                 interrupt: Mutex::default(),
                 size: AtomicU32::new(80 | 25 << 16),
+                done: AtomicU64::new(0),
             }),
         }
     }
@@ -78,7 +81,8 @@ impl Console {
 impl VirtioDevice for Console {
     const NAME: &'static str = "virtio-console";
     const VERSION: u32 = 1;
-    type State = ();
+    /// Bytes of the next chain from the driver that have been taken already.
+    type State = u64;
 
     fn id(&self) -> u16 {
         ID
@@ -112,16 +116,26 @@ impl VirtioDevice for Console {
             driver.interrupt.config_changed();
             Box::new(Receive(self.shared.clone()))
         } else {
-            Box::new(Transmit {
-                shared: self.shared.clone(),
-                done: 0,
-            })
+            Box::new(Transmit(self.shared.clone()))
         }
     }
 
-    fn save(&self) {}
+    fn reset(&mut self) {
+        self.shared.done.store(0, Ordering::SeqCst);
+    }
 
-    fn restore(&mut self, (): ()) -> Result<(), Misfit> {
+    fn reset_queue(&mut self, index: u16) {
+        if index != RECEIVE {
+            self.reset();
+        }
+    }
+
+    fn save(&self) -> u64 {
+        self.shared.done.load(Ordering::SeqCst)
+    }
+
+    fn restore(&mut self, done: u64) -> Result<(), Misfit> {
+        self.shared.done.store(done, Ordering::SeqCst);
         Ok(())
     }
 }
@@ -152,11 +166,7 @@ impl Handler for Receive {
 }
 
 /// Bytes from the guest.
-struct Transmit {
-    shared: Arc<Shared>,
-    /// Bytes of the next chain that have been taken already.
-    done: u64,
-}
+struct Transmit(Arc<Shared>);
 
 impl Handler for Transmit {
     fn run(&mut self, queue: &mut Queue) -> Wait {
@@ -165,19 +175,21 @@ impl Handler for Transmit {
             let Some(mut chain) = queue.pop() else {
                 return Wait::Driver;
             };
-            let _ = chain.readable.take(self.done);
+            let mut done = self.0.done.load(Ordering::SeqCst);
+            let _ = chain.readable.take(done);
             let mut bytes = [0; CHUNK];
             while !chain.readable.is_empty() {
                 let count = chain.readable.read(queue.ram(), &mut bytes);
-                let taken = lock(&self.shared.char).write(bytes.get(..count).unwrap_or_default());
-                self.done += taken as u64;
+                let taken = lock(&self.0.char).write(bytes.get(..count).unwrap_or_default());
+                done += taken as u64;
+                self.0.done.store(done, Ordering::SeqCst);
                 if taken < count {
                     // The host's side is slow: its bell tells when there is room.
                     queue.rewind(start);
                     return Wait::Source;
                 }
             }
-            self.done = 0;
+            self.0.done.store(0, Ordering::SeqCst);
             queue.complete(chain.token, 0);
             queue.signal();
         }
