@@ -15,6 +15,7 @@ mod file_server;
 mod interrupt;
 mod lifecycle;
 mod nic;
+mod port;
 mod snapshot;
 mod vsock;
 
@@ -29,5 +30,6 @@ pub use file_server::{FileServer, Served};
 pub use interrupt::{InterruptLine, Msi, MsiSink};
 pub use lifecycle::Lifecycle;
 pub use nic::{NIC_FRAME_MAX, NIC_HEADER, Nic, Offloads};
+pub use port::Port;
 pub use snapshot::{Misfit, Snapshot};
 pub use vsock::Vsock;

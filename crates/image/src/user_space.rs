@@ -83,8 +83,16 @@ for word in $(cat /proc/cmdline); do
 done
 "#;
 
-/// Adds drivers, a command `drivers` that loads them, a command `network` that asks for addresses, and a command
-/// `shares` that mounts folders.
+/// Gives ports their names, as udev does.
+const PORTS: &str = r#"#!/bin/busybox sh
+mkdir -p /dev/virtio-ports
+for port in /sys/class/virtio-ports/*; do
+    read -r name 2> /dev/null < $port/name && ln -sf ../${port##*/} /dev/virtio-ports/$name
+done
+"#;
+
+/// Adds drivers, and commands: `drivers` loads them, `network` asks for addresses, `shares` mounts folders, `ports`
+/// names ports.
 #[must_use]
 pub fn with_drivers(initramfs: Initramfs, drivers: &[Driver]) -> Initramfs {
     let mut load = String::from("#!/bin/busybox sh\n");
@@ -97,6 +105,7 @@ pub fn with_drivers(initramfs: Initramfs, drivers: &[Driver]) -> Initramfs {
         .file("bin/drivers", 0o755, load.as_bytes())
         .file("bin/network", 0o755, NETWORK.as_bytes())
         .file("bin/shares", 0o755, SHARES.as_bytes())
+        .file("bin/ports", 0o755, PORTS.as_bytes())
         .file("etc/lease", 0o755, LEASE.as_bytes())
 }
 
@@ -105,7 +114,7 @@ pub fn with_drivers(initramfs: Initramfs, drivers: &[Driver]) -> Initramfs {
 pub fn demonstration_with(busybox: &[u8], drivers: &[Driver]) -> Initramfs {
     let script = script(
         busybox,
-        &format!("drivers\nnetwork\nshares\n{DEMONSTRATION}"),
+        &format!("drivers\nnetwork\nshares\nports\n{DEMONSTRATION}"),
     );
     with_drivers(script, drivers).file("etc/profile", 0o644, PROFILE)
 }

@@ -126,6 +126,34 @@ pub enum Error {
     /// Several socket devices.
     #[error("several --vsock: a guest has one address for sockets; give one")]
     Vsocks,
+    /// A name that no port has.
+    #[error(
+        "{name:?} can't be a port's name: letters, digits and ._-:@+# can, at most 64, and a letter or digit first"
+    )]
+    PortName {
+        /// The name.
+        name: String,
+    },
+    /// Two ports of one name.
+    #[error("two ports called {name}: give each a name of its own")]
+    SamePort {
+        /// The name.
+        name: String,
+    },
+    /// More ports than the device has.
+    #[error("{asked} ports: a machine has at most {}", virtio::serial::PORTS_MAX)]
+    Ports {
+        /// Their number.
+        asked: usize,
+    },
+    /// A port that nobody could reach.
+    #[error(
+        "port {name} needs a socket, as this machine has no folder: --port {name}=PATH, or a machine with --name"
+    )]
+    PortSocket {
+        /// Its name.
+        name: String,
+    },
     /// A name of a shared folder that doesn't fit.
     #[error(
         "shared folder at {tag:?}: 1 to {} bytes are possible for where it is in the guest",

@@ -11,7 +11,7 @@ use mem::GuestRam;
 use nvme::Nvme;
 use virtio::console::Terminal;
 use virtio::pci::{Attachment, Keeper, Shared, VirtioPci};
-use virtio::{Balloon, Block, Console, Fs, Net, Rng, VirtioDevice, Vsock};
+use virtio::{Balloon, Block, Console, Fs, Net, Rng, Serial, VirtioDevice, Vsock};
 
 use crate::chipset::Messages;
 use crate::layout::{PCI_PORTS, PCI_WINDOW, PCI_WINDOW_64, PCI_WINDOW_64_LEN, PCI_WINDOW_LEN};
@@ -31,6 +31,7 @@ pub(crate) struct Peripherals {
     disks: Vec<Arc<dyn Disk>>,
     terminal: Option<Terminal>,
     sockets: Vec<Arc<backend::Vsock>>,
+    ports: Vec<Arc<backend::Port>>,
     /// What a system may start from.
     first_disk: Option<FirstDisk>,
 }
@@ -66,6 +67,7 @@ impl Peripherals {
         for device in &spec.devices {
             slots.fill(device)?;
         }
+        slots.serial(&spec.devices)?;
         if let Some(char) = console {
             let console = Console::new(char);
             slots.peripherals.terminal = Some(console.terminal());
@@ -108,6 +110,9 @@ impl Peripherals {
         self.settle();
         for sockets in &self.sockets {
             sockets.close();
+        }
+        for port in &self.ports {
+            port.close();
         }
     }
 
@@ -160,6 +165,8 @@ impl Slots<'_> {
             Device::Net(interface) => self.virtio(net(interface, self.cpus)?).map(drop),
             Device::Vsock(sockets) => self.vsock(sockets),
             Device::Share(folder) => self.virtio(share(folder, self.cpus)?).map(drop),
+            // One device has all of them.
+            Device::Port(_) => Ok(()),
         }
     }
 
@@ -207,6 +214,34 @@ impl Slots<'_> {
         let host = Arc::new(backend::Vsock::listen(&sockets.socket).map_err(failed)?);
         self.peripherals.sockets.push(host.clone());
         let device = Vsock::new(sockets.cid, host).map_err(failed)?;
+        self.virtio(device).map(drop)
+    }
+
+    /// The device of the ports, if there are some.
+    fn serial(&mut self, devices: &[Device]) -> Result<(), Error> {
+        let mut ports: Vec<(String, Arc<dyn iface::Port>)> = Vec::new();
+        for device in devices {
+            let Device::Port(spec::Port { name, socket }) = device else {
+                continue;
+            };
+            let Some(socket) = socket else {
+                return Err(Error::PortSocket { name: name.clone() });
+            };
+            let port = backend::Port::listen(socket).map_err(|source| Error::Device {
+                device: format!("port {name}: socket {}", socket.display()),
+                source,
+            })?;
+            let port = Arc::new(port);
+            self.peripherals.ports.push(port.clone());
+            ports.push((name.clone(), port));
+        }
+        if ports.is_empty() {
+            return Ok(());
+        }
+        let device = Serial::new(ports).map_err(|source| Error::Device {
+            device: "ports".to_owned(),
+            source,
+        })?;
         self.virtio(device).map(drop)
     }
 

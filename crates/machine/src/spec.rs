@@ -59,6 +59,8 @@ pub enum Device {
     Vsock(Vsock),
     /// A folder of the host's.
     Share(Share),
+    /// A stream with a name between a program in the guest and one on the host.
+    Port(Port),
 }
 
 /// Which device the guest's console is.
@@ -143,6 +145,9 @@ pub struct Vsock {
     pub socket: PathBuf,
 }
 
+/// Most bytes of [`Port::name`].
+const PORT_NAME_MAX: usize = 64;
+
 /// [`Vsock::cid`] of a machine that doesn't say.
 pub const DEFAULT_CID: u32 = 3;
 
@@ -161,6 +166,18 @@ pub struct Share {
     /// Whether the guest can't change anything in it.
     #[serde(default)]
     pub read_only: bool,
+}
+
+/// A stream with a name between a program in the guest and one on the host: a port of a virtio console device, which
+/// Linux calls /dev/virtio-ports/NAME.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Port {
+    /// Its name: letters, digits and `._-:@+#`, a letter or digit first, 64 at most.
+    pub name: String,
+    /// The host's socket; when absent NAME.port in the folder of the file that describes the machine.
+    #[serde(default)]
+    pub socket: Option<PathBuf>,
 }
 
 /// A disk and what it is kept in.
@@ -326,7 +343,30 @@ impl Spec {
             });
         }
         self.validate_vsock()?;
-        self.validate_shares()
+        self.validate_shares()?;
+        self.validate_ports()
+    }
+
+    /// Names that fit Linux's device files, and tell ports apart.
+    fn validate_ports(&self) -> Result<(), Error> {
+        let mut names = HashSet::new();
+        for device in &self.devices {
+            let Device::Port(Port { name, .. }) = device else {
+                continue;
+            };
+            let may_be = |byte: u8| byte.is_ascii_alphanumeric() || b"._-:@+#".contains(&byte);
+            let starts_well = name.starts_with(|first: char| first.is_ascii_alphanumeric());
+            if !starts_well || name.len() > PORT_NAME_MAX || !name.bytes().all(may_be) {
+                return Err(Error::PortName { name: name.clone() });
+            }
+            if !names.insert(name) {
+                return Err(Error::SamePort { name: name.clone() });
+            }
+        }
+        if names.len() > virtio::serial::PORTS_MAX {
+            return Err(Error::Ports { asked: names.len() });
+        }
+        Ok(())
     }
 
     /// Names that fit (virtio 1.2, 5.11.4) and tell shares apart.
@@ -406,6 +446,29 @@ mod tests {
         let long = "/".repeat(36);
         assert!(valid(&["/a", "/b", &long]));
         assert!(!valid(&["/a", "/a"]) && !valid(&[""]) && !valid(&[&format!("{long}x")]));
+    }
+
+    #[test]
+    fn ports_have_names_of_their_own() {
+        let valid = |names: &[&str]| {
+            let port = |name: &&str| {
+                Device::Port(Port {
+                    name: (*name).to_owned(),
+                    socket: None,
+                })
+            };
+            let devices = names.iter().map(port).collect();
+            let spec = Spec { devices, ..spec() };
+            spec.validate().is_ok()
+        };
+        assert!(valid(&["a", "org.qemu.guest_agent.0", &"x".repeat(64)]));
+        for bad in ["", "a/b", ".x", "..", "a b", "ä", "a\0", &"x".repeat(65)] {
+            assert!(!valid(&[bad]), "{bad}");
+        }
+        assert!(!valid(&["a", "a"]));
+        let many: Vec<String> = (0..32).map(|number| number.to_string()).collect();
+        let many: Vec<&str> = many.iter().map(String::as_str).collect();
+        assert!(valid(&many[..31]) && !valid(&many));
     }
 
     #[test]

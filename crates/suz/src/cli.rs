@@ -4,13 +4,14 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use machine::Size;
-use machine::spec::{Disk, EngineKind, Forward, Share, Vsock};
+use machine::spec::{Disk, EngineKind, Forward, Port, Share, Vsock};
 
 mod disk;
 pub mod gdb;
 pub mod image;
 mod list;
 pub mod net;
+mod port;
 mod share;
 pub mod store;
 mod vsock;
@@ -242,6 +243,13 @@ pub struct Machine {
     /// connected to. The guest's address is 3 unless ,cid=N tells another. A comma that belongs to the path is doubled.
     #[arg(long, value_name = "SOCKET[,cid=N]", value_parser = vsock::parse)]
     pub vsock: Option<Vsock>,
+    /// A stream between a program in the guest and one on the host: the guest opens /dev/virtio-ports/NAME, the host
+    /// connects to the Unix socket SOCKET; may be given several times
+    ///
+    /// Without a path the socket is NAME.port in the machine's folder. One program of the host's is connected at a time,
+    /// the next waits; where either side closes, the other sees the end of the stream. What nobody reads yet waits.
+    #[arg(long, value_name = "NAME[=SOCKET]", value_parser = port::parse)]
+    pub port: Vec<Port>,
     /// Which device the guest's console is: a virtio console is hvc0 to Linux [default: serial]
     #[arg(long, value_name = "DEVICE")]
     pub console: Option<ConsoleDevice>,
@@ -265,7 +273,7 @@ impl Machine {
         let has_network = self.net.iter().any(|choice| *choice != net::Choice::None);
         let has_disk = !self.disk.is_empty() || !self.share.is_empty();
         let has_console = matches!(self.console, Some(ConsoleDevice::Virtio));
-        let has_socket = self.vsock.is_some() || !self.publish.is_empty();
+        let has_socket = self.vsock.is_some() || !self.port.is_empty() || !self.publish.is_empty();
         has_network || has_disk || has_console || has_socket || self.balloon
     }
 }

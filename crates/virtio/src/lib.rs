@@ -42,6 +42,7 @@ pub mod feature;
 pub mod fs;
 pub mod net;
 pub mod rng;
+pub mod serial;
 pub mod vsock;
 
 pub use balloon::Balloon;
@@ -53,6 +54,7 @@ pub use interrupt::Interrupt;
 pub use net::Net;
 pub use queue::{Mark, Queue, Token};
 pub use rng::Rng;
+pub use serial::Serial;
 pub(crate) use transport::Transport;
 pub use transport::{Driver, VirtioDevice};
 pub use vsock::Vsock;

@@ -64,7 +64,7 @@ pub struct Attachment {
 /// A virtio device as a PCI function.
 pub struct VirtioPci<D> {
     config: ConfigSpace,
-    transport: Transport<D>,
+    pub(crate) transport: Transport<D>,
     interrupt: Arc<Interrupt>,
     msix: Arc<Msix>,
     common: Common,

@@ -61,7 +61,7 @@ impl Queue {
     /// The next request of the driver's, if there is one. `None` as well when the queue is to stop, or when its ring
     /// makes no sense.
     pub fn pop(&mut self) -> Option<Chain> {
-        if self.broken || self.stop.load(Ordering::SeqCst) {
+        if self.broken || self.is_stopped() {
             return None;
         }
         match self.ring.pop(&self.ram) {
@@ -71,6 +71,11 @@ impl Queue {
                 None
             }
         }
+    }
+
+    /// Whether somebody wants the worker to stop: there may be requests that [`Queue::pop`] does not give.
+    pub fn is_stopped(&self) -> bool {
+        self.stop.load(Ordering::SeqCst)
     }
 
     /// Gives a chain back; the device wrote the first `written` bytes of its writable part.

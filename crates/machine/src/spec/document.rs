@@ -5,7 +5,7 @@ use std::fs::File;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
-use super::{Device, Spec};
+use super::{Device, Port, Spec};
 use crate::Error;
 
 /// No description is longer, in bytes.
@@ -31,7 +31,9 @@ impl Spec {
             problem,
         })?;
         let path = std::path::absolute(path).map_err(failed)?;
-        spec.resolve(path.parent().unwrap_or(Path::new("/")));
+        let folder = path.parent().unwrap_or(Path::new("/"));
+        spec.resolve(folder);
+        spec.place_ports(folder);
         Ok(spec)
     }
 
@@ -72,7 +74,19 @@ impl Spec {
                 Device::Net(net) => net.pcap.iter_mut().for_each(join),
                 Device::Vsock(vsock) => join(&mut vsock.socket),
                 Device::Share(share) => join(&mut share.path),
+                Device::Port(port) => port.socket.iter_mut().for_each(join),
                 Device::Rng | Device::Balloon => {}
+            }
+        }
+    }
+}
+
+impl Spec {
+    /// Puts the sockets of ports that have none into a folder.
+    fn place_ports(&mut self, folder: &Path) {
+        for device in &mut self.devices {
+            if let Device::Port(Port { name, socket }) = device {
+                socket.get_or_insert_with(|| folder.join(format!("{name}.port")));
             }
         }
     }

@@ -51,6 +51,8 @@ pub(super) fn apply(
         spec.devices.extend(nets.into_iter().map(Device::Net));
     }
     spec.devices.extend(asked.vsock.clone().map(Device::Vsock));
+    let ports = asked.port.iter().cloned().map(Device::Port);
+    spec.devices.extend(ports);
     let shares = asked.share.iter().cloned().map(Device::Share);
     spec.devices.extend(shares);
     if asked.ephemeral {
@@ -90,12 +92,16 @@ fn publish(ports: &[Forward], spec: &mut Spec) -> bool {
     true
 }
 
-/// Whether `asked` is a device that the machine has; an interface's address need not be told.
+/// Whether `asked` is a device that the machine has; an interface's address and a port's place need not be told.
 fn is_same(old: &Device, asked: &Device) -> bool {
     match (old, asked) {
         (Device::Net(old), Device::Net(asked)) => {
             let is_address = asked.mac.is_none() || old.mac == asked.mac;
             is_address && old.network == asked.network && old.pcap == asked.pcap
+        }
+        (Device::Port(old), Device::Port(asked)) => {
+            let is_place = asked.socket.is_none() || old.socket == asked.socket;
+            is_place && old.name == asked.name
         }
         _ => old == asked,
     }

@@ -11,6 +11,7 @@ mod linux;
 mod net;
 mod nvme;
 mod others;
+mod port;
 mod python;
 mod share;
 mod vsock;

@@ -39,6 +39,14 @@ fn full() -> Spec {
             pcap: None,
         }),
         Device::Balloon,
+        Device::Port(Port {
+            name: "agent".into(),
+            socket: Some("agent.sock".into()),
+        }),
+        Device::Port(Port {
+            name: "log".into(),
+            socket: None,
+        }),
     ];
     spec
 }
@@ -102,6 +110,16 @@ fn relative_paths_are_the_folders() {
     };
     assert_eq!(disk.path, Path::new("/m/disk.qcow2"));
     assert_eq!(net.pcap.as_deref(), Some(Path::new("/m/net.pcap")));
+    spec.place_ports(Path::new("/n"));
+    let sockets = spec.devices.iter().filter_map(|device| match device {
+        Device::Port(port) => port.socket.as_deref(),
+        _ => None,
+    });
+    let sockets: Vec<_> = sockets.collect();
+    assert_eq!(
+        sockets,
+        [Path::new("/m/agent.sock"), Path::new("/n/log.port")]
+    );
 }
 
 #[test]
