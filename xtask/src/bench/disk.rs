@@ -1,7 +1,8 @@
 //! fio on disks of the guest's, beside the same under QEMU and on the image itself.
 //!
-//! One guest has an image of each kind. Each is filled first, so that nothing is allocated and all is in the host's
-//! page cache while rows are measured: what is compared is the monitor's way from the guest's driver to the file.
+//! One guest has an image of each kind. Each is filled first, so that nothing is allocated, and all is in the host's
+//! page cache while rows are measured, but for the one that goes past it: what is compared is the monitor's way from the
+//! guest's driver to the file.
 
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
@@ -58,15 +59,18 @@ struct Disk {
     device: &'static str,
     bus: &'static str,
     format: &'static str,
+    /// Past the host's page cache.
+    direct: bool,
 }
 
-const DISKS: [Disk; 3] = [
+const DISKS: [Disk; 4] = [
     Disk {
         name: "raw",
         file: "disk.raw",
         device: "/dev/vda",
         bus: "virtio",
         format: "raw",
+        direct: false,
     },
     Disk {
         name: "qcow2",
@@ -74,6 +78,15 @@ const DISKS: [Disk; 3] = [
         device: "/dev/vdb",
         bus: "virtio",
         format: "qcow2",
+        direct: false,
+    },
+    Disk {
+        name: "direct",
+        file: "direct.raw",
+        device: "/dev/vdc",
+        bus: "virtio",
+        format: "raw",
+        direct: true,
     },
     Disk {
         name: "nvme",
@@ -81,6 +94,7 @@ const DISKS: [Disk; 3] = [
         device: "/dev/nvme0n1",
         bus: "nvme",
         format: "raw",
+        direct: false,
     },
 ];
 
@@ -176,12 +190,15 @@ impl Disks {
                         "nvme" => format!("nvme,drive={name},serial={name}"),
                         _ => format!("virtio-blk-pci,drive={name}"),
                     };
-                    let drive =
-                        format!("id={name},if=none,discard=unmap,format={format},file={path}");
+                    let cache = if disk.direct { ",cache=none" } else { "" };
+                    let drive = format!(
+                        "id={name},if=none,discard=unmap,format={format},file={path}{cache}"
+                    );
                     command.args(["-drive", &drive, "-device", &device]);
                 }
                 _ => {
-                    let disk = format!("{path},format={format},bus={bus}");
+                    let cache = if disk.direct { ",cache=direct" } else { "" };
+                    let disk = format!("{path},format={format},bus={bus}{cache}");
                     command.args(["--disk", &disk]);
                 }
             }
@@ -189,19 +206,22 @@ impl Disks {
         Boot::run(&mut command, MEMORY)
     }
 
-    /// The rows on the raw image itself: its bytes as the host's page cache has them.
+    /// The rows on the raw image itself: its bytes as the host's page cache has them, or past it.
     pub(crate) fn native(&self, plan: &Plan) -> anyhow::Result<Vec<Figure>> {
         let mut figures = Vec::new();
         let image = self.folder.join("native.raw");
         File::create(&image)?.set_len(SIZE << 20)?;
         self.fio(&image, &fill())?;
-        for job in &JOBS {
-            let rows = DISKS.iter().map(|disk| row(disk, job));
+        let cached = JOBS.iter().map(|job| (job, false));
+        for (job, direct) in cached.chain(JOBS.iter().map(|job| (job, true))) {
+            let disks = DISKS.iter().filter(|disk| disk.direct == direct);
+            let rows = disks.map(|disk| row(disk, job));
             let wanted: Vec<_> = rows.filter(|row| plan.wants(row)).collect();
             if wanted.is_empty() {
                 continue;
             }
-            let line = self.fio(&image, &options(job, self.milliseconds, "0"))?;
+            let direct = if direct { "1" } else { "0" };
+            let line = self.fio(&image, &options(job, self.milliseconds, direct))?;
             let value = nanoseconds(&line, job);
             let value = value.with_context(|| format!("fio said {line:?}"))?;
             figures.extend(wanted.into_iter().map(|row| Figure::Value(row, value)));
