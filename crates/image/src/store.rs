@@ -154,6 +154,48 @@ impl Store {
         fs::remove_dir_all(&gone).map_err(Error::file("remove", &gone))
     }
 
+    /// The versions of images that newer ones have replaced.
+    #[must_use]
+    pub fn outdated(&self) -> Vec<Image> {
+        let is_old = |image: &Image| {
+            let newest = self.find(&image.name).ok().flatten();
+            newest.is_some_and(|newest| newest.version != image.version)
+        };
+        self.list().into_iter().filter(is_old).collect()
+    }
+
+    /// Removes the outdated versions that nobody uses, which the caller knows by the place of the disk. It is asked
+    /// once more when the disk is out of reach already: what began to use it in between gets it back.
+    ///
+    /// # Errors
+    /// The caller's, and [`Error::File`] as the caller's type where one can't be removed.
+    pub fn prune<E: From<Error>>(
+        &self,
+        is_used: impl Fn(&Path) -> Result<bool, E>,
+    ) -> Result<Vec<Image>, E> {
+        let _lock = self.lock()?;
+        let work = self.root.join(WORK);
+        create(&work)?;
+        let mut gone = Vec::new();
+        for image in self.outdated() {
+            if is_used(&image.disk)? {
+                continue;
+            }
+            let home = self.root.join(&image.name).join(&image.version);
+            let aside = work.join(unique());
+            fs::rename(&home, &aside).map_err(Error::file("remove", &home))?;
+            let is_used = is_used(&image.disk);
+            if !matches!(is_used, Ok(false)) {
+                fs::rename(&aside, &home).map_err(Error::file("put back", &home))?;
+                is_used?;
+                continue;
+            }
+            fs::remove_dir_all(&aside).map_err(Error::file("remove", &aside))?;
+            gone.push(image);
+        }
+        Ok(gone)
+    }
+
     /// That there is no such image, and which there are.
     #[must_use]
     pub fn unknown(&self, name: &str) -> Error {

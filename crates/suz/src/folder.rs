@@ -101,6 +101,32 @@ impl Machines {
         names.iter().filter_map(|name| self.find(name)).collect()
     }
 
+    /// All folders, those of machines in the making too.
+    pub(crate) fn folders(&self) -> anyhow::Result<Vec<PathBuf>> {
+        let entries = match fs::read_dir(&self.root) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+            entries => entries.with_context(|| self.root.display().to_string())?,
+        };
+        let mut folders = Vec::new();
+        for entry in entries {
+            let entry = entry.with_context(|| self.root.display().to_string())?;
+            let is_gone = entry.file_name().to_string_lossy().starts_with(GONE);
+            if !is_gone && entry.path().is_dir() {
+                folders.push(entry.path());
+            }
+        }
+        Ok(folders)
+    }
+
+    /// What a machine in such a folder is; `None` where there is none, or not yet.
+    pub(crate) fn spec_in(folder: &Path) -> anyhow::Result<Option<Spec>> {
+        match Spec::read(&folder.join(SPEC)) {
+            Ok(spec) => Ok(Some(spec)),
+            Err(_) if !folder.join(SPEC).exists() => Ok(None),
+            Err(error) => Err(error.into()),
+        }
+    }
+
     /// A name that no machine has, made of one that may be taken.
     pub(crate) fn free(&self, name: &Name) -> Name {
         let numbered = (1..).map(|number| format!("{name}-{number}"));

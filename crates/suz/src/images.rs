@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 use std::io::{self, Write};
+use std::path::Path;
 
 use anyhow::{Context, bail};
 use image::{Cache, Debian, Image, Store};
@@ -12,6 +13,9 @@ use crate::folder::Machines;
 use crate::{Status, data};
 
 mod import;
+mod users;
+
+use users::Users;
 
 /// The images of this user.
 pub(crate) fn store() -> anyhow::Result<Store> {
@@ -21,9 +25,16 @@ pub(crate) fn store() -> anyhow::Result<Store> {
 
 pub(crate) fn run(command: &cli::Image) -> anyhow::Result<Status> {
     match command {
-        cli::Image::Ls => print(&list(&store()?.list()))?,
+        cli::Image::Ls => {
+            let users = users();
+            if let Err(error) = &users {
+                crate::say(&format!("{error:#}"));
+            }
+            print(&list(&store()?.list(), users.ok().as_ref()))?;
+        }
         cli::Image::Build(arguments) => build(arguments)?,
         cli::Image::Import(arguments) => import::run(arguments)?,
+        cli::Image::Prune => prune()?,
         cli::Image::Rm(arguments) => remove(&arguments.names)?,
         cli::Image::Inspect(arguments) => {
             let store = store()?;
@@ -56,6 +67,38 @@ fn build(arguments: &Build) -> anyhow::Result<()> {
     let cache = Cache::open()?.with_notice(crate::say);
     let image = store.build(debian, size, &cache, false)?;
     crate::say(&format!("built {}, version {}", image.name, image.version));
+    let mut outdated = store.outdated().into_iter();
+    if users().is_ok_and(|users| outdated.any(|image| users.of(&image.disk) == 0)) {
+        crate::say("`suz image prune` removes older versions that no machine lies over");
+    }
+    Ok(())
+}
+
+fn users() -> anyhow::Result<Users> {
+    Users::find(&Machines::open()?)
+}
+
+/// Removes old versions that no machine lies over.
+fn prune() -> anyhow::Result<()> {
+    let store = store()?;
+    let sizes = store.outdated().into_iter();
+    let sizes: Vec<_> = sizes.map(|image| (taken(&image), image)).collect();
+    let is_used = |disk: &Path| anyhow::Ok(users()?.of(disk) > 0 || users::is_open(disk)?);
+    let gone = store.prune(is_used)?;
+    for image in &gone {
+        let size = sizes.iter().find(|(_, there)| there == image);
+        let taken = size.map_or(0, |(taken, _)| taken >> 20);
+        crate::say(&format!(
+            "removed {}, version {}: {taken} MiB",
+            image.name, image.version
+        ));
+    }
+    let kept = sizes.len() - gone.len();
+    if kept > 0 {
+        crate::say(&format!("machines lie over {kept} other old versions"));
+    } else if gone.is_empty() {
+        crate::say("there are no old versions");
+    }
     Ok(())
 }
 
@@ -82,8 +125,8 @@ fn remove(names: &[String]) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// A line for each image.
-fn list(images: &[Image]) -> String {
+/// A line for each version of each image.
+fn list(images: &[Image], users: Option<&Users>) -> String {
     let mut text = String::new();
     let width = images
         .iter()
@@ -92,15 +135,21 @@ fn list(images: &[Image]) -> String {
         .unwrap_or(0)
         .max(4);
     if !images.is_empty() {
-        text += &format!("{:width$}  VERSION          SIZE  TAKEN   SYSTEM\n", "NAME");
+        text += &format!(
+            "{:width$}  VERSION          SIZE  TAKEN   MACHINES  SYSTEM\n",
+            "NAME"
+        );
     }
     for image in images {
         let (size, taken) = (Size(image.manifest.size).to_string(), taken(image) >> 20);
         // Writing to a string does not fail.
         let _ = writeln!(
             text,
-            "{:width$}  {}  {size:>4}  {taken:>4}M   {}",
-            image.name, image.version, image.manifest.system
+            "{:width$}  {}  {size:>4}  {taken:>4}M   {:>8}  {}",
+            image.name,
+            image.version,
+            users.map_or("?".to_owned(), |users| users.of(&image.disk).to_string()),
+            image.manifest.system
         );
     }
     text

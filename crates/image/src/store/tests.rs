@@ -105,3 +105,51 @@ fn damaged_descriptions_are_no_images() {
         assert_eq!(store.list(), []);
     }
 }
+
+/// A version as an older build has left it.
+fn older(store: &Store, name: &str, version: &str) -> PathBuf {
+    let home = store.root.join(name);
+    let folder = home.join(version);
+    create(&folder).unwrap();
+    fs::write(folder.join("disk.img"), [0; 512]).unwrap();
+    manifest().write(&folder.join(MANIFEST)).unwrap();
+    folder.join("disk.img")
+}
+
+#[test]
+fn what_nobody_uses_of_old_versions_is_removed() {
+    let place = Place::new("prune");
+    let store = place.store();
+    let used = older(&store, "odd", "20200101-000000");
+    let unused = older(&store, "odd", "20210101-000000");
+    let newest = publish(&store, "odd");
+    let alone = publish(&store, "even");
+    let versions = |images: &[Image]| {
+        let versions = images.iter().map(|image| image.version.clone());
+        versions.collect::<Vec<_>>()
+    };
+    let outdated = versions(&store.outdated());
+    assert_eq!(outdated, ["20210101-000000", "20200101-000000"]);
+    let gone = store.prune(|disk| Ok::<_, Error>(disk == used)).unwrap();
+    assert_eq!(versions(&gone), ["20210101-000000"]);
+    assert!(used.exists() && !unused.exists() && newest.disk.exists() && alone.disk.exists());
+    // Somebody comes in the last moment, or can't be asked: it is there again.
+    let asked = std::cell::Cell::new(0);
+    let late = |_: &Path| {
+        asked.set(asked.get() + 1);
+        Ok::<_, Error>(asked.get() == 2)
+    };
+    assert_eq!(store.prune(late).unwrap(), []);
+    assert!(used.exists());
+    let fails = |disk: &Path| match disk.exists() {
+        true => Ok(false),
+        false => Err(store.unknown("x")),
+    };
+    store.prune(fails).unwrap_err();
+    assert!(used.exists());
+    assert_eq!(
+        versions(&store.prune(|_| Ok::<_, Error>(false)).unwrap()),
+        ["20200101-000000"]
+    );
+    assert!(!used.exists());
+}

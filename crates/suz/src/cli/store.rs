@@ -8,7 +8,7 @@ use machine::Size;
 /// What to do with images that machines are made of.
 #[derive(Debug, Subcommand)]
 pub enum Image {
-    /// List the images
+    /// List the images, all versions of them, and how many machines lie over each
     Ls,
     /// Build an image of Debian from its packages: debian (12) or debian:13
     ///
@@ -17,6 +17,10 @@ pub enum Image {
     Build(Build),
     /// Make an image of a disk image: raw, qcow2, and whatever qemu-img can convert (VMDK, VDI, VHDX)
     Import(Import),
+    /// Remove old versions of images that no machine lies over
+    ///
+    /// An image that is built again leaves its older version to the machines that were made of it.
+    Prune,
     /// Remove images that no machine is made of
     Rm(Names),
     /// Tell what is on an image, and what it starts

@@ -106,9 +106,37 @@ fn sockets_that_cannot_be() {
     let live = taken.replace("taken", "live");
     let _listener = std::os::unix::net::UnixListener::bind(&live).unwrap();
     assert!(with(&live).contains("live: is in use by another process; give another path"));
-    assert!(with(&format!("{taken}{}", "x".repeat(100))).contains("a socket's has at most 96"));
     assert!(with("/nonexistent/v").contains("socket /nonexistent/v: No such file or directory"));
     assert!(with("v,cid=2").contains("3 to 4294967294 are possible"));
+}
+
+#[test]
+fn ports_that_cannot_be() {
+    let folder = Folder::new("ports");
+    let kernel = folder.file("k", &kernel(SPIN));
+    let kernel = kernel.to_str().unwrap();
+    let with = |ports: &[&str]| {
+        let ports = ports.iter().flat_map(|port| ["--port", port]);
+        let arguments: Vec<_> = ["--kernel", kernel].into_iter().chain(ports).collect();
+        refusal(&arguments)
+    };
+    let taken = folder.file("taken", b"");
+    let taken = taken.to_str().unwrap();
+    assert_eq!(
+        with(&[&format!("a={taken}")]),
+        format!(
+            "suz: port a: socket {taken}: is there already and is no socket; give another path"
+        )
+    );
+    let live = taken.replace("taken", "live");
+    let _listener = std::os::unix::net::UnixListener::bind(&live).unwrap();
+    assert!(with(&[&format!("a={live}")]).contains("in use by another process"));
+    assert!(with(&["a"]).contains("port a needs a socket"));
+    assert!(with(&["a/b=x"]).contains("can't be a port's name"));
+    assert!(with(&["a=x", "a=y"]).contains("two ports called a"));
+    let many: Vec<String> = (0..32).map(|port| format!("{port}=x")).collect();
+    let many: Vec<&str> = many.iter().map(String::as_str).collect();
+    assert!(with(&many).contains("32 ports: a machine has at most 31"));
 }
 
 #[test]

@@ -11,6 +11,8 @@ mod ends;
 #[cfg(test)]
 mod engine;
 #[cfg(test)]
+mod images;
+#[cfg(test)]
 mod machines;
 #[cfg(test)]
 mod shell;
