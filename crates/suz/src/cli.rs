@@ -129,7 +129,8 @@ pub struct Run {
     pub image: Option<String>,
     /// Run this command in the machine, and hand back its output and its status
     ///
-    /// It is run by ssh, in a fresh machine that leaves nothing, or in the one that --name names.
+    /// It is run by ssh, in a fresh machine that leaves nothing, or in the one that --name names: that one is started
+    /// for it, or runs already.
     #[arg(value_name = "COMMAND", last = true, requires = "image")]
     pub command: Vec<String>,
     /// What the machine is.

@@ -25,7 +25,7 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 use crate::control::{Server, Subject};
 use crate::terminal::{SIGNALS, Terminal};
-use crate::{Status, background, cli};
+use crate::{Status, background, cli, shell};
 use plan::{Home, Plan};
 use statistics::Statistics;
 
@@ -53,6 +53,13 @@ struct End {
 pub(crate) fn run(arguments: &cli::Run, log: Option<&str>) -> anyhow::Result<Status> {
     if arguments.detach {
         return detach(arguments, log);
+    }
+    if let Some(folder) = plan::running(arguments)? {
+        return shell::run(&cli::Shell {
+            name: folder.name().to_string(),
+            user: None,
+            command: arguments.command.clone(),
+        });
     }
     let plan = plan::make(arguments)?;
     if !arguments.command.is_empty() {

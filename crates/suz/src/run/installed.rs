@@ -9,7 +9,7 @@ use machine::spec::{Boot, Console, DEFAULT_CID, Device, Disk, Net, Network, User
 
 use super::ask;
 use super::plan::{self, Plan};
-use crate::folder::{Draft, Machines, Name};
+use crate::folder::{Draft, Folder, Machines, Name};
 use crate::personal;
 use crate::{cli, images};
 
@@ -27,7 +27,6 @@ const SOCKETS: &str = "vsock.sock";
 pub(super) fn make(image: &str, arguments: &cli::Run) -> anyhow::Result<Plan> {
     let machines = Machines::open()?;
     let store = images::store()?;
-    let canonical = store.find(image)?.map(|image| image.name);
     let name = match &arguments.name {
         Some(name) => name.clone(),
         None => image.replace(':', "-"),
@@ -35,13 +34,7 @@ pub(super) fn make(image: &str, arguments: &cli::Run) -> anyhow::Result<Plan> {
     let name: Name = name.parse().map_err(anyhow::Error::msg)?;
     let is_single_use = is_single_use(arguments);
     if let Some(folder) = machines.find(&name).filter(|_| !is_single_use) {
-        let made_of = folder.spec()?.image;
-        if made_of.is_none() || made_of.as_deref() != canonical.as_deref().or(Some(image)) {
-            bail!(
-                "machine {name} is there already, and not made of the image {image}: take another --name, or remove \
-                 it by `suz rm {name}`"
-            );
-        }
+        agree(&folder, image)?;
         return plan::again(folder, arguments);
     }
     let name = match &arguments.name {
@@ -62,6 +55,20 @@ pub(super) fn make(image: &str, arguments: &cli::Run) -> anyhow::Result<Plan> {
         format!("made the machine {name} of the image {image}: `suz rm {name}` removes it")
     });
     Ok(plan)
+}
+
+/// Makes sure that a machine is made of this image.
+pub(super) fn agree(folder: &Folder, image: &str) -> anyhow::Result<()> {
+    let canonical = images::store()?.find(image)?.map(|image| image.name);
+    let made_of = folder.spec()?.image;
+    if made_of.is_none() || made_of.as_deref() != canonical.as_deref().or(Some(image)) {
+        let name = folder.name();
+        bail!(
+            "machine {name} is there already, and not made of the image {image}: take another --name, or remove \
+             it by `suz rm {name}`"
+        );
+    }
+    Ok(())
 }
 
 /// Whether nothing of the machine shall stay.

@@ -141,7 +141,22 @@ pub(super) fn again(folder: Folder, arguments: &cli::Run) -> anyhow::Result<Plan
         bail!("machine {name} was there before: --rm is for machines that the same command makes");
     }
     let held = folder.hold()?;
-    let spec = held.spec()?;
+    let spec = agree(&held, arguments)?;
+    let home = Home {
+        held: Some(held),
+        leave_nothing: false,
+    };
+    Ok(Plan {
+        spec,
+        home,
+        rm: arguments.rm,
+        news: None,
+    })
+}
+
+/// What a machine is, if the options don't describe another.
+fn agree(folder: &Folder, arguments: &cli::Run) -> anyhow::Result<Spec> {
+    let (name, spec) = (folder.name(), folder.spec()?);
     let mut asked = match &arguments.file {
         Some(file) => Spec::read(file)?,
         None => spec.clone(),
@@ -154,16 +169,28 @@ pub(super) fn again(folder: Folder, arguments: &cli::Run) -> anyhow::Result<Plan
              it, `suz rm {name}` removes it"
         );
     }
-    let home = Home {
-        held: Some(held),
-        leave_nothing: false,
+    Ok(spec)
+}
+
+/// The machine that a command is for, if that runs already.
+pub(super) fn running(arguments: &cli::Run) -> anyhow::Result<Option<Folder>> {
+    let (Some(image), Some(name)) = (&arguments.image, &arguments.name) else {
+        return Ok(None);
     };
-    Ok(Plan {
-        spec,
-        home,
-        rm: arguments.rm,
-        news: None,
-    })
+    let name: Name = name.parse().map_err(anyhow::Error::msg)?;
+    let folder = Machines::open()?.find(&name);
+    let is_here = !arguments.command.is_empty() && !arguments.machine.ephemeral && !arguments.rm;
+    let Some(folder) = folder.filter(|_| is_here) else {
+        return Ok(None);
+    };
+    if !folder.is_held()? {
+        return Ok(None);
+    }
+    if let Origin::Image(image) = Origin::of(image) {
+        installed::agree(&folder, &image)?;
+    }
+    agree(&folder, arguments)?;
+    Ok(Some(folder))
 }
 
 /// Makes the folder of a machine that the command line describes.

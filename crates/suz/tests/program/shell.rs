@@ -87,6 +87,33 @@ fn ssh_is_called_with_the_machines_socket_and_key() {
     assert_eq!(std::fs::read_dir(key.parent().unwrap()).unwrap().count(), 2);
 }
 
+/// `suz run IMAGE --name a -- COMMAND` of a machine that runs is `suz shell`.
+#[test]
+fn a_command_is_run_in_the_machine_that_runs() {
+    if !has_ssh_keygen() {
+        return;
+    }
+    let machines = Machines::new("run-shell");
+    let listener = start(&machines);
+    let path = machines.path("a").join("machine.toml");
+    let spec = std::fs::read_to_string(&path).unwrap();
+    let run = ["run", "tiny", "--name", "a", "--", "uname"];
+    let line = machines.refused(&run);
+    assert!(line.contains("not made of the image tiny"), "{line}");
+    std::fs::write(&path, format!("image = 'tiny'\n{spec}")).unwrap();
+    let other = ["run", "tiny", "--name", "a", "--cpus", "3", "--", "uname"];
+    let line = machines.refused(&other);
+    assert!(line.contains("with other number of processors"), "{line}");
+    let guest = guest(listener);
+    let mut command = machines.suz(&run);
+    let done = finish(command.env("PATH", programs(&machines, Some(SSH))));
+    assert_eq!(done.code(), Some(7), "{done:?}");
+    let said = String::from_utf8(done.stdout).unwrap();
+    assert!(said.contains("[--]\n[uname]\n"), "{said}");
+    guest.join().unwrap();
+    assert_eq!(machines.state(), "running");
+}
+
 #[test]
 fn what_is_missing_is_said() {
     let machines = Machines::new("no-shell");
