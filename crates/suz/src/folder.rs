@@ -5,6 +5,7 @@
 //! lock           locked by the process that runs, makes or removes the machine, whose number it holds
 //! control.sock   while it runs: see `control`
 //! vsock.sock     while it runs: leads to the guest's vsock ports
+//! NAME.port      while it runs: leads to the guest's port of that name
 //! console.log    what the guest printed; the older part is in console.log.1
 //! log            what the monitor had to say in the background
 //! ```

@@ -1,6 +1,7 @@
 //! Named ports between programs of a real guest's and of the host's.
 
 use std::io::{Read, Write};
+use std::net::Shutdown;
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::thread;
@@ -84,6 +85,16 @@ fn bytes_and_ends_go_both_ways() {
     drop((first, writer));
 
     guest.expect("heard hello");
+    // One that sends no more, and is there, takes no time.
+    second.shutdown(Shutdown::Write).expect("it is connected");
+    thread::sleep(Duration::from_millis(500));
+    let before = guest.processor_time();
+    thread::sleep(Duration::from_secs(2));
+    let spent = guest.processor_time() - before;
+    assert!(
+        spent < Duration::from_millis(500),
+        "{spent:?} in two idle seconds"
+    );
     drop(second);
     guest.expect("end");
     // The guest's writers wait for somebody to read, one after the other.

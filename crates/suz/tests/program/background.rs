@@ -104,6 +104,39 @@ impl Drop for Machines {
     }
 }
 
+/// Sockets of machines whose data folder has a path longer than any socket's address.
+#[test]
+fn a_data_folder_may_have_a_long_path() {
+    let machines = Machines::new("long");
+    let data = machines.data().join("x".repeat(120)).join("y".repeat(120));
+    std::fs::create_dir_all(&data).unwrap();
+    let kernel = machines.folder.file("k", &kernel(SPIN));
+    let suz = |words: &[&str]| {
+        let done = finish(machines.suz(words).env("SUZ_DATA", &data));
+        assert_eq!(done.code(), Some(0), "{words:?}: {done:?}");
+        String::from_utf8(done.stdout).unwrap()
+    };
+    let vsock = data.join("vsock");
+    let start = [
+        "run", "-d", "--engine", "soft", "--memory", "16M", "--name", "a",
+    ];
+    let more = [
+        "--kernel",
+        kernel.to_str().unwrap(),
+        "--port",
+        "p",
+        "--vsock",
+    ];
+    suz(&[&start[..], &more, &[vsock.to_str().unwrap()]].concat());
+    assert!(suz(&["ls"]).contains("running"));
+    let port = data.join("machines/a/p.port");
+    for path in [&vsock, &port] {
+        host::socket::connect(host::socket::stream(true).unwrap(), path).unwrap();
+    }
+    suz(&["stop", "--force", "a"]);
+    assert!(!vsock.exists() && !port.exists());
+}
+
 fn read(path: &Path) -> String {
     std::fs::read_to_string(path).unwrap_or_default()
 }
