@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex};
 use iface::Char;
 
 use super::{Console, SIZE};
+use crate::VirtioDevice;
 use crate::testing::{BUFFERS, Guest};
 
 /// A stream that takes three bytes at a time when it is told that there is room.
@@ -57,6 +58,29 @@ fn bytes_go_both_ways_at_the_slower_sides_pace() {
     terminal.poll();
     assert_eq!([guest.used(0), guest.used(0)], [4, 8]);
     assert_eq!(guest.get(BUFFERS, 12), b"hello, guest");
+}
+
+#[test]
+fn a_pause_amid_a_chain_repeats_nothing() {
+    let slow = Slow::default();
+    let console = Console::new(Box::new(slow.clone()));
+    let terminal = console.terminal();
+    let mut guest = Guest::new(console, SIZE);
+    guest.put(BUFFERS, b"hello, host");
+    slow.0.lock().unwrap().2 = 3;
+    guest.offer(1, &[(BUFFERS, 11, false)]);
+    while slow.0.lock().unwrap().1.len() < 3 {
+        std::thread::yield_now();
+    }
+    guest.function.transport.pause();
+    assert_eq!(guest.function.device().save(), 3);
+    guest.function.transport.resume();
+    slow.0.lock().unwrap().2 = 100;
+    terminal.poll();
+    assert_eq!(guest.used(1), 0);
+    assert_eq!(slow.0.lock().unwrap().1, b"hello, host");
+    guest.write(20, 1, 0);
+    assert_eq!(guest.function.device().save(), 0);
 }
 
 #[test]
