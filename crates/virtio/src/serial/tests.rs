@@ -10,9 +10,11 @@ use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::net::UnixStream;
 use std::time::Duration;
 
+use fastrand::Rng;
+
 use super::message::Message;
 use super::*;
-use crate::testing::{BUFFERS, Guest, RAM, Random};
+use crate::testing::{BUFFERS, Guest, RAM};
 
 mod storm;
 
