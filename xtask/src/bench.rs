@@ -6,6 +6,7 @@
 //! boot    starts a monitor, listens to its console     (shell: the same to the demonstration's prompt)
 //! native  the same program on the bare host
 //! disk    fio on disks of the guest's
+//! debian  whole systems: to the login, on layers, ten that do nothing
 //! net     iperf3 through the user-mode network
 //! kvm     the engine over KVM: start, memory, exits
 //! report  medians, ratios, goals; as a table, as JSON, as docs/performance.md
@@ -13,6 +14,7 @@
 
 mod boot;
 mod console;
+mod debian;
 mod disk;
 mod guest;
 mod kvm;
@@ -34,6 +36,7 @@ use image::{Cache, Known, user_space};
 
 use crate::cargo;
 use boot::Boot;
+use debian::Debian;
 use disk::Disks;
 use guest::{Guest, Monitor};
 pub(crate) use kvm::guest_of_nothing;
@@ -73,6 +76,9 @@ pub(crate) struct Arguments {
     /// Also programs of Debian's packages (Python, gcc, SQLite, node, fio), fetched at the first time
     #[arg(long)]
     packages: bool,
+    /// Also whole Debian systems: their boot, layers under it, ten of them at once; minutes in each round
+    #[arg(long)]
+    systems: bool,
     /// An argument for `suz run`; may be given more than once
     #[arg(long, value_name = "ARG", allow_hyphen_values = true)]
     suz_arg: Vec<String>,
@@ -163,6 +169,7 @@ struct Bench {
     packages: Option<Packages>,
     disks: Option<Disks>,
     net: Option<Net>,
+    debian: Option<Debian>,
     milliseconds: u64,
 }
 
@@ -197,6 +204,10 @@ impl Bench {
             true => Some(Net::new(&cache, &plan, workload)?),
             false => None,
         };
+        let debian = match debian::ROWS.iter().any(|(name, _)| plan.wants(name)) {
+            true => Some(Debian::new(&cache)?),
+            false => None,
+        };
         Ok(Self {
             plan,
             disks,
@@ -207,6 +218,7 @@ impl Bench {
             stages,
             packages,
             net,
+            debian,
             milliseconds: arguments.milliseconds,
         })
     }
@@ -248,6 +260,9 @@ impl Bench {
         }
         if let Some(net) = &self.net {
             self.network(net, report)?;
+        }
+        if let Some(debian) = &self.debian {
+            debian.round(&self.plan, &self.monitors, report)?;
         }
         Ok(())
     }

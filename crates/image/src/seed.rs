@@ -34,6 +34,8 @@ pub struct Seed {
     pub uid: Option<u32>,
     /// Public keys that the user can log in by.
     pub keys: Vec<String>,
+    /// Addresses of the machine's network interfaces.
+    pub macs: Vec<[u8; 6]>,
     /// Folders of the host's: tag, and where the guest mounts it.
     pub shares: Vec<(String, String)>,
 }
@@ -57,7 +59,7 @@ impl Seed {
             ("suzerain", self.plain()),
             ("meta-data", self.meta_data()),
             ("user-data", self.user_data()),
-            ("network-config", NETWORK.to_owned()),
+            ("network-config", self.network()),
         ] {
             root.create_file(name)?.write_all(text.as_bytes())?;
         }
@@ -123,19 +125,26 @@ impl Seed {
         }
         text
     }
-}
 
-/// By DHCP and router advertisements, on every interface.
-const NETWORK: &str = "\
-version: 2
-ethernets:
-  all:
-    match:
-      name: 'e*'
-    dhcp4: true
-    dhcp6: false
-    accept-ra: true
-";
+    /// By DHCP and router advertisements, on every interface. Each is named and told by its address: not everything
+    /// that cloud-init writes settings for knows patterns.
+    fn network(&self) -> String {
+        let mut text = "version: 2\nethernets:".to_owned();
+        for (number, mac) in self.macs.iter().enumerate() {
+            let mac = mac.map(|byte| format!("{byte:02x}")).join(":");
+            let _ = write!(
+                text,
+                "\n  eth{number}:\n    match:\n      macaddress: '{mac}'\n    set-name: eth{number}\n    \
+                 dhcp4: true\n    dhcp6: false\n    accept-ra: true"
+            );
+        }
+        if self.macs.is_empty() {
+            text += " {}";
+        }
+        text.push('\n');
+        text
+    }
+}
 
 /// A string in YAML's single quotes, which know one escape.
 fn quoted(text: &str) -> String {

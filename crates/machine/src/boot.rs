@@ -33,7 +33,7 @@ use crate::Error;
 use crate::layout::COMMAND_LINE;
 
 use blob::Blob;
-pub use disk::{Look, look};
+pub use disk::{Look, extract, look};
 pub use entry::Entry;
 pub(crate) use system::System;
 pub use target::Target;

@@ -15,12 +15,17 @@ use crate::folder::Name;
 const USER: &str = "user";
 
 /// For a machine of this name, the user who runs this program; the guest mounts each shared folder where its tag says.
+/// Interfaces have their addresses already.
 pub(crate) fn seed(name: &Name, spec: &Spec) -> anyhow::Result<Seed> {
     let mut keys = vec![public(&key()?)?];
     keys.extend(own_keys());
     keys.dedup();
     let shares = spec.devices.iter().filter_map(|device| match device {
         Device::Share(share) => Some((share.tag.clone(), share.tag.clone())),
+        _ => None,
+    });
+    let macs = spec.devices.iter().filter_map(|device| match device {
+        Device::Net(net) => net.mac,
         _ => None,
     });
     let uid = rustix::process::getuid().as_raw();
@@ -30,6 +35,7 @@ pub(crate) fn seed(name: &Name, spec: &Spec) -> anyhow::Result<Seed> {
         user: user(),
         uid: (uid >= 1000).then_some(uid),
         keys,
+        macs: macs.collect(),
         shares: shares.filter(|(tag, _)| tag.starts_with('/')).collect(),
     })
 }

@@ -6,7 +6,7 @@ use std::process::Command;
 
 use anyhow::{Context, bail};
 
-use super::{Arguments, disk, net};
+use super::{Arguments, debian, disk, net};
 
 /// Where a figure is taken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, clap::ValueEnum)]
@@ -71,10 +71,14 @@ pub(crate) enum Group {
     Boot,
     /// KiB of the monitor.
     Size,
+    /// What one way takes more than another, by the times of pairs.
+    Difference,
+    /// Processor time in a second: a part of a core.
+    Load,
 }
 
 impl Group {
-    pub(crate) const ALL: [Self; 10] = [
+    pub(crate) const ALL: [Self; 12] = [
         Self::Integer,
         Self::Float,
         Self::Memory,
@@ -85,6 +89,8 @@ impl Group {
         Self::Ratio,
         Self::Boot,
         Self::Size,
+        Self::Difference,
+        Self::Load,
     ];
 
     pub(crate) fn name(self) -> &'static str {
@@ -99,6 +105,8 @@ impl Group {
             Self::Ratio => "ratio",
             Self::Boot => "boot",
             Self::Size => "size",
+            Self::Difference => "difference",
+            Self::Load => "load",
         }
     }
 }
@@ -179,6 +187,13 @@ impl Plan {
                 name,
                 group: Group::Disk,
                 stage: Some(Stage::Disk),
+            }));
+        }
+        if arguments.systems || filters.iter().any(|text| text.contains("debian")) {
+            rows.extend(debian::ROWS.into_iter().map(|(name, group)| Row {
+                name: name.to_owned(),
+                group,
+                stage: None,
             }));
         }
         rows.retain(|row| filters.is_empty() || filters.iter().any(|text| row.name.contains(text)));

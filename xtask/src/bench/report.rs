@@ -53,6 +53,11 @@ impl Report {
         self.figures.entry(key).or_default().push(value);
     }
 
+    /// Whether there is a figure of this row.
+    pub(crate) fn has(&self, name: &str, side: Side) -> bool {
+        self.figures.contains_key(&(name.to_owned(), side))
+    }
+
     pub(crate) fn add_all(&mut self, side: Side, figures: Vec<Figure>) {
         for figure in figures {
             match figure {
@@ -97,6 +102,11 @@ impl Report {
     /// The median; None where nothing was measured.
     fn median(&self, name: &str, side: Side) -> Option<f64> {
         statistics::median(self.figures.get(&(name.to_owned(), side))?)
+    }
+
+    /// Between what half of the figures lie.
+    fn quartiles(&self, name: &str, side: Side) -> Option<[f64; 2]> {
+        statistics::quartiles(self.figures.get(&(name.to_owned(), side))?)
     }
 
     /// How many times faster than QEMU `suz` is.

@@ -9,6 +9,7 @@ fn seed() -> Seed {
         user: "ada".into(),
         uid: Some(1001),
         keys: vec!["ssh-ed25519 AAAA it's mine".into()],
+        macs: vec![[2, 0, 0, 0, 0, 0xab]],
         shares: vec![("work".into(), "/mnt/work space".into())],
     }
 }
@@ -43,7 +44,17 @@ fn the_disk_has_what_cloud_init_reads() {
     assert!(user.starts_with("#cloud-config\nhostname: 'box'\nusers:\n  - name: 'ada'\n"));
     assert!(user.contains("    ssh_authorized_keys:\n      - 'ssh-ed25519 AAAA it''s mine'\n"));
     assert!(user.contains("  - ['work', '/mnt/work space', virtiofs, 'defaults,nofail']\n"));
-    assert!(read(&disk, "network-config").contains("dhcp4: true"));
+    assert_eq!(
+        read(&disk, "network-config"),
+        "version: 2\nethernets:\n  eth0:\n    match:\n      macaddress: '02:00:00:00:00:ab'\n    set-name: eth0\n    \
+         dhcp4: true\n    dhcp6: false\n    accept-ra: true\n"
+    );
+    let lonely = Seed {
+        macs: Vec::new(),
+        ..seed()
+    };
+    let disk = lonely.disk().unwrap();
+    assert_eq!(read(&disk, "network-config"), "version: 2\nethernets: {}\n");
 }
 
 #[test]

@@ -83,6 +83,14 @@ impl Blob {
         }
     }
 
+    /// Writes all of it to a file.
+    pub(super) fn write(&self, path: &Path) -> Result<(), Error> {
+        std::fs::write(path, self.head(usize::MAX)?).map_err(|source| Error::File {
+            path: path.to_owned(),
+            source,
+        })
+    }
+
     /// Copies a range of it to `at`, where there is RAM for its length.
     pub(super) fn copy_to(&self, range: Range<u64>, ram: &GuestRam, at: Gpa) -> Result<(), Error> {
         let inside = |at: u64| usize::try_from(at).ok();

@@ -15,7 +15,7 @@ mod partition;
 mod tests;
 mod volume;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use iface::Disk;
@@ -26,6 +26,9 @@ use content::Content;
 use installed::Installed;
 use partition::Partition;
 use volume::Volume;
+
+/// What Linux calls the first disk.
+const FIRST: &str = "/dev/vda";
 
 /// What a disk starts.
 #[derive(Debug)]
@@ -93,13 +96,32 @@ pub struct Look {
 /// # Errors
 /// When there is no system on it that can be started.
 pub fn look(disk: &Arc<dyn Disk>) -> Result<Look, Error> {
-    let found = find(disk, "/dev/vda")?;
-    Ok(Look {
-        system: found.system,
-        kernel: found.kernel.path().to_owned(),
-        initrd: found.initrd.map(|initrd| initrd.path().to_owned()),
-        append: found.append,
-    })
+    Ok(Look::of(find(disk, FIRST)?))
+}
+
+/// Looks at a disk that no machine writes, and writes its kernel and its initial RAM disk to two files, so that
+/// another can start them.
+///
+/// # Errors
+/// When there is no system on it that can be started, or a file can't be written.
+pub fn extract(disk: &Arc<dyn Disk>, kernel: &Path, initrd: &Path) -> Result<Look, Error> {
+    let found = find(disk, FIRST)?;
+    found.kernel.write(kernel)?;
+    if let Some(found) = &found.initrd {
+        found.write(initrd)?;
+    }
+    Ok(Look::of(found))
+}
+
+impl Look {
+    fn of(found: Found) -> Self {
+        Self {
+            system: found.system,
+            kernel: found.kernel.path().to_owned(),
+            initrd: found.initrd.map(|initrd| initrd.path().to_owned()),
+            append: found.append,
+        }
+    }
 }
 
 fn problem(problem: String) -> Error {
@@ -151,8 +173,8 @@ fn load(
     })
 }
 
-fn path(path: &str) -> &std::path::Path {
-    std::path::Path::new(path)
+fn path(path: &str) -> &Path {
+    Path::new(path)
 }
 
 /// How the kernel shall find its root. An initial RAM disk finds file systems, a kernel alone partitions.

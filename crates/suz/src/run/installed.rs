@@ -46,8 +46,8 @@ pub(super) fn make(image: &str, arguments: &cli::Run) -> anyhow::Result<Plan> {
     let cache = Cache::open()?.with_notice(crate::say);
     let image = store.ensure(image, &cache)?;
     let draft = machines.draft(&name)?;
-    furnish(&draft, &mut spec, &image, &name, arguments)?;
     plan::fix_addresses(&mut spec)?;
+    furnish(&draft, &mut spec, &image, &name, arguments)?;
     let held = draft.finish(&spec)?;
     let mut plan = Plan::fresh(held, arguments.rm || is_single_use)?;
     plan.news = (!plan.rm).then(|| {

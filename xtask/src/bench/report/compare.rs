@@ -15,7 +15,8 @@ impl Report {
             "| row | suz before | suz now | times faster |\n| --- | ---: | ---: | ---: |\n",
         );
         let mut all = Vec::new();
-        for row in self.rows.iter().filter(|row| row.group != Group::Ratio) {
+        let is_amount = |row: &&Row| !matches!(row.group, Group::Ratio | Group::Difference);
+        for row in self.rows.iter().filter(is_amount) {
             let Some((before, now, faster)) = self.change(row, earlier) else {
                 continue;
             };

@@ -3,6 +3,7 @@
 use std::fmt::Write;
 
 use super::{Report, statistics};
+use crate::bench::debian;
 use crate::bench::plan::{Group, Row, Side, own};
 
 /// How many times QEMU's speed, by the geometric mean of all rows.
@@ -36,6 +37,9 @@ impl Goal {
 
 fn goals(row: &Row) -> Vec<Goal> {
     match (row.group, row.name.as_str()) {
+        (_, debian::LOGIN) => vec![Goal::Qemu(1.0 / 0.7)],
+        (_, debian::SHARED) | (Group::Load, _) => Vec::new(),
+        (Group::Difference, _) => vec![Goal::Milliseconds(50.0)],
         (Group::Integer, _) => vec![Goal::Qemu(1.0), Goal::Native(2.5)],
         (Group::Float, _) => vec![Goal::Qemu(1.0), Goal::Native(1.3)],
         (Group::Memory, _) => vec![Goal::Qemu(1.0), Goal::Native(3.0)],

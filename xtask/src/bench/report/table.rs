@@ -37,12 +37,19 @@ impl Report {
 
     fn line(&self, text: &mut String, row: &Row) {
         let cell = |side| {
-            self.median(&row.name, side)
-                .map_or("–".to_owned(), |value| row.group.amount(value))
+            let median = self.median(&row.name, side);
+            let text = median.map_or("–".to_owned(), |value| row.group.amount(value));
+            match (row.group, self.quartiles(&row.name, side)) {
+                (Group::Difference, Some([low, high])) => {
+                    let (low, high) = (row.group.amount(low), row.group.amount(high));
+                    format!("{text} (half of the pairs: {low} to {high})")
+                }
+                _ => text,
+            }
         };
-        // A ratio is no time: comparing two of them says nothing.
+        // Ratios of what is no amount say nothing.
         let compare = |ratio: Option<f64>| match row.group {
-            Group::Ratio => "–".to_owned(),
+            Group::Ratio | Group::Difference => "–".to_owned(),
             _ => times(ratio),
         };
         // Writing to a string does not fail.
@@ -81,6 +88,8 @@ impl Group {
     pub(super) fn amount(self, value: f64) -> String {
         match (self, value) {
             (Self::Size, kib) => format!("{:.1} MiB", kib / 1024.0),
+            (Self::Load, part) => format!("{:.1} % of a core", part * 100.0),
+            (Self::Difference, time) => format!("{:+.1} ms", time / 1e6),
             (Self::Ratio, ratio) => format!("{ratio:.2} ×"),
             (_, time) if time < 1e3 => format!("{time:.2} ns"),
             (_, time) if time < 1e6 => format!("{:.2} µs", time / 1e3),
