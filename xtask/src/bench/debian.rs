@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! login   from the monitor's start to the login, each boot the first one of a fresh layer over the image
-//! layer   what a layer under the root disk adds to that
+//! layer   what a layer under the root disk adds to a boot
 //! idle    ten machines that do nothing: memory and processor time
 //! ```
 //! Both monitors give the same: disk, seed, network, entropy, balloon with free page reporting, a serial console. QEMU
@@ -54,6 +54,9 @@ pub(crate) struct Debian {
     /// For disks that are written.
     folder: PathBuf,
     seed: PathBuf,
+    /// The command line that the disk says.
+    look: String,
+    /// Two processors and 1 GiB, as `suz run debian` gives.
     guest: Guest,
 }
 
@@ -98,6 +101,7 @@ impl Debian {
                 cpus: 2,
                 memory: 1024,
             },
+            look: look.append,
         })
     }
 
@@ -133,10 +137,10 @@ impl Debian {
     /// Time of a boot on a fresh layer.
     fn login(&self, monitor: &Monitor) -> anyhow::Result<Duration> {
         let root = self.layer("login.qcow2")?;
+        let mut command = self.command(monitor, &root, &self.guest)?;
         let start = Instant::now();
-        let mut command = self.command(monitor, &root, self.guest.memory)?;
         let console = Console::start(&mut command)?;
-        await_login(&console)?;
+        wait_for(&console, PROMPT)?;
         let time = start.elapsed();
         println!(
             "    {:<8} login    {:6.1} s",
@@ -162,19 +166,17 @@ impl Debian {
     }
 
     /// A monitor that starts the system.
-    fn command(&self, monitor: &Monitor, root: &Root, memory: u64) -> anyhow::Result<Command> {
+    fn command(&self, monitor: &Monitor, root: &Root, guest: &Guest) -> anyhow::Result<Command> {
         let mut command = match monitor.side {
             Side::Qemu => {
-                let mut command = self.guest.command(monitor);
+                let mut command = guest.command(monitor);
                 self.equip(&mut command, root);
-                // What comes later counts.
-                command.args(["-m", &memory.to_string()]);
                 command
             }
             _ => {
                 let name = root.path.file_stem().context("a disk has a name")?;
                 let file = self.folder.join(name).with_extension("toml");
-                fs::write(&file, self.spec(root, memory)?)?;
+                fs::write(&file, self.spec(root, guest)?)?;
                 let mut command = monitor.suz_run();
                 command.arg("-f").arg(file);
                 command
@@ -203,19 +205,22 @@ impl Debian {
     }
 
     /// The machine, for `suz`: it has what `suz run debian` gives one.
-    fn spec(&self, root: &Root, memory: u64) -> anyhow::Result<String> {
+    fn spec(&self, root: &Root, guest: &Guest) -> anyhow::Result<String> {
         let quoted = |path: &Path| {
             let path = path.to_str().context("the folder's name is no UTF-8")?;
             Ok::<_, anyhow::Error>(format!("{path:?}"))
         };
+        // What the disk says comes by itself.
+        let append = guest.append.strip_prefix(&self.look).unwrap_or_default();
         Ok(format!(
             "cpus = {cpus}\nmemory = \"{memory}M\"\nconsole = \"serial\"\n\
-             [boot]\nappend = \"quiet console=ttyS0\"\n\
+             [boot]\nappend = '{append}'\n\
              [[devices]]\nkind = \"disk\"\npath = {path}\nformat = \"{format}\"\nephemeral = {ephemeral}\n\
              [[devices]]\nkind = \"disk\"\npath = {seed}\nformat = \"raw\"\nread_only = true\nserial = \"seed\"\n\
              [[devices]]\nkind = \"rng\"\n[[devices]]\nkind = \"balloon\"\n\
              [[devices]]\nkind = \"net\"\n[devices.network.user]\n",
-            cpus = self.guest.cpus,
+            cpus = guest.cpus,
+            memory = guest.memory,
             path = quoted(&root.path)?,
             format = root.format.name(),
             ephemeral = root.ephemeral,
@@ -224,15 +229,18 @@ impl Debian {
     }
 }
 
-/// Waits until somebody can log in.
-fn await_login(console: &Console) -> anyhow::Result<()> {
+/// Waits until the guest says something.
+fn wait_for(console: &Console, what: &[u8]) -> anyhow::Result<()> {
     let mut seen = Vec::new();
     while let Some(bytes) = console.read()? {
         seen.extend_from_slice(&bytes);
-        if seen.windows(PROMPT.len()).any(|text| text == PROMPT) {
+        if seen.windows(what.len()).any(|text| text == what) {
             return Ok(());
         }
     }
-    let seen = String::from_utf8_lossy(&seen);
-    bail!("ended before its login: {seen}")
+    let (what, seen) = (
+        String::from_utf8_lossy(what),
+        String::from_utf8_lossy(&seen),
+    );
+    bail!("ended before it said {what:?}: {seen}")
 }

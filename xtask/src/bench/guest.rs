@@ -14,6 +14,7 @@ pub(crate) struct Monitor {
 }
 
 /// What a monitor starts.
+#[derive(Clone)]
 pub(crate) struct Guest {
     pub(crate) kernel: PathBuf,
     pub(crate) initrd: PathBuf,

@@ -4,7 +4,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use super::super::console::Console;
-use super::super::guest::Monitor;
+use super::super::guest::{Guest, Monitor};
 use super::super::plan::Plan;
 use super::super::report::Report;
 use super::process::{self, Memory};
@@ -39,17 +39,21 @@ pub(super) fn measure(
 ) -> anyhow::Result<()> {
     let side = monitor.side;
     let begin = Instant::now();
+    let guest = Guest {
+        memory: MEMORY,
+        ..debian.guest.clone()
+    };
     let mut consoles: Vec<Console> = Vec::new();
     for group in (0..MACHINES).collect::<Vec<_>>().chunks(AT_ONCE) {
         let first = consoles.len();
         for number in group {
             let root = debian.layer(&format!("idle-{number}.qcow2"))?;
             consoles.push(Console::start(
-                &mut debian.command(monitor, &root, MEMORY)?,
+                &mut debian.command(monitor, &root, &guest)?,
             )?);
         }
         for console in &consoles[first..] {
-            if let Err(error) = super::await_login(console) {
+            if let Err(error) = super::wait_for(console, super::PROMPT) {
                 report.problem(format!("{side}'s Debian {error:#}"));
                 return Ok(());
             }

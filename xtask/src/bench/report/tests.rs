@@ -17,6 +17,7 @@ fn report() -> Report {
             row("2-to-1", Group::Ratio, Some(Stage::Two)),
             row(own::INIT, Group::Boot, None),
             row(own::MEMORY, Group::Size, None),
+            row("layer", Group::Difference, None),
         ],
         filters: Vec::new(),
         sides: vec![Side::Suz, Side::Qemu, Side::Native],
@@ -130,4 +131,21 @@ fn a_run_is_compared_with_the_figures_of_an_earlier_one() {
     );
     assert!(text.contains("| *geometric mean* | | | 2.83 |\n"), "{text}");
     assert!(!text.contains("memory"), "{text}");
+}
+
+#[test]
+fn a_difference_tells_its_spread_and_is_judged_by_it() {
+    let mut report = report();
+    let layer = row("layer", Group::Difference, None);
+    for time in [-2e6, 90e6, 70e6, 80e6] {
+        report.add("layer", Side::Suz, time);
+    }
+    assert_eq!(report.misses(&layer), ["≤ 50 ms"]);
+    let table = report.table();
+    let expected = "| layer | +75.0 ms (half of the pairs: +70.0 ms to +80.0 ms) |";
+    assert!(table.contains(expected), "{table}");
+    for time in [1e6, 2e6, 60e6, 70e6] {
+        report.add("layer", Side::Suz, time);
+    }
+    assert!(report.misses(&layer).is_empty());
 }
