@@ -22,6 +22,7 @@ mod tests;
 
 use bootstrap::Bootstrap;
 use disk::NewDisk;
+pub(crate) use files::{SSH, SSH_SOCKET};
 
 /// The file that is the disk.
 const DISK: &str = "disk.img";

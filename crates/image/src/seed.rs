@@ -12,6 +12,7 @@ use std::io::{self, Cursor, Write};
 use fatfs::{FileSystem, FormatVolumeOptions, FsOptions};
 
 use crate::Error;
+use crate::debian::{SSH, SSH_SOCKET};
 
 #[cfg(test)]
 mod tests;
@@ -123,6 +124,14 @@ impl Seed {
                 let _ = writeln!(text, "  - [{tag}, {path}, virtiofs, 'defaults,nofail']");
             }
         }
+        text += "write_files:\n";
+        for (unit, content) in UNITS {
+            let _ = writeln!(text, "  - path: /etc/systemd/system/{unit}\n    content: |");
+            for line in content.lines() {
+                let _ = writeln!(text, "      {line}");
+            }
+        }
+        let _ = writeln!(text, "runcmd:\n  - [sh, -c, {}]", quoted(LISTEN));
         text
     }
 
@@ -145,6 +154,18 @@ impl Seed {
         text
     }
 }
+
+/// What listens for shells of the host's.
+const UNITS: [(&str, &str); 2] = [
+    ("suzerain-ssh.socket", SSH_SOCKET),
+    ("suzerain-ssh@.service", SSH),
+];
+
+/// Has it listen, where systemd does not do the same by itself and there is a socket to listen at.
+const LISTEN: &str = "\
+    [ -e /usr/lib/systemd/system-generators/systemd-ssh-generator ] || ! [ -d /run/systemd/system ] || \
+    ! modprobe -q vmw_vsock_virtio_transport || \
+    { systemctl daemon-reload && systemctl -q enable --now suzerain-ssh.socket; }";
 
 /// A string in YAML's single quotes, which know one escape.
 fn quoted(text: &str) -> String {

@@ -47,8 +47,8 @@ ExecStart=ssh-keygen -q -t ecdsa -N '' -f /etc/ssh/ssh_host_ecdsa_key
 WantedBy=multi-user.target
 ";
 
-/// Newer releases of systemd do the same by themselves.
-const SSH_SOCKET: &str = "\
+/// Lets the host in without a network. Newer releases of systemd do the same by themselves.
+pub(crate) const SSH_SOCKET: &str = "\
 [Unit]
 Description=Shells for the host, by vsock
 
@@ -60,7 +60,8 @@ Accept=yes
 WantedBy=sockets.target
 ";
 
-const SSH: &str = "\
+/// One such shell.
+pub(crate) const SSH: &str = "\
 [Unit]
 Description=A shell for the host
 After=suzerain-host-keys.service

@@ -43,6 +43,9 @@ fn the_disk_has_what_cloud_init_reads() {
     let user = read(&disk, "user-data");
     assert!(user.starts_with("#cloud-config\nhostname: 'box'\nusers:\n  - name: 'ada'\n"));
     assert!(user.contains("    ssh_authorized_keys:\n      - 'ssh-ed25519 AAAA it''s mine'\n"));
+    assert!(user.contains("suzerain-ssh.socket\n    content: |\n      [Unit]\n      Description="));
+    assert!(user.contains("\n      ListenStream=vsock::22\n"));
+    assert!(user.contains("runcmd:\n  - [sh, -c, '[ -e /usr/lib/systemd/"));
     assert!(user.contains("  - ['work', '/mnt/work space', virtiofs, 'defaults,nofail']\n"));
     assert_eq!(
         read(&disk, "network-config"),
