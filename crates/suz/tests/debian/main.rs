@@ -6,6 +6,10 @@
 #[cfg(test)]
 mod commands;
 #[cfg(test)]
+mod compile;
+#[cfg(test)]
 mod image;
 #[cfg(test)]
 mod machine;
+#[cfg(test)]
+mod running;
