@@ -25,7 +25,7 @@ use table::Tables;
 use crate::cc;
 use crate::region::{CodeArea, Registers};
 use crate::translate::thunk::{self, Thunks};
-use crate::translate::{self, Exit, Far, Frame, Source, State};
+use crate::translate::{self, Far, Frame, Source, State};
 
 /// Blocks begin at multiples of this.
 const ALIGNMENT: usize = 16;
@@ -155,7 +155,7 @@ impl Blocks {
 
     /// Whether there is room for another block; if not, drop all of them.
     pub fn has_room(&self) -> bool {
-        self.area.len() - self.used >= LARGEST
+        self.area.len() - self.used >= LARGEST && self.blocks.len() < translate::MOST_BLOCKS
     }
 
     /// Drops all blocks.
@@ -189,18 +189,19 @@ impl Blocks {
             load_vectors: thunk(self.thunks.load_vectors),
             thunks: thunk(0),
             strings: self.thunks.strings,
-            first_exit: self.sites.len() as u32,
+            number: self.blocks.len() as u32,
+            first_jump: self.sites.len() as u32,
         };
         let translated = translate::block(source, frame);
         self.area.write(self.used, &translated.code);
-        let number = self.blocks.len() as u32;
+        let number = frame.number;
         let start = self.used as u32;
         self.used = (self.used + translated.code.len()).next_multiple_of(ALIGNMENT);
-        let site = |exit| Site {
+        let site = |jump| Site {
             block: number,
-            exit,
+            jump,
         };
-        self.sites.extend(translated.exits.into_iter().map(site));
+        self.sites.extend(translated.jumps.into_iter().map(site));
         if let Some(old) = self.find(&key) {
             self.drop_block(old);
         }
@@ -271,9 +272,7 @@ impl Blocks {
     /// Links a direct branch to a block.
     pub fn link(&mut self, site: u32, block: u32) {
         let from = &self.sites[site as usize];
-        let Exit::Jump { link, target } = from.exit else {
-            return;
-        };
+        let translate::Jump { link, target } = from.jump;
         let source = &self.blocks[from.block as usize];
         if !link.is_patchable() || source.dead {
             return;
@@ -325,9 +324,8 @@ impl Blocks {
     fn unlink(&mut self, site: u32) {
         let from = &self.sites[site as usize];
         let start = self.blocks[from.block as usize].start;
-        if let Exit::Jump { link, .. } = from.exit
-            && link.is_patchable()
-        {
+        let link = from.jump.link;
+        if link.is_patchable() {
             self.patch(start + link.at, start + link.stub);
             if let Some(far) = link.far {
                 self.patch(start + far.other_at, start + link.stub);
@@ -403,14 +401,11 @@ impl Blocks {
             thunk::FAULT => return self.fault(registers),
             _ => {}
         }
-        let site = &self.sites[exit as usize];
-        match site.exit {
-            Exit::Interpret { op } => Left::Interpret {
-                block: site.block,
-                op,
-            },
-            Exit::Jump { target, .. } => Left::Jump { site: exit, target },
+        if let Some((block, op)) = translate::instruction_of(exit) {
+            return Left::Interpret { block, op };
         }
+        let target = self.sites[exit as usize].jump.target;
+        Left::Jump { site: exit, target }
     }
 
     /// The host's processor raised an exception at an instruction.

@@ -86,21 +86,26 @@ pub struct Source<'a> {
     pub guests: &'a [Guest],
 }
 
-/// A way out of a block.
+/// A direct way out of a block: another one comes next.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Exit {
-    /// An instruction is to be executed elsewhere.
-    Interpret {
-        /// Its number in the block.
-        op: u16,
-    },
-    /// Another block comes next.
-    Jump {
-        /// Its linear address.
-        target: u64,
-        /// What to patch so that it comes at once.
-        link: Link,
-    },
+pub(crate) struct Jump {
+    /// Its linear address.
+    pub(crate) target: u64,
+    /// What to patch so that it comes at once.
+    pub(crate) link: Link,
+}
+
+/// Marks the number of an exit at which an instruction is to be executed elsewhere: below are the block's number and the
+/// instruction's.
+const INSTRUCTION: u32 = 1 << 31;
+const INSTRUCTION_BITS: u32 = 6;
+/// More blocks than any code memory has room for.
+pub(crate) const MOST_BLOCKS: usize = 1 << 24;
+
+/// The block and the instruction that an exit's number stands for, if it does.
+pub(crate) fn instruction_of(exit: u32) -> Option<(u32, u16)> {
+    let op = exit as u16 & ((1 << INSTRUCTION_BITS) - 1);
+    (exit & INSTRUCTION != 0).then_some(((exit & !INSTRUCTION) >> INSTRUCTION_BITS, op))
 }
 
 /// A place in the code to which an instruction belongs.
@@ -129,8 +134,8 @@ pub(crate) struct Translated {
     pub(crate) entry_saved: u32,
     /// Ascending.
     pub(crate) marks: Vec<Mark>,
-    /// Numbered from [`Frame::first_exit`].
-    pub(crate) exits: Vec<Exit>,
+    /// Numbered from [`Frame::first_jump`].
+    pub(crate) jumps: Vec<Jump>,
     /// Instructions that are always executed elsewhere, as bits.
     pub(crate) foreign: u64,
 }
@@ -149,7 +154,9 @@ pub(crate) struct Frame {
     /// Address that offsets of thunks count from.
     pub(crate) thunks: u64,
     pub(crate) strings: string::Routines,
-    pub(crate) first_exit: u32,
+    /// The block's number.
+    pub(crate) number: u32,
+    pub(crate) first_jump: u32,
 }
 
 /// A block in the making.
@@ -163,7 +170,7 @@ struct Translator<'a> {
     /// Bytes of what it pushes or pops.
     slot: u32,
     marks: Vec<Mark>,
-    exits: Vec<Exit>,
+    jumps: Vec<Jump>,
     /// See [`Translated::foreign`].
     foreign: u64,
     /// Code that is run seldom, put behind the block.
@@ -262,7 +269,7 @@ pub(crate) fn block(source: Source<'_>, frame: Frame) -> Translated {
         op: 0,
         slot: if source.wide { 8 } else { 4 },
         marks: Vec::with_capacity(64),
-        exits: Vec::with_capacity(16),
+        jumps: Vec::with_capacity(8),
         foreign: 0,
         cold: Vec::with_capacity(32),
         info: InstructionInfoFactory::new(),
@@ -316,7 +323,7 @@ impl Translator<'_> {
             entry_host,
             entry_saved,
             marks: self.marks,
-            exits: self.exits,
+            jumps: self.jumps,
             foreign: self.foreign,
         }
     }
@@ -406,7 +413,7 @@ impl Translator<'_> {
         self.vectors = false;
         self.x87 = false;
         self.foreign |= 1 << self.op;
-        let exit = self.exit(Exit::Interpret { op: self.op as u16 });
+        let exit = self.exit_at(self.op as u16);
         self.out.leave(exit, self.frame.leave);
         self.state = State::Both;
     }
@@ -428,9 +435,16 @@ impl Translator<'_> {
         label
     }
 
-    fn exit(&mut self, exit: Exit) -> u32 {
-        self.exits.push(exit);
-        self.frame.first_exit + self.exits.len() as u32 - 1
+    /// The number of the exit at which an instruction is to be executed elsewhere.
+    fn exit_at(&self, op: u16) -> u32 {
+        debug_assert!(op < 1 << INSTRUCTION_BITS);
+        INSTRUCTION | self.frame.number << INSTRUCTION_BITS | u32::from(op)
+    }
+
+    /// The number of a new exit.
+    fn exit_to(&mut self, target: u64, link: Link) -> u32 {
+        self.jumps.push(Jump { target, link });
+        self.frame.first_jump + self.jumps.len() as u32 - 1
     }
 
     /// Sees to it that the flags are in the context, before the host's are changed.
@@ -513,7 +527,7 @@ impl Translator<'_> {
                     self.out.bind(label);
                     self.x87_ip = x87_ip;
                     self.flush_x87_ip();
-                    let exit = self.exit(Exit::Interpret { op });
+                    let exit = self.exit_at(op);
                     self.out.leave(exit, self.frame.leave);
                 }
                 Cold::Out {
@@ -537,7 +551,7 @@ impl Translator<'_> {
                     if !state.is_saved() {
                         self.out.save_flags();
                     }
-                    let exit = self.exit(Exit::Jump { target, link });
+                    let exit = self.exit_to(target, link);
                     self.out.leave(exit, self.frame.leave);
                 }
                 Cold::Far {

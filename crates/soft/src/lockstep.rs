@@ -99,9 +99,7 @@ impl Lockstep {
 
     /// Whether a way out may be linked to a block: to one behind it, so that chains end.
     pub(crate) fn may_link(&mut self, translation: &Translation, site: u32, block: u32) -> bool {
-        let Some((from, target)) = translation.blocks.way_out(site) else {
-            return false;
-        };
+        let (from, target) = translation.blocks.way_out(site);
         let ahead = target > translation.code[from as usize].start;
         if ahead {
             self.links.insert((from, target), block);
@@ -353,7 +351,7 @@ impl Cpu {
             Left::Interpret { block, op } => Point::At(block, op),
             Left::Jump { site, target } => {
                 self.rip = target;
-                let (block, _) = parts.0.blocks.way_out(site).unwrap_or_default();
+                let (block, _) = parts.0.blocks.way_out(site);
                 Point::Behind(block)
             }
             Left::Sought { target } => {

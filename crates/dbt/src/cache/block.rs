@@ -1,6 +1,6 @@
 //! What is known of a translated block.
 
-use crate::translate::{Exit, Mark};
+use crate::translate::{Jump, Mark};
 
 /// What a translated block depends on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -43,9 +43,9 @@ pub(super) struct Block {
     pub(super) dead: bool,
 }
 
-/// A way out of some block.
+/// A direct way out of some block.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Site {
     pub(super) block: u32,
-    pub(super) exit: Exit,
+    pub(super) jump: Jump,
 }

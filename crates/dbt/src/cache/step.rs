@@ -1,8 +1,6 @@
 //! What running blocks in lockstep with the interpreter asks of the cache.
 
 use super::{Blocks, Entry};
-use crate::translate::Exit;
-
 impl Blocks {
     /// The block and the number of its instruction at which an entry enters.
     pub fn locate(&self, entry: Entry) -> Option<(u32, u16)> {
@@ -29,12 +27,9 @@ impl Blocks {
     }
 
     /// The block that a direct way out belongs to, and where it leads.
-    pub fn way_out(&self, site: u32) -> Option<(u32, u64)> {
-        let site = self.sites[site as usize];
-        match site.exit {
-            Exit::Jump { target, .. } => Some((site.block, target)),
-            Exit::Interpret { .. } => None,
-        }
+    pub fn way_out(&self, site: u32) -> (u32, u64) {
+        let site = &self.sites[site as usize];
+        (site.block, site.jump.target)
     }
 
     /// Has branches that look for an address in the selected jump table leave by [`super::Left::Landed`], until

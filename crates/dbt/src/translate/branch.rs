@@ -5,7 +5,7 @@ use iced_x86::{Code, Instruction, MemoryOperand, Mnemonic, OpKind, Register};
 
 use super::register::{self, RAX, RCX};
 use super::writer::Label;
-use super::{Cold, Exit, State, Translator, thunk};
+use super::{Cold, State, Translator, thunk};
 use crate::cache::may_cross;
 use crate::{Context, jump};
 
@@ -310,7 +310,7 @@ impl Translator<'_> {
             self.out.save_flags();
         }
         self.out.bind(leave);
-        let exit = self.exit(Exit::Jump { target, link });
+        let exit = self.exit_to(target, link);
         self.out.leave(exit, self.frame.leave);
     }
 

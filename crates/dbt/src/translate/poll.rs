@@ -8,7 +8,7 @@ use iced_x86::Instruction;
 use super::branch::Link;
 use super::register::RAX;
 use super::writer::Label;
-use super::{Cold, Exit, State, Translator, flags};
+use super::{Cold, State, Translator, flags};
 use crate::Context;
 
 impl Translator<'_> {
@@ -89,7 +89,7 @@ impl Translator<'_> {
         self.save_flags();
         let target = self.address(self.source.guests[ops].instruction.ip());
         let link = Link::never();
-        let exit = self.exit(Exit::Jump { target, link });
+        let exit = self.exit_to(target, link);
         self.out.leave(exit, self.frame.leave);
     }
 

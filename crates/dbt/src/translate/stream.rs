@@ -26,7 +26,7 @@ use super::region::{self, Base};
 use super::register::{self, HOMES, RAX, RCX};
 use super::rewrite::{self, Free};
 use super::writer::Label;
-use super::{Cold, Exit, Link, State, Translator, flags};
+use super::{Cold, Link, State, Translator, flags};
 use crate::{Context, form};
 
 /// Most addresses.
@@ -262,7 +262,7 @@ impl Translator<'_> {
         self.restore_borrowed();
         let target = self.source.linear;
         let link = Link::never();
-        let exit = self.exit(Exit::Jump { target, link });
+        let exit = self.exit_to(target, link);
         self.out.leave(exit, self.frame.leave);
     }
 
@@ -308,7 +308,7 @@ impl Translator<'_> {
                 // Some operand can't be encoded, which the ordinary body comes to know, too.
                 self.save_flags();
                 self.restore_borrowed();
-                let exit = self.exit(Exit::Interpret { op: op as u16 });
+                let exit = self.exit_at(op as u16);
                 self.out.leave(exit, self.frame.leave);
             }
         }

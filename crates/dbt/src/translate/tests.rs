@@ -49,7 +49,8 @@ fn listing(bits: u32, code: &[u8]) -> String {
         load_vectors: BASE - 0x80,
         thunks: BASE - 0x200,
         strings: string::Routines::default(),
-        first_exit: 0,
+        number: 0,
+        first_jump: 0,
     };
     let made = block(source, frame);
     let mut out = String::new();
