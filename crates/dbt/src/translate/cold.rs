@@ -1,0 +1,169 @@
+//! Code of a block that is run seldom: it stands behind the rest, out of its way.
+
+use super::branch::Link;
+use super::writer::Label;
+use super::{State, Translator};
+
+/// A piece of it, and the label that leads there.
+pub(super) enum Cold {
+    /// A copy of a run in which each access has a probe of its own.
+    Apart {
+        label: Label,
+        back: Label,
+        first: usize,
+        end: usize,
+        /// In [`Translator::ends`].
+        index: usize,
+        vectors: bool,
+        x87: bool,
+    },
+    Interpret {
+        label: Label,
+        op: u16,
+        x87_ip: Option<u64>,
+    },
+    /// A way out of the second body.
+    Out {
+        label: Label,
+        target: u64,
+        state: State,
+    },
+    Leave {
+        label: Label,
+        target: u64,
+        link: Link,
+        state: State,
+    },
+    /// Behind a jump to another page.
+    Far {
+        label: Label,
+        target: u64,
+        link: Link,
+    },
+    LoadVectors {
+        label: Label,
+        back: Label,
+    },
+    /// A branch backwards: looks whether the vCPU is wanted.
+    Back {
+        label: Label,
+        target: u64,
+        state: State,
+    },
+    /// The jump table has no code for the address in RCX, to which the stack pointer goes along by so many bytes.
+    Sought {
+        label: Label,
+        slow: Label,
+        stack: i32,
+    },
+    /// The vCPU is wanted before the block; its flags are known behind so many instructions.
+    Wanted {
+        label: Label,
+        ops: usize,
+    },
+}
+
+impl Translator<'_> {
+    /// Translates a run again, without a shared probe, and comes back to what follows it.
+    fn apart(&mut self, first: usize, end: usize, then: Option<(State, bool)>, back: Label) {
+        for op in first..end {
+            self.op = op;
+            self.mark(true);
+            self.end_x87_run();
+            self.instruction();
+        }
+        let Some((state, vectors)) = then else {
+            // The run ends the block.
+            return;
+        };
+        if vectors {
+            self.need_vectors();
+        }
+        match state {
+            State::Host => self.restore_flags(),
+            State::Saved => self.save_flags(),
+            State::Both | State::Nowhere => {
+                self.save_flags();
+                self.restore_flags();
+            }
+        }
+        self.out.jump(back);
+    }
+
+    pub(super) fn write_cold(&mut self) {
+        // Writing one may add another.
+        let mut next = 0;
+        while next < self.cold.len() {
+            match self.cold[next] {
+                Cold::Apart {
+                    label,
+                    back,
+                    first,
+                    end,
+                    index,
+                    vectors,
+                    x87,
+                } => {
+                    self.out.bind(label);
+                    self.state = State::Saved;
+                    self.vectors = vectors;
+                    self.x87 = x87;
+                    self.x87_ip = None;
+                    self.apart(first, end, self.ends[index], back);
+                }
+                Cold::Interpret { label, op, x87_ip } => {
+                    self.out.bind(label);
+                    self.x87_ip = x87_ip;
+                    self.flush_x87_ip();
+                    let exit = self.exit_at(op);
+                    self.out.leave(exit, self.frame.leave);
+                }
+                Cold::Out {
+                    label,
+                    target,
+                    state,
+                } => {
+                    self.out.bind(label);
+                    self.restore_borrowed();
+                    self.state = state;
+                    self.go(target);
+                }
+                Cold::Leave {
+                    label,
+                    target,
+                    mut link,
+                    state,
+                } => {
+                    link.stub = self.out.len();
+                    self.out.bind(label);
+                    if !state.is_saved() {
+                        self.out.save_flags();
+                    }
+                    let exit = self.exit_to(target, link);
+                    self.out.leave(exit, self.frame.leave);
+                }
+                Cold::Far {
+                    label,
+                    target,
+                    link,
+                } => self.write_far(label, target, link),
+                Cold::LoadVectors { label, back } => {
+                    self.out.bind(label);
+                    self.out.call(self.frame.load_vectors);
+                    self.out.jump(back);
+                }
+                Cold::Back {
+                    label,
+                    target,
+                    state,
+                } => {
+                    self.out.bind(label);
+                    self.back(target, state);
+                }
+                Cold::Sought { label, slow, stack } => self.write_sought(label, slow, stack),
+                Cold::Wanted { label, ops } => self.write_wanted(label, ops),
+            }
+            next += 1;
+        }
+    }
+}
