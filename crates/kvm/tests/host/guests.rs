@@ -26,6 +26,7 @@ const LISTED: &[(Quirk, &str, &[&str])] = &[
             "debug-step-branch",
             "exception-idt",
             "exception-user",
+            "hot-crossing",
             "hot-rights",
             "interrupt-user",
             "iret-user-flags",

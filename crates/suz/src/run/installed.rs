@@ -27,6 +27,8 @@ const SOCKETS: &str = "vsock.sock";
 pub(super) fn make(image: &str, arguments: &cli::Run) -> anyhow::Result<Plan> {
     let machines = Machines::open()?;
     let store = images::store()?;
+    // What is no name of an image is told before it is taken for a machine's.
+    store.find(image)?;
     let name = match &arguments.name {
         Some(name) => name.clone(),
         None => image.replace(':', "-"),

@@ -72,6 +72,7 @@ impl Running {
             "UserKnownHostsFile=/dev/null",
             "LogLevel=ERROR",
             "ConnectTimeout=10",
+            "ServerAliveInterval=10",
         ] {
             command.args(["-o", option]);
         }

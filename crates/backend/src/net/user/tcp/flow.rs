@@ -19,6 +19,8 @@ const ROUNDS: usize = 4;
 const ACK_DELAY: Duration = Duration::from_millis(2);
 /// How long the guest may take to accept a connection.
 const PATIENCE: Duration = Duration::from_secs(20);
+/// A guest that has nothing to say is asked so often whether it still knows the connection: one that was reset does not.
+const STILL_THERE: Duration = Duration::from_secs(30);
 /// What the guest's last segment is answered by goes out within so long; nothing else is waited for, as the link loses
 /// nothing.
 const LINGER: Duration = Duration::from_millis(10);
@@ -268,6 +270,7 @@ impl Flow {
         }
         if socket.state() == tcp::State::Established && socket.timeout().is_some() {
             socket.set_timeout(None);
+            socket.set_keep_alive(Some(STILL_THERE));
         }
         self.carry_out() | self.carry_in()
     }
