@@ -11,7 +11,7 @@ use crate::mode::{CodeSize, Mode};
 /// Slots of the jump cache.
 const JUMPS: usize = 4096;
 /// Ops kept before those of blocks that are not in use are dropped.
-const MOST_OPS: usize = 400_000;
+const MOST_OPS: usize = 250_000;
 
 /// What the decoding of bytes depends on besides the bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
