@@ -175,6 +175,17 @@ impl Guest {
             .unwrap_or_else(|| self.fail(&format!("suz was killed: {status}")))
     }
 
+    /// Fails when the monitor takes a quarter of a processor for two seconds in which nobody wants anything.
+    pub(crate) fn must_be_idle(&self) {
+        let before = self.processor_time();
+        std::thread::sleep(Duration::from_secs(2));
+        let spent = self.processor_time() - before;
+        assert!(
+            spent < Duration::from_millis(500),
+            "{spent:?} in two idle seconds"
+        );
+    }
+
     /// The processor time that the monitor has used so far.
     pub(crate) fn processor_time(&self) -> Duration {
         let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.child.id()))

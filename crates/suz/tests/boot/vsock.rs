@@ -149,13 +149,7 @@ fn bytes_go_both_ways_through_many_connections() {
     // A connection that stands still takes no time.
     let idle = connect(&socket, 5000).expect("the guest listens");
     thread::sleep(Duration::from_secs(1));
-    let before = guest.processor_time();
-    thread::sleep(Duration::from_secs(2));
-    let spent = guest.processor_time() - before;
-    assert!(
-        spent < Duration::from_millis(500),
-        "{spent:?} in two idle seconds"
-    );
+    guest.must_be_idle();
     drop(idle);
     // Those who give up halfway harm nobody.
     for _ in 0..20 {
