@@ -131,6 +131,7 @@ impl Blocks {
         area.write(0, &code);
         let range = area.start() as usize..area.start() as usize + len;
         let target = area.start() as usize + thunks.fault as usize;
+        let area_start = area.start();
         let fault = fault::Region::new(&range, target).ok_or(io::ErrorKind::OutOfMemory)?;
         let word: &AtomicU32 = (*attention).as_ref();
         registers.run.attention = word.as_ptr() as u64;
@@ -142,7 +143,7 @@ impl Blocks {
             sites: Vec::new(),
             by_key: Index::default(),
             by_page: HashMap::new(),
-            tables: Tables::new()?,
+            tables: Tables::new(area_start + u64::from(thunks.outermost))?,
             far: Vec::new(),
             table: 0,
             _attention: attention,
@@ -188,6 +189,7 @@ impl Blocks {
             leave: thunk(self.thunks.leave),
             load_vectors: thunk(self.thunks.load_vectors),
             thunks: thunk(0),
+            unwind: thunk(self.thunks.unwind),
             strings: self.thunks.strings,
             number: self.blocks.len() as u32,
             first_jump: self.sites.len() as u32,
@@ -374,6 +376,7 @@ impl Blocks {
         registers.run.target = entry.address;
         registers.run.jumps = self.tables.current().address();
         registers.run.space = u64::from(self.tables.space());
+        registers.run.returns = self.tables.returns().pointer();
         if self.table != tlb {
             self.table = tlb;
             // SAFETY: nothing but generated code uses GS, and the host allows the instruction (`is_supported`).
@@ -392,13 +395,19 @@ impl Blocks {
         }
         registers.cc &= cc::ALL;
         let exit = registers.run.exit;
+        let returns = self.tables.returns();
+        returns.set_pointer(registers.run.returns);
         match exit {
             thunk::LANDED => return Left::Landed,
             thunk::SOUGHT => {
                 let target = registers.run.sought;
                 return Left::Sought { target };
             }
-            thunk::FAULT => return self.fault(registers),
+            thunk::FAULT => {
+                // A call may be half remembered.
+                returns.clear();
+                return self.fault(registers);
+            }
             _ => {}
         }
         if let Some((block, op)) = translate::instruction_of(exit) {

@@ -67,6 +67,9 @@ pub(crate) struct Run {
     pub(crate) attention: u64,
     /// Address of the jump table.
     pub(crate) jumps: u64,
+    /// Stack pointers: of the code, on the return-address stack for `jumps`, and of those who entered it.
+    pub(crate) returns: u64,
+    pub(crate) host_stack: u64,
     /// Number of the address space, mode and privilege that `jumps` is for.
     pub(crate) space: u64,
     /// Where an indirect branch leads that found nothing in the jump table.
@@ -121,6 +124,8 @@ impl Context {
     pub(crate) const TARGET: i64 = Self::RUN + std::mem::offset_of!(Run, target) as i64;
     pub(crate) const ATTENTION: i64 = Self::RUN + std::mem::offset_of!(Run, attention) as i64;
     pub(crate) const JUMPS: i64 = Self::RUN + std::mem::offset_of!(Run, jumps) as i64;
+    pub(crate) const RETURNS: i64 = Self::RUN + std::mem::offset_of!(Run, returns) as i64;
+    pub(crate) const HOST_STACK: i64 = Self::RUN + std::mem::offset_of!(Run, host_stack) as i64;
     pub(crate) const SPACE: i64 = Self::RUN + std::mem::offset_of!(Run, space) as i64;
     pub(crate) const SOUGHT: i64 = Self::RUN + std::mem::offset_of!(Run, sought) as i64;
     pub(crate) const TEMPORARY: i64 = Self::RUN + std::mem::offset_of!(Run, temporary) as i64;

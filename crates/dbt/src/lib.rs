@@ -15,6 +15,7 @@
 //!   translate  blocks of guest code -> host code
 //!   region     memory for a vCPU's context and code
 //!   tlb, jump  tables that generated code looks into
+//!   returns    stacks on which it remembers calls
 //!   cache      a vCPU's translated blocks: found, entered, linked, dropped
 //! ```
 
@@ -29,6 +30,7 @@ mod feature;
 mod form;
 mod jump;
 mod region;
+mod returns;
 pub mod stub;
 pub mod tlb;
 mod translate;

@@ -18,6 +18,7 @@
 //!   x87        x87 and MMX
 //!   stack      PUSH, POP, LEAVE, CALL, RET
 //!   branch     ways out of a block
+//!   returns    calls that are remembered, returns to them
 //!   poll       looks whether the vCPU is wanted
 //!   cold       what is run seldom, behind the block
 //!   thunk      code around blocks: entering, leaving, vector registers
@@ -31,6 +32,7 @@ mod poll;
 mod probe;
 mod region;
 mod register;
+mod returns;
 mod rewrite;
 mod stack;
 mod stream;
@@ -83,7 +85,8 @@ pub struct Source<'a> {
     /// First and last linear address of where direct branches may be linked to other pages: all that can make them
     /// wrong is told, by [`crate::Blocks::unlink_far`].
     pub far: Option<(u64, u64)>,
-    /// Whether a loop may run several turns before it leaves, or leave before its first instruction.
+    /// Whether a loop may run several turns before it leaves, or leave before its first instruction, and returns go
+    /// where calls came from without a look at the jump table.
     pub turns: bool,
     /// Its instructions; the last one may be a branch.
     pub guests: &'a [Guest],
@@ -156,6 +159,8 @@ pub(crate) struct Frame {
     pub(crate) load_vectors: u64,
     /// Address that offsets of thunks count from.
     pub(crate) thunks: u64,
+    /// Address of the code that finds where a return goes.
+    pub(crate) unwind: u64,
     pub(crate) strings: string::Routines,
     /// The block's number.
     pub(crate) number: u32,

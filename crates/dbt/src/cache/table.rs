@@ -3,6 +3,7 @@
 use std::io;
 
 use crate::jump::JumpTable;
+use crate::returns::Returns;
 
 /// Tables kept at a time.
 const MOST: usize = 16;
@@ -14,6 +15,14 @@ struct Kept {
     space: u32,
     used: u64,
     table: JumpTable,
+    returns: Returns,
+}
+
+impl Kept {
+    fn clear(&mut self) {
+        self.table.clear();
+        self.returns.clear();
+    }
 }
 
 /// The last number of a key: there is no link under it, since it may stand for several.
@@ -26,21 +35,25 @@ pub(super) struct Tables {
     current: usize,
     clock: u64,
     spaces: u32,
+    /// See [`Returns::new`].
+    outermost: u64,
 }
 
 impl Tables {
-    pub(super) fn new() -> io::Result<Self> {
+    pub(super) fn new(outermost: u64) -> io::Result<Self> {
         let first = Kept {
             key: u64::MAX,
             space: 1,
             used: 0,
             table: JumpTable::new()?,
+            returns: Returns::new(outermost)?,
         };
         Ok(Self {
             kept: vec![first],
             current: 0,
             clock: 0,
             spaces: 1,
+            outermost,
         })
     }
 
@@ -64,6 +77,12 @@ impl Tables {
         &mut self.kept[self.current].table
     }
 
+    /// The return-address stack of the selected key.
+    #[inline(always)]
+    pub(super) fn returns(&mut self) -> &mut Returns {
+        &mut self.kept[self.current].returns
+    }
+
     #[inline(always)]
     pub(super) fn select(&mut self, key: u64) {
         if self.kept[self.current].key != key {
@@ -84,6 +103,7 @@ impl Tables {
         let space = self.spaces;
         if self.kept.len() < MOST
             && let Ok(table) = JumpTable::new()
+            && let Ok(returns) = Returns::new(self.outermost)
         {
             let used = self.clock;
             self.kept.push(Kept {
@@ -91,6 +111,7 @@ impl Tables {
                 space,
                 used,
                 table,
+                returns,
             });
             return self.kept.len() - 1;
         }
@@ -98,7 +119,7 @@ impl Tables {
             .min_by_key(|&index| self.kept[index].used)
             .unwrap_or(0);
         let kept = &mut self.kept[oldest];
-        kept.table.clear();
+        kept.clear();
         kept.key = key;
         kept.space = space;
         oldest
@@ -112,6 +133,6 @@ impl Tables {
     }
 
     pub(super) fn clear(&mut self) {
-        self.kept.iter_mut().for_each(|kept| kept.table.clear());
+        self.kept.iter_mut().for_each(Kept::clear);
     }
 }

@@ -58,12 +58,7 @@ impl Translator<'_> {
             }
             Code::Call_rel32_64 | Code::Call_rel32_32 | Code::Call_rel16 => {
                 let target = self.target(instruction)?;
-                let back = self.address(instruction.next_ip());
-                if !self.push_constant(back) {
-                    return None;
-                }
-                self.go(target);
-                Some(false)
+                self.call(instruction, target)
             }
             code if code.is_loop() || code.is_jcx_short() => self.count(instruction),
             Code::Retnq | Code::Retnq_imm16 if wide => self.ret(instruction),
@@ -151,7 +146,7 @@ impl Translator<'_> {
     /// Goes on at a known address.
     pub(super) fn go(&mut self, target: u64) {
         if !self.is_linkable(target) {
-            return self.far(target);
+            return self.far(target, None);
         }
         if self.is_backwards(target) {
             self.back(target, self.state);
@@ -207,7 +202,7 @@ impl Translator<'_> {
     pub(super) fn back(&mut self, target: u64, state: State) {
         self.state = state;
         if !self.is_linkable(target) {
-            return self.far(target);
+            return self.far(target, None);
         }
         if target == self.source.linear && self.stream.is_some() && !self.streamed {
             self.streamed = true;
@@ -233,24 +228,35 @@ impl Translator<'_> {
         self.leave_later(label, target, at, state);
     }
 
-    /// A jump to another page, whose link is good in one address space.
-    fn far(&mut self, target: u64) {
+    /// A CALL that can be linked; `back` is the code behind it.
+    pub(super) fn link_call(&mut self, target: u64, back: Label) {
+        if !self.is_linkable(target) {
+            return self.far(target, Some(back));
+        }
+        let label = self.out.label();
+        self.out.call_label(label);
+        self.leave_later(label, target, self.out.len() - 4, self.state);
+    }
+
+    /// A jump to another page, whose link is good in one address space; a CALL when there is code to come `back` to.
+    fn far(&mut self, target: u64, back: Option<Label>) {
         // The comparison of address spaces leaves nothing of the host's flags.
         let state = match self.state {
             State::Both => State::Saved,
             state => state,
         };
         let label = self.out.label();
+        let polls = back.is_none() && self.is_backwards(target) && !self.polled;
         let (space_at, other_at);
         if state.is_saved() {
-            if self.is_backwards(target) && !self.polled {
+            if polls {
                 self.look_up_attention(label);
             }
             space_at = self.out.is_equal32(Context::SPACE, 0);
             self.out.jump_if(5, label);
             other_at = self.out.len() - 4;
         } else {
-            if self.is_backwards(target) && !self.polled {
+            if polls {
                 self.out.load(RCX, Context::ATTENTION);
                 // mov ecx, [rcx]; jecxz +5
                 self.out.bytes(&[0x8b, 0x09, 0x67, 0xe3, 0x05]);
@@ -263,7 +269,10 @@ impl Translator<'_> {
             self.out.jump(label);
             other_at = self.out.len() - 4;
         }
-        self.out.jump(label);
+        match back {
+            None => self.out.jump(label),
+            Some(_) => self.out.call_label(label),
+        }
         let link = Link {
             at: self.out.len() - 4,
             stub: 0,
@@ -279,11 +288,19 @@ impl Translator<'_> {
             label,
             target,
             link,
+            back,
         });
     }
 
-    /// Writes what is behind a jump to another page: a look into the jump table, and the way out.
-    pub(super) fn write_far(&mut self, label: Label, target: u64, mut link: Link) {
+    /// Writes what is behind a jump or CALL to another page: a look into the jump table, and the way out. Nobody comes
+    /// here by the CALL itself, since it is not reached before it is linked.
+    pub(super) fn write_far(
+        &mut self,
+        label: Label,
+        target: u64,
+        mut link: Link,
+        back: Option<Label>,
+    ) {
         let leave = self.out.label();
         let saved = link.state.is_saved();
         if let Some(far) = &mut link.far {
@@ -302,14 +319,25 @@ impl Translator<'_> {
         let compare = Instruction::with2(Code::Cmp_r64_rm64, Register::RCX, entry(0));
         self.out.add(&compare.expect("operands of CMP"));
         self.out.jump_if(5, leave);
-        let jump = Instruction::with1(Code::Jmp_rm64, entry(8));
-        self.out.add(&jump.expect("operand of JMP"));
+        let code = match back {
+            None => Code::Jmp_rm64,
+            Some(_) => Code::Call_rm64,
+        };
+        let jump = Instruction::with1(code, entry(8));
+        self.out.add(&jump.expect("operand of a branch"));
+        if let Some(back) = back {
+            self.out.jump(back);
+        }
         link.stub = self.out.len();
         self.out.bind(label);
         if !saved {
             self.out.save_flags();
         }
         self.out.bind(leave);
+        if let Some(back) = back {
+            self.out.address(RAX, back);
+            self.out.push(RAX);
+        }
         let exit = self.exit_to(target, link);
         self.out.leave(exit, self.frame.leave);
     }
@@ -317,16 +345,11 @@ impl Translator<'_> {
     /// Finds the code for the linear address in RCX: afterwards RAX points at its entry in the jump table. Where there is
     /// none, goes to `missed`.
     fn look_up(&mut self, missed: Label) {
-        let slow = self.slow();
-        self.look_up_attention(slow);
-        // rorx rax, rcx, FOLD; xor eax, ecx; and eax, MASK
-        self.out
-            .bytes(&[0xc4, 0xe3, 0xfb, 0xf0, 0xc1, jump::FOLD, 0x31, 0xc8, 0x25]);
-        self.out.bytes(&jump::MASK.to_le_bytes());
-        self.out.bytes(&[0xc1, 0xe0, 4]); // shl eax, 4
-        self.out.add_context(RAX, Context::JUMPS);
-        self.out.bytes(&[0x48, 0x3b, 0x08]); // cmp rcx, [rax]
-        self.out.jump_if(5, missed);
+        if !self.polled {
+            let slow = self.slow();
+            self.look_up_attention(slow);
+        }
+        self.out.find_jump(missed);
     }
 
     /// Where a branch to an address that is not in the jump table goes, which moves the stack pointer.
@@ -357,6 +380,9 @@ impl Translator<'_> {
     }
 
     fn ret(&mut self, instruction: &Instruction) -> Option<bool> {
+        if self.remembers() {
+            return self.ret_remembered(instruction);
+        }
         let place = self.pop_place()?;
         self.load_slot(RCX, place);
         self.save_flags();
@@ -397,6 +423,9 @@ impl Translator<'_> {
         }
         self.out.bytes(&[0x48, 0x8b, 0x40, 8]); // mov rax, [rax + 8]
         self.out.store(Context::TEMPORARY, RAX);
+        if self.remembers() {
+            return self.call_temporary(instruction);
+        }
         if !self.push_constant(self.address(instruction.next_ip())) {
             return None;
         }

@@ -39,6 +39,8 @@ pub(super) enum Cold {
         label: Label,
         target: u64,
         link: Link,
+        /// Where a CALL comes back to.
+        back: Option<Label>,
     },
     LoadVectors {
         label: Label,
@@ -52,6 +54,12 @@ pub(super) enum Cold {
     },
     /// The jump table has no code for the address in RCX, to which the stack pointer goes along by so many bytes.
     Sought {
+        label: Label,
+        slow: Label,
+        stack: i32,
+    },
+    /// A return to RCX, where that is not what the last call that is remembered comes back to.
+    Strayed {
         label: Label,
         slow: Label,
         stack: i32,
@@ -146,7 +154,8 @@ impl Translator<'_> {
                     label,
                     target,
                     link,
-                } => self.write_far(label, target, link),
+                    back,
+                } => self.write_far(label, target, link, back),
                 Cold::LoadVectors { label, back } => {
                     self.out.bind(label);
                     self.out.call(self.frame.load_vectors);
@@ -161,6 +170,7 @@ impl Translator<'_> {
                     self.back(target, state);
                 }
                 Cold::Sought { label, slow, stack } => self.write_sought(label, slow, stack),
+                Cold::Strayed { label, slow, stack } => self.write_strayed(label, slow, stack),
                 Cold::Wanted { label, ops } => self.write_wanted(label, ops),
             }
             next += 1;

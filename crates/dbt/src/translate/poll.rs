@@ -6,20 +6,21 @@
 use iced_x86::Instruction;
 
 use super::branch::Link;
-use super::register::RAX;
+use super::register::{RAX, RSP};
 use super::writer::Label;
 use super::{Cold, State, Translator, flags};
 use crate::Context;
+use crate::returns::HAS_ROOM;
 
 impl Translator<'_> {
-    /// Whether the block ends with a direct branch backwards.
+    /// Whether the block ends with a direct branch backwards, or with a call.
     pub(super) fn may_close_loop(&self) -> bool {
         let last = self.source.guests.last().map(|guest| guest.instruction);
+        if self.calls() {
+            return true;
+        }
         let direct = |last: &Instruction| {
-            last.is_jcc_short_or_near()
-                || last.is_jmp_short_or_near()
-                || last.is_call_near()
-                || last.is_loop()
+            last.is_jcc_short_or_near() || last.is_jmp_short_or_near() || last.is_loop()
         };
         last.filter(direct)
             .and_then(|last| self.target(&last))
@@ -55,7 +56,24 @@ impl Translator<'_> {
             _ => return,
         };
         self.look_up_attention(label);
+        if self.calls() && self.remembers() {
+            self.look_up_room(label);
+        }
         self.polled = true;
+    }
+
+    /// Whether the block ends with a call.
+    fn calls(&self) -> bool {
+        let last = self.source.guests.last();
+        last.is_some_and(|last| {
+            last.instruction.is_call_near() || last.instruction.is_call_near_indirect()
+        })
+    }
+
+    /// Goes to `full` when there is no room to remember another call; changes the flags.
+    pub(super) fn look_up_room(&mut self, full: Label) {
+        self.out.test_low(RSP, HAS_ROOM);
+        self.out.jump_if(4, full);
     }
 
     /// How many instructions the block begins with until all flags are overwritten, if they are simple ones.

@@ -5,6 +5,8 @@ use iced_x86::Register;
 /// Numbers of host registers that generated code uses freely.
 pub(super) const RAX: u8 = 0;
 pub(super) const RCX: u8 = 1;
+/// The host's stack pointer, on the return-address stack.
+pub(super) const RSP: u8 = 4;
 /// The host's number of guest RSP.
 pub(super) const STACK: u8 = 11;
 

@@ -13,7 +13,7 @@ const RBP: u8 = 5;
 
 impl Translator<'_> {
     /// Bytes of the stack slot of the present instruction.
-    fn slot(&self) -> u32 {
+    pub(super) fn slot(&self) -> u32 {
         self.slot
     }
 
@@ -154,7 +154,7 @@ impl Translator<'_> {
     }
 
     /// The probed slot below the top of the stack.
-    fn push_place(&mut self) -> Option<Place> {
+    pub(super) fn push_place(&mut self) -> Option<Place> {
         let slot = self.slot();
         let below = -i64::from(slot);
         if self.in_region() {
@@ -218,7 +218,7 @@ impl Translator<'_> {
         self.out.add(&load.expect("operands of MOV"));
     }
 
-    fn store_slot(&mut self, place: Place, from: u8) {
+    pub(super) fn store_slot(&mut self, place: Place, from: u8) {
         let (code, like) = match self.slot {
             8 => (Code::Mov_rm64_r64, Register::RAX),
             2 => (Code::Mov_rm16_r16, Register::AX),

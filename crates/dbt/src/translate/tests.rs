@@ -48,6 +48,7 @@ fn listing(bits: u32, code: &[u8]) -> String {
         leave: BASE - 0x100,
         load_vectors: BASE - 0x80,
         thunks: BASE - 0x200,
+        unwind: BASE - 0x40,
         strings: string::Routines::default(),
         number: 0,
         first_jump: 0,

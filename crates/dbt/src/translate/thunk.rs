@@ -2,7 +2,8 @@
 
 use iced_x86::{Code, Instruction, Register};
 
-use super::register::{HOMES, RAX, RCX};
+use super::register::{HOMES, RAX, RCX, RSP};
+use super::returns;
 use super::string::{self, Routines};
 use super::writer::Writer;
 use crate::Context;
@@ -29,6 +30,9 @@ pub(crate) struct Thunks {
     pub(crate) land: u32,
     /// Called: loads the vector registers; changes RAX and RCX.
     pub(crate) load_vectors: u32,
+    /// See [`returns::write`].
+    pub(crate) unwind: u32,
+    pub(crate) outermost: u32,
     /// Called for repeated string instructions.
     pub(crate) strings: Routines,
 }
@@ -60,6 +64,8 @@ pub(crate) fn write(base: u64, context: u64) -> (Vec<u8>, Thunks) {
     out.align();
     thunks.leave = out.len();
     out.store32(Context::EXIT, RCX);
+    out.store(Context::RETURNS, RSP);
+    out.load(RSP, Context::HOST_STACK);
     for (guest, home) in HOMES.iter().enumerate() {
         if let Some(home) = home {
             out.store(guest as i64 * 8, *home);
@@ -89,6 +95,8 @@ pub(crate) fn write(base: u64, context: u64) -> (Vec<u8>, Thunks) {
     out.constant(RCX, u64::from(LANDED));
     out.jump_to(leave);
 
+    (thunks.unwind, thunks.outermost) = returns::write(&mut out, leave);
+
     out.align();
     out.bind(save);
     vectors_to_context(&mut out);
@@ -102,11 +110,13 @@ pub(crate) fn write(base: u64, context: u64) -> (Vec<u8>, Thunks) {
     (out.finish(), thunks)
 }
 
-/// Saves what the C ABI asks for and loads the guest's state.
+/// Saves what the C ABI asks for and loads the guest's state, and the stack that belongs to the jump table.
 fn enter(out: &mut Writer) {
     for register in CALLEE_SAVED {
         out.add(&Instruction::with1(Code::Push_r64, register).expect("operand of PUSH"));
     }
+    out.store(Context::HOST_STACK, RSP);
+    out.load(RSP, Context::RETURNS);
     for (guest, home) in HOMES.iter().enumerate() {
         if let Some(home) = home {
             out.load(*home, guest as i64 * 8);

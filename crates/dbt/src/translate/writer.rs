@@ -3,8 +3,7 @@
 use iced_x86::{Encoder, Instruction, MemoryOperand, Register};
 
 use super::register::{RAX, RCX};
-use crate::Context;
-use crate::tlb;
+use crate::{Context, jump, tlb};
 
 /// A place in the code that may not be known yet.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -278,6 +277,37 @@ impl Writer {
     pub(crate) fn call_label(&mut self, label: Label) {
         self.bytes(&[0xe8]);
         self.fixup(label);
+    }
+
+    /// CALL of the address in a word of the context.
+    pub(super) fn call_context(&mut self, offset: i64) {
+        self.context_operand(&[0xff], 2, offset, 0);
+    }
+
+    /// PUSH of a 64-bit register.
+    pub(super) fn push(&mut self, register: u8) {
+        if register >= 8 {
+            self.bytes(&[0x41]);
+        }
+        self.bytes(&[0x50 | register & 7]);
+    }
+
+    /// The address of a label into a 64-bit register.
+    pub(super) fn address(&mut self, register: u8, label: Label) {
+        self.bytes(&[0x48 | register >> 3 << 2, 0x8d, (register & 7) << 3 | 5]);
+        self.fixup(label);
+    }
+
+    /// Finds the code for the linear address in RCX: afterwards RAX points at its entry in the jump table. Where there is
+    /// none, goes to `missed`. Changes the flags.
+    pub(super) fn find_jump(&mut self, missed: Label) {
+        // rorx rax, rcx, FOLD; xor eax, ecx; and eax, MASK
+        self.bytes(&[0xc4, 0xe3, 0xfb, 0xf0, 0xc1, jump::FOLD, 0x31, 0xc8, 0x25]);
+        self.displacement(jump::MASK);
+        self.bytes(&[0xc1, 0xe0, 4]); // shl eax, 4
+        self.add_context(RAX, Context::JUMPS);
+        self.bytes(&[0x48, 0x3b, 0x08]); // cmp rcx, [rax]
+        self.jump_if(5, missed);
     }
 
     pub(crate) fn jump(&mut self, label: Label) {
