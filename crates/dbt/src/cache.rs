@@ -12,8 +12,6 @@ mod table;
 use std::arch::asm;
 use std::collections::HashMap;
 use std::io;
-use std::sync::Arc;
-use std::sync::atomic::AtomicU32;
 
 use host::fault;
 
@@ -34,9 +32,6 @@ const LARGEST: usize = 64 << 10;
 
 /// Most bytes in an instruction.
 const LONGEST: u64 = 15;
-
-/// Whose word tells that a vCPU is wanted: not zero.
-pub type Attention = Arc<dyn AsRef<AtomicU32> + Send + Sync>;
 
 /// An address at which code can be entered; good until blocks are dropped.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -95,8 +90,6 @@ pub struct Blocks {
     far: Vec<u32>,
     /// What GS holds.
     table: usize,
-    /// Keeps the word alive whose address code has.
-    _attention: Attention,
     /// Blocks ever made.
     pub made: u64,
     /// Times that everything was dropped.
@@ -124,7 +117,7 @@ impl Blocks {
     ///
     /// # Errors
     /// The host's, when it grants no memory.
-    pub fn new(registers: &mut Registers, attention: Attention) -> io::Result<Self> {
+    pub fn new(registers: &mut Registers) -> io::Result<Self> {
         let mut area = registers.take_area().ok_or(io::ErrorKind::AlreadyExists)?;
         let len = area.len();
         let (code, thunks) = thunk::write(area.start(), area.context());
@@ -133,8 +126,6 @@ impl Blocks {
         let target = area.start() as usize + thunks.fault as usize;
         let area_start = area.start();
         let fault = fault::Region::new(&range, target).ok_or(io::ErrorKind::OutOfMemory)?;
-        let word: &AtomicU32 = (*attention).as_ref();
-        registers.run.attention = word.as_ptr() as u64;
         Ok(Self {
             area,
             used: code.len().next_multiple_of(ALIGNMENT),
@@ -146,7 +137,6 @@ impl Blocks {
             tables: Tables::new(area_start + u64::from(thunks.outermost))?,
             far: Vec::new(),
             table: 0,
-            _attention: attention,
             made: 0,
             flushes: 0,
             linked: 0,

@@ -63,8 +63,6 @@ pub struct Window {
 pub(crate) struct Run {
     /// Address at which to enter.
     pub(crate) target: u64,
-    /// Address of a 32-bit word that is not zero when the vCPU is wanted.
-    pub(crate) attention: u64,
     /// Address of the jump table.
     pub(crate) jumps: u64,
     /// Stack pointers: of the code, on the return-address stack for `jumps`, and of those who entered it.
@@ -122,7 +120,8 @@ impl Context {
     pub(crate) const X87_IP: i64 = std::mem::offset_of!(Self, x87_ip) as i64;
     const RUN: i64 = std::mem::offset_of!(Self, run) as i64;
     pub(crate) const TARGET: i64 = Self::RUN + std::mem::offset_of!(Run, target) as i64;
-    pub(crate) const ATTENTION: i64 = Self::RUN + std::mem::offset_of!(Run, attention) as i64;
+    /// Of a 32-bit word behind the context, which is not zero when the vCPU is wanted.
+    pub(crate) const ATTENTION: i64 = crate::region::ATTENTION as i64;
     pub(crate) const JUMPS: i64 = Self::RUN + std::mem::offset_of!(Run, jumps) as i64;
     pub(crate) const RETURNS: i64 = Self::RUN + std::mem::offset_of!(Run, returns) as i64;
     pub(crate) const HOST_STACK: i64 = Self::RUN + std::mem::offset_of!(Run, host_stack) as i64;

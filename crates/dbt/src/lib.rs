@@ -36,11 +36,11 @@ pub mod tlb;
 mod translate;
 pub mod x87;
 
-pub use cache::{Attention, Blocks, Entry, Key, Left, is_supported, may_cross};
+pub use cache::{Blocks, Entry, Key, Left, is_supported, may_cross};
 pub use context::{Context, Window};
 pub use emit::Access;
 pub use error::Error;
 pub use feature::{host_has, missing};
 pub use form::{Slots, converts};
-pub use region::Registers;
+pub use region::{Attention, Registers};
 pub use translate::{Guest, Segmented, Source};

@@ -1,13 +1,15 @@
 //! Memory of one vCPU's generated blocks: its [`Context`], and code that reaches it relative to RIP.
 //!
 //! One memory file is mapped twice: context and code in one range, the code executable; and the code once more,
-//! writable. No mapping is writable and executable.
+//! writable. No mapping is writable and executable. Between context and code lies the word by which other threads ask
+//! for the vCPU's attention.
 #![allow(unsafe_code, reason = "a structure and code in mappings of our own")]
 
 use std::io;
 use std::ops::{Deref, DerefMut};
 use std::ptr::NonNull;
-use std::sync::Arc;
+use std::sync::atomic::AtomicU32;
+use std::sync::{Arc, Mutex};
 
 use host::mapping::Protection;
 use host::{Mapping, MemFile};
@@ -16,13 +18,23 @@ use crate::Context;
 
 /// Bytes before the code.
 const HEAD: usize = 4096;
-const _: () = assert!(size_of::<Context>() <= HEAD);
+/// Where the word for attention is, in cache lines of its own.
+pub(crate) const ATTENTION: usize = 2048;
+const _: () = assert!(size_of::<Context>() <= ATTENTION);
 
 #[derive(Debug)]
 struct Region {
     /// Context, then executable code.
     near: Mapping,
     writable: Mapping,
+}
+
+/// A word that is not zero when a vCPU is wanted: its code looks at it in each loop. The vCPU's memory is made with it.
+#[derive(Debug)]
+pub struct Attention {
+    region: Arc<Region>,
+    /// Held while somebody asks for the registers.
+    asking: Mutex<()>,
 }
 
 /// A vCPU's [`Context`], where its code can reach it.
@@ -36,8 +48,9 @@ pub struct Registers {
 #[derive(Debug)]
 pub(crate) struct CodeArea(Arc<Region>);
 
-impl Registers {
-    /// Makes a context and room for `len` bytes of code beside it, in whole pages, which exist once they are touched.
+impl Attention {
+    /// Makes the word, zero, a context, and room for `len` bytes of code beside them, in whole pages, which exist once
+    /// they are touched.
     ///
     /// # Errors
     /// The host's, when it grants no memory.
@@ -49,13 +62,37 @@ impl Registers {
         ];
         let near = Mapping::views(&file, &pieces)?;
         let writable = Mapping::shared(&file, HEAD as u64, len, Protection::ReadWrite)?;
-        let region = Arc::new(Region { near, writable });
-        // SAFETY: inside the head, which is aligned to pages and not used yet.
-        unsafe { region.context().write(Context::default()) };
-        let area = Some(CodeArea(region.clone()));
-        Ok(Self { region, area })
+        Ok(Self {
+            region: Arc::new(Region { near, writable }),
+            asking: Mutex::new(()),
+        })
     }
 
+    /// The vCPU's registers, with which it begins; `None` while somebody has them, or code beside them.
+    pub fn registers(&self) -> Option<Registers> {
+        let _asking = self.asking.lock();
+        if Arc::strong_count(&self.region) > 1 {
+            return None;
+        }
+        let region = self.region.clone();
+        // SAFETY: inside the head, which is aligned to pages; nobody else has it.
+        unsafe { region.context().write(Context::default()) };
+        let area = Some(CodeArea(region.clone()));
+        Some(Registers { region, area })
+    }
+}
+
+impl Deref for Attention {
+    type Target = AtomicU32;
+
+    #[inline(always)]
+    fn deref(&self) -> &AtomicU32 {
+        // SAFETY: inside the head and aligned; initialized with zeros, and only ever used as an atomic.
+        unsafe { self.region.near.start().byte_add(ATTENTION).cast().as_ref() }
+    }
+}
+
+impl Registers {
     /// Takes the room for code, once.
     pub(crate) fn take_area(&mut self) -> Option<CodeArea> {
         self.area.take()
@@ -116,5 +153,23 @@ impl CodeArea {
             let to = self.0.writable.start().as_ptr().add(at);
             std::ptr::copy_nonoverlapping(code.as_ptr(), to, code.len());
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_vcpu_has_one_owner_at_a_time() {
+        let attention = Attention::new(4096).unwrap();
+        let mut registers = attention.registers().unwrap();
+        registers.gpr[3] = 7;
+        let area = registers.take_area();
+        assert!(area.is_some() && attention.registers().is_none());
+        drop(registers);
+        assert!(attention.registers().is_none());
+        drop(area);
+        assert_eq!(attention.registers().unwrap().gpr[3], 0);
     }
 }

@@ -14,7 +14,7 @@ use x86::state::Activity;
 use x86::{CpuState, Exception, Vector};
 
 use crate::cpu::Cpu;
-use crate::engine::{Config, Shared, Translate};
+use crate::engine::{Config, Translate};
 use crate::mmu::{Access, Place};
 use crate::run::Processor;
 use crate::trap::R;
@@ -53,7 +53,7 @@ impl Assistant {
             translate: Translate::Never,
             code_cache: Config::CODE_CACHE,
         };
-        let cpu = Cpu::new(Arc::new(Shared::new(&config)), id, Arc::new(NoIo));
+        let cpu = Cpu::alone(&config, id, Arc::new(NoIo));
         Self {
             processor: Processor::new(cpu),
             wanted: HashSet::new(),

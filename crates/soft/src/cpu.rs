@@ -12,7 +12,7 @@ use x86::msr::Msrs;
 use x86::state::{Activity, CpuState};
 
 use crate::debugger::Debugger;
-use crate::engine::Shared;
+use crate::engine::{Config, Shared};
 use crate::exec::x87::X87;
 use crate::figure::Figures;
 use crate::inbox::{Inbox, attention};
@@ -109,15 +109,14 @@ pub(crate) struct Cpu {
 }
 
 impl Cpu {
-    /// A processor in its state after RESET.
-    pub(crate) fn new(shared: Arc<Shared>, id: u32, io: Arc<dyn Io>) -> Self {
+    /// A processor in its state after RESET; `None` while there is one with this number.
+    pub(crate) fn new(shared: Arc<Shared>, id: u32, io: Arc<dyn Io>) -> Option<Self> {
         let reset = CpuState::reset(id);
         let inbox = shared.inboxes[id as usize].clone();
+        let mut ctx = inbox.registers()?;
         let expelled = inbox.clone();
         let expel = move || expelled.post(attention::CODE);
         let runner = shared.ram.flags().register(id, Box::new(expel));
-        let mut ctx =
-            Registers::new(shared.code_cache).expect("the host grants memory for registers");
         ctx.gpr[..16].copy_from_slice(&reset.gpr);
         let mut cpu = Self {
             ctx,
@@ -174,7 +173,13 @@ impl Cpu {
         };
         cpu.refresh_mode();
         cpu.publish();
-        cpu
+        Some(cpu)
+    }
+
+    /// A processor after RESET that belongs to no engine.
+    pub(crate) fn alone(config: &Config, id: u32, io: Arc<dyn Io>) -> Self {
+        let shared = Shared::new(config).expect("the host grants memory for registers");
+        Self::new(Arc::new(shared), id, io).expect("it is the first one")
     }
 
     /// All of RFLAGS.

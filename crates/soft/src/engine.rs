@@ -66,8 +66,6 @@ pub(crate) struct Shared {
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) scale: Scale,
     pub(crate) translate: Translate,
-    /// Bytes for the code of each vCPU.
-    pub(crate) code_cache: usize,
     /// The clock when the engine was made.
     pub(crate) start: u64,
     /// A guest has moved the TSC of some vCPU: they don't agree any more.
@@ -86,26 +84,33 @@ pub(crate) struct Shared {
 }
 
 impl Shared {
-    pub(crate) fn new(config: &Config) -> Self {
-        Self {
+    /// # Errors
+    /// The host's, when it grants no memory.
+    pub(crate) fn new(config: &Config) -> Result<Self, EngineError> {
+        let code_cache = match config.translate {
+            Translate::Never => PAGE_SIZE as usize,
+            Translate::After(_) | Translate::InStep(_) => config.code_cache,
+        };
+        let inbox = |_| Inbox::new(code_cache).map(Arc::new);
+        let inboxes = (0..config.cpus).map(inbox).collect::<Result<_, _>>();
+        Ok(Self {
             ram: config.ram.clone(),
             clock: config.clock.clone(),
             scale: Scale::new(config.tsc_khz),
             translate: config.translate,
-            code_cache: match config.translate {
-                Translate::Never => PAGE_SIZE as usize,
-                Translate::After(_) | Translate::InStep(_) => config.code_cache,
-            },
             start: config.clock.now(),
             tsc_skewed: AtomicBool::new(false),
-            inboxes: (0..config.cpus).map(|_| Arc::default()).collect(),
+            inboxes: inboxes.map_err(|source| EngineError::Host {
+                what: "the host grants no memory for a vCPU's registers and code",
+                source,
+            })?,
             figures: (0..config.cpus).map(|_| Published::default()).collect(),
             activities: (0..config.cpus).map(|_| Arc::default()).collect(),
             observer: Observer::default(),
             alarm: Alarm::new(config.cpus),
             lookouts: Lookouts::new(),
             intr: AtomicBool::new(false),
-        }
+        })
     }
 
     /// Whether the TSCs of the vCPUs may differ.
@@ -177,7 +182,7 @@ impl SoftEngine {
             )));
         }
         prepare_native()?;
-        let shared = Arc::new(Shared::new(&config));
+        let shared = Arc::new(Shared::new(&config)?);
         let alarm = Arc::new(AlarmThread::start(shared.clone())?);
         Ok(Self { shared, alarm })
     }
@@ -194,8 +199,10 @@ impl Engine for SoftEngine {
         if id as usize >= self.shared.inboxes.len() {
             return Err(EngineError::State(format!("there is no vCPU {id}")));
         }
-        let vcpu = SoftVcpu::new(self.shared.clone(), self.alarm.clone(), id);
-        Ok(Box::new(vcpu))
+        match SoftVcpu::new(self.shared.clone(), self.alarm.clone(), id) {
+            Some(vcpu) => Ok(Box::new(vcpu)),
+            None => Err(EngineError::State(format!("vCPU {id} is there already"))),
+        }
     }
 
     fn set_interrupt_line(&self, level: bool) {

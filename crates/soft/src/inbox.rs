@@ -5,6 +5,7 @@
 //! at the details. The run loop reads the word once per block. A vCPU that sleeps has exchanged a zero word for
 //! [`SLEEPING`], and whoever finds that bit wakes it.
 
+use std::io;
 use std::sync::atomic::{AtomicU8, AtomicU32, AtomicU64, Ordering};
 use std::time::Duration;
 
@@ -36,14 +37,16 @@ pub(crate) mod attention {
     pub(super) const SLEEPING: u32 = 1 << 31;
 }
 
+use dbt::{Attention, Registers};
+
 use crate::lapic::Address;
 use attention::{POSTED, SIPI, SLEEPING};
 
 /// One vCPU's inbox, in cache lines of its own.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 #[repr(align(128))]
 pub(crate) struct Inbox {
-    attention: AtomicU32,
+    attention: Attention,
     /// Interrupts not yet in the IRR, by vector.
     posted: [AtomicU32; 8],
     /// Those among them whose trigger mode is level.
@@ -53,13 +56,26 @@ pub(crate) struct Inbox {
     address: AtomicU64,
 }
 
-impl AsRef<AtomicU32> for Inbox {
-    fn as_ref(&self) -> &AtomicU32 {
-        &self.attention
-    }
-}
-
 impl Inbox {
+    /// An empty one, for a vCPU with so many bytes of room for translated code.
+    ///
+    /// # Errors
+    /// The host's, when it grants no memory.
+    pub(crate) fn new(code_cache: usize) -> io::Result<Self> {
+        Ok(Self {
+            attention: Attention::new(code_cache)?,
+            posted: Default::default(),
+            posted_level: Default::default(),
+            sipi: AtomicU8::default(),
+            address: AtomicU64::default(),
+        })
+    }
+
+    /// The owner's registers; `None` while it has them.
+    pub(crate) fn registers(&self) -> Option<Registers> {
+        self.attention.registers()
+    }
+
     /// Whether the owner has anything to look at.
     #[inline(always)]
     pub(crate) fn is_wanted(&self) -> bool {

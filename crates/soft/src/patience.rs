@@ -114,7 +114,7 @@ mod tests {
 
     #[test]
     fn a_host_that_is_busy_is_left_alone_for_a_while() {
-        let (lookouts, inbox) = (Lookouts(AtomicUsize::new(1)), Inbox::default());
+        let (lookouts, inbox) = (Lookouts(AtomicUsize::new(1)), Inbox::new(4096).unwrap());
         let mut patience = Patience { limit: 1, rest: 0 };
         patience.noticed(GAP - 1);
         assert_eq!(patience.rest, 0);
@@ -127,7 +127,7 @@ mod tests {
 
     #[test]
     fn what_comes_while_a_processor_looks_out_is_seen() {
-        let (lookouts, inbox) = (Lookouts(AtomicUsize::new(1)), Inbox::default());
+        let (lookouts, inbox) = (Lookouts(AtomicUsize::new(1)), Inbox::new(4096).unwrap());
         let patient = || Patience {
             limit: u64::MAX / 2,
             rest: 0,

@@ -7,7 +7,7 @@ use mem::GuestRam;
 use x86::{CpuState, Exception};
 
 use crate::cpu::Cpu;
-use crate::engine::{Config, Shared, Translate};
+use crate::engine::{Config, Translate};
 use crate::run::Processor;
 use crate::vcpu::NoIo;
 
@@ -52,7 +52,7 @@ impl Stepper {
             translate,
             code_cache: Config::CODE_CACHE,
         };
-        let cpu = Cpu::new(Arc::new(Shared::new(&config)), 0, Arc::new(NoIo));
+        let cpu = Cpu::alone(&config, 0, Arc::new(NoIo));
         Self(Processor::new(cpu))
     }
 

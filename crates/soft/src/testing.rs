@@ -11,7 +11,7 @@ use x86::paging::{PRESENT, USER, WRITABLE};
 use x86::state::gpr::RSP;
 
 use crate::cpu::Cpu;
-use crate::engine::{Config, Shared};
+use crate::engine::Config;
 use crate::run::Processor;
 use crate::trap::R;
 
@@ -81,8 +81,7 @@ pub(crate) fn cpu_with(clock: Arc<dyn Clock>) -> (Cpu, Arc<Recorder>) {
         code_cache: Config::CODE_CACHE,
     };
     let io = Arc::new(Recorder::default());
-    let shared = Arc::new(Shared::new(&config));
-    (Cpu::new(shared, 0, io.clone()), io)
+    (Cpu::alone(&config, 0, io.clone()), io)
 }
 
 /// A processor after RESET with its block cache.

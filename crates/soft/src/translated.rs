@@ -73,7 +73,7 @@ impl Translation {
         if !dbt::is_supported() {
             return None;
         }
-        let blocks = Blocks::new(&mut cpu.ctx, cpu.inbox.clone()).ok()?;
+        let blocks = Blocks::new(&mut cpu.ctx).ok()?;
         Some(Self {
             blocks,
             code: Vec::new(),

@@ -54,13 +54,14 @@ impl Kicker for SoftKicker {
 }
 
 impl SoftVcpu {
-    pub(crate) fn new(shared: Arc<Shared>, alarm: Arc<AlarmThread>, id: u32) -> Self {
-        let cpu = Cpu::new(shared.clone(), id, Arc::new(NoIo));
-        Self {
+    /// `None` while there is one with this number.
+    pub(crate) fn new(shared: Arc<Shared>, alarm: Arc<AlarmThread>, id: u32) -> Option<Self> {
+        let cpu = Cpu::new(shared.clone(), id, Arc::new(NoIo))?;
+        Some(Self {
             processor: Processor::new(cpu),
             shared,
             _alarm: alarm,
-        }
+        })
     }
 
     /// Why and where the processor shut down.

@@ -212,17 +212,14 @@ impl Translator<'_> {
             return self.link(target, state);
         }
         let label = self.out.label();
-        self.out.load(RCX, Context::ATTENTION);
         if state.is_saved() {
-            self.out.bytes(&[0x83, 0x39, 0x00]); // cmp dword ptr [rcx], 0
+            self.out.is_zero32(Context::ATTENTION);
             self.out.jump_if(4, label);
             let at = self.out.len() - 4;
             self.out.jump(label);
             return self.leave_later(label, target, at, State::Saved);
         }
-        // mov ecx, [rcx]; jecxz +5
-        self.out.bytes(&[0x8b, 0x09, 0x67, 0xe3, 0x05]);
-        self.out.jump(label);
+        self.out.jump_unless_zero(Context::ATTENTION, label);
         self.out.jump(label);
         let at = self.out.len() - 4;
         self.leave_later(label, target, at, state);
@@ -257,10 +254,7 @@ impl Translator<'_> {
             other_at = self.out.len() - 4;
         } else {
             if polls {
-                self.out.load(RCX, Context::ATTENTION);
-                // mov ecx, [rcx]; jecxz +5
-                self.out.bytes(&[0x8b, 0x09, 0x67, 0xe3, 0x05]);
-                self.out.jump(label);
+                self.out.jump_unless_zero(Context::ATTENTION, label);
             }
             self.out.load(RCX, Context::SPACE);
             self.out.bytes(&[0x8d, 0x89, 0, 0, 0, 0]); // lea ecx, [rcx - space]

@@ -6,7 +6,7 @@
 use iced_x86::Instruction;
 
 use super::branch::Link;
-use super::register::{RAX, RSP};
+use super::register::RSP;
 use super::writer::Label;
 use super::{Cold, State, Translator, flags};
 use crate::Context;
@@ -27,7 +27,7 @@ impl Translator<'_> {
             .is_some_and(|target| self.is_backwards(target))
     }
 
-    /// Looks before the present instruction, if it may change RAX and the flags here.
+    /// Looks before the present instruction, if it may change the flags here.
     pub(super) fn poll(&mut self) {
         if self.in_region() || self.x87_ip.is_some() {
             return;
@@ -111,10 +111,9 @@ impl Translator<'_> {
         self.out.leave(exit, self.frame.leave);
     }
 
-    /// Goes to `wanted` when the vCPU is wanted; changes RAX and the flags.
+    /// Goes to `wanted` when the vCPU is wanted; changes the flags.
     pub(super) fn look_up_attention(&mut self, wanted: Label) {
-        self.out.load(RAX, Context::ATTENTION);
-        self.out.bytes(&[0x83, 0x38, 0x00]); // cmp dword ptr [rax], 0
+        self.out.is_zero32(Context::ATTENTION);
         self.out.jump_if(5, wanted);
     }
 }

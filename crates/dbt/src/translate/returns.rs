@@ -139,8 +139,7 @@ pub(super) fn write(out: &mut Writer, leave: u64) -> (u32, u32) {
     out.jump(again);
 
     out.bind(outer);
-    out.load(RAX, Context::ATTENTION);
-    out.bytes(&[0x83, 0x38, 0x00]); // cmp dword ptr [rax], 0
+    out.is_zero32(Context::ATTENTION);
     out.jump_if(5, sought);
     out.find_jump(sought);
     out.bytes(&[0x48, 0x8b, 0x40, 8]); // mov rax, [rax + 8]

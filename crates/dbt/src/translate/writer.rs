@@ -334,7 +334,12 @@ impl Writer {
 
     /// Goes to `label` when the vector registers are not loaded; changes RCX, and no flags.
     pub(crate) fn jump_unless_vectors(&mut self, label: Label) {
-        self.context_operand(&[0x8b], RCX, Context::VECTORS_AWAY, 0); // mov ecx, [vectors_away]
+        self.jump_unless_zero(Context::VECTORS_AWAY, label);
+    }
+
+    /// Goes to `label` unless a 32-bit word of the context is zero; changes RCX, and no flags.
+    pub(super) fn jump_unless_zero(&mut self, offset: i64, label: Label) {
+        self.context_operand(&[0x8b], RCX, offset, 0); // mov ecx, [word]
         self.bytes(&[0xe3, 0x05]); // jrcxz +5
         self.jump(label);
     }

@@ -223,8 +223,7 @@ impl Routine<'_> {
     fn unless_wanted(&mut self, again: Label, done: Label) {
         self.out.bytes(&[0x4d, 0x85, 0xc9]); // test r9, r9
         self.out.jump_if(4, done);
-        self.out.load(RCX, Context::ATTENTION);
-        self.out.bytes(&[0x83, 0x39, 0x00]); // cmp dword ptr [rcx], 0
+        self.out.is_zero32(Context::ATTENTION);
         self.out.jump_if(4, again);
     }
 
