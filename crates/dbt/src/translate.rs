@@ -12,6 +12,7 @@
 //!   region     accesses that share a probe
 //!   stream     loops that step through pages
 //!   rewrite    an instruction on other registers
+//!   resident   instructions on guest registers that live in the context
 //!   implicit   instructions with registers of their own choice
 //!   system     RFLAGS as a whole, IF, the bases of GS, PAUSE
 //!   string     MOVS, STOS, LODS, CMPS, SCAS
@@ -32,6 +33,7 @@ mod poll;
 mod probe;
 mod region;
 mod register;
+mod resident;
 mod returns;
 mod rewrite;
 mod stack;

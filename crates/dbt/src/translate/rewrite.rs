@@ -4,7 +4,7 @@ use iced_x86::{Code, Instruction, Mnemonic, OpAccess, OpKind, Register};
 
 use super::probe::{Place, is_narrow};
 use super::register::{self, RAX, RCX};
-use super::{Translator, flags};
+use super::{Translator, flags, resident};
 use crate::form;
 
 /// A guest's register operand that is worked on in a scratch register.
@@ -70,6 +70,9 @@ impl Translator<'_> {
         let Some(place) = self.memory(&instruction) else {
             return false;
         };
+        if place.is_none() && self.in_place(&instruction) {
+            return true;
+        }
         let taken: &[u8] = if place.is_some() || self.streaming {
             &[RCX]
         } else {
@@ -124,6 +127,8 @@ impl Translator<'_> {
             .clone()
             .filter(is_register)
             .any(|operand| register::is_high(instruction.op_register(operand)));
+        let zeroes = matches!(instruction.mnemonic(), Mnemonic::Xor | Mnemonic::Sub)
+            && resident::is_doubled(instruction);
         let mut borrowed: [Option<Borrowed>; 4] = [None; 4];
         for operand in registers.filter(is_register) {
             let guest = instruction.op_register(operand);
@@ -136,7 +141,7 @@ impl Translator<'_> {
             let (read, written) = {
                 let access = self.info.info(instruction).op_access(operand);
                 (
-                    !matches!(access, OpAccess::Write) || guest.size() < 4,
+                    !matches!(access, OpAccess::Write) && !zeroes || guest.size() < 4,
                     !matches!(access, OpAccess::Read | OpAccess::CondRead | OpAccess::None),
                 )
             };

@@ -1,7 +1,12 @@
 //! Guest code for listings: name, whether it is 64-bit code, machine code in hexadecimal.
 
 /// See the listings for what they are.
-pub(super) const SNIPPETS: [(&str, bool, &str); 42] = [
+pub(super) const SNIPPETS: [(&str, bool, &str); 43] = [
+    (
+        "registers that live in the context",
+        true,
+        "4901c14c01c84939d24989db4c89db4189db4d85c94c85d34531d2410f92c249c1e10341b905000000410fb6c1490f42c24d01d1490fa3c1",
+    ),
     ("sum of an array", true, "488b04cf4801c248ffc14839f175f1"),
     (
         "prologue and epilogue",
