@@ -364,9 +364,7 @@ impl Blocks {
     pub fn enter(&mut self, registers: &mut Registers, tlb: usize, entry: Entry) -> Left {
         debug_assert!(registers.belongs_to(&self.area));
         registers.run.target = entry.address;
-        registers.run.jumps = self.tables.current().address();
-        registers.run.space = u64::from(self.tables.space());
-        registers.run.returns = self.tables.returns().pointer();
+        self.tables.load(&mut registers.run);
         if self.table != tlb {
             self.table = tlb;
             // SAFETY: nothing but generated code uses GS, and the host allows the instruction (`is_supported`).
@@ -377,16 +375,22 @@ impl Blocks {
             false => self.thunks.enter,
         };
         let enter = self.area.start() + u64::from(enter);
-        // SAFETY: code made by `thunk` with the C ABI. Generated code stays inside the context, which `registers` lends,
-        // inside guest RAM as the TLB has it, and reads tables that live as long as `self` and the TLB's owner.
+        // SAFETY: code made by `thunk` keeps the registers that the C ABI keeps. Generated code stays inside the context,
+        // which `registers` lends, inside guest RAM as the TLB has it, and reads tables that live as long as `self` and
+        // the TLB's owner. It comes back by a jump: the processor foresees returns by calls, and those of the code that
+        // was left may be more or fewer than its returns.
         unsafe {
-            let enter: extern "sysv64" fn() = std::mem::transmute(enter);
-            enter();
+            asm!(
+                "lea rcx, [rip + 2f]",
+                "push rcx",
+                "jmp rax",
+                "2:",
+                in("rax") enter,
+                clobber_abi("sysv64"),
+            );
         }
         registers.cc &= cc::ALL;
         let exit = registers.run.exit;
-        let returns = self.tables.returns();
-        returns.set_pointer(registers.run.returns);
         match exit {
             thunk::LANDED => return Left::Landed,
             thunk::SOUGHT => {
@@ -395,7 +399,7 @@ impl Blocks {
             }
             thunk::FAULT => {
                 // A call may be half remembered.
-                returns.clear();
+                self.tables.forget_calls();
                 return self.fault(registers);
             }
             _ => {}

@@ -75,17 +75,21 @@ impl Returns {
         unsafe { self.memory.start().byte_add(at).cast().write(outermost) };
     }
 
-    /// The stack pointer with which to enter code.
+    /// Whether there is room for a call below a stack pointer.
     #[inline(always)]
+    pub(crate) fn has_room(pointer: u64) -> bool {
+        pointer as u32 & HAS_ROOM != 0
+    }
+
+    /// The stack pointer with which to enter code.
     pub(crate) fn pointer(&mut self) -> u64 {
-        if self.pointer as u32 & HAS_ROOM == 0 {
+        if !Self::has_room(self.pointer) {
             self.clear();
         }
         self.pointer
     }
 
     /// Takes the stack pointer with which code was left.
-    #[inline(always)]
     pub(crate) fn set_pointer(&mut self, pointer: u64) {
         self.pointer = pointer;
     }
@@ -103,7 +107,7 @@ mod tests {
         let outermost = || unsafe { *(empty as *const Entry) };
         assert_eq!((outermost().code, outermost().linear), (0x1234, 0));
         let bytes = u64::from(BYTES);
-        let rooms = (1..).take_while(|calls| (empty - calls * bytes) as u32 & HAS_ROOM != 0);
+        let rooms = (1..).take_while(|calls| Returns::has_room(empty - calls * bytes));
         assert_eq!(rooms.count(), ROOM / usize::from(BYTES) - 1);
         returns.set_pointer(empty - 3 * bytes);
         assert_eq!(returns.pointer(), empty - 3 * bytes);

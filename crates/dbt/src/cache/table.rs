@@ -2,6 +2,7 @@
 
 use std::io;
 
+use crate::context::Run;
 use crate::jump::JumpTable;
 use crate::returns::Returns;
 
@@ -37,7 +38,12 @@ pub(super) struct Tables {
     spaces: u32,
     /// See [`Returns::new`].
     outermost: u64,
+    /// That which the context has; [`NONE`] where what it has is not to be kept.
+    loaded: usize,
 }
+
+/// Not a table's number.
+const NONE: usize = usize::MAX;
 
 impl Tables {
     pub(super) fn new(outermost: u64) -> io::Result<Self> {
@@ -54,6 +60,7 @@ impl Tables {
             clock: 0,
             spaces: 1,
             outermost,
+            loaded: NONE,
         })
     }
 
@@ -62,25 +69,39 @@ impl Tables {
         &self.kept[self.current].table
     }
 
-    /// The number of the selected key, from 1 on.
-    #[inline(always)]
-    pub(super) fn space(&self) -> u32 {
-        self.kept[self.current].space
+    /// The number of the selected key, where links can be made under it.
+    pub(super) fn linkable_space(&self) -> Option<u32> {
+        let space = self.kept[self.current].space;
+        Some(space).filter(|space| *space < LAST_SPACE)
     }
 
-    /// The same where links can be made under it.
-    pub(super) fn linkable_space(&self) -> Option<u32> {
-        Some(self.space()).filter(|space| *space < LAST_SPACE)
+    /// Sees to it that the context has what belongs to the selected key, and room on the return-address stack.
+    #[inline(always)]
+    pub(super) fn load(&mut self, run: &mut Run) {
+        if self.loaded != self.current || !Returns::has_room(run.returns) {
+            self.load_anew(run);
+        }
+    }
+
+    fn load_anew(&mut self, run: &mut Run) {
+        if let Some(kept) = self.kept.get_mut(self.loaded) {
+            kept.returns.set_pointer(run.returns);
+        }
+        let kept = &mut self.kept[self.current];
+        run.jumps = kept.table.address();
+        run.space = u64::from(kept.space);
+        run.returns = kept.returns.pointer();
+        self.loaded = self.current;
+    }
+
+    /// Forgets the calls under the selected key.
+    pub(super) fn forget_calls(&mut self) {
+        self.kept[self.current].returns.clear();
+        self.loaded = NONE;
     }
 
     pub(super) fn current_mut(&mut self) -> &mut JumpTable {
         &mut self.kept[self.current].table
-    }
-
-    /// The return-address stack of the selected key.
-    #[inline(always)]
-    pub(super) fn returns(&mut self) -> &mut Returns {
-        &mut self.kept[self.current].returns
     }
 
     #[inline(always)]
@@ -118,6 +139,9 @@ impl Tables {
         let oldest = (0..self.kept.len())
             .min_by_key(|&index| self.kept[index].used)
             .unwrap_or(0);
+        if oldest == self.loaded {
+            self.loaded = NONE;
+        }
         let kept = &mut self.kept[oldest];
         kept.clear();
         kept.key = key;
@@ -134,5 +158,6 @@ impl Tables {
 
     pub(super) fn clear(&mut self) {
         self.kept.iter_mut().for_each(Kept::clear);
+        self.loaded = NONE;
     }
 }

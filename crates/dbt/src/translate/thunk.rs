@@ -18,11 +18,12 @@ pub(crate) const SOUGHT: u32 = u32::MAX - 2;
 /// Offsets of the thunks.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Thunks {
-    /// A function without arguments: loads the guest's state and goes to [`Context::TARGET`].
+    /// Jumped to, with the address to come back to on the stack: loads the guest's state and goes to
+    /// [`Context::TARGET`].
     pub(crate) enter: u32,
     /// The same, and loads the vector registers.
     pub(crate) enter_vectors: u32,
-    /// Saves the guest's state, all but the flags, and returns from `enter`; ECX is the exit.
+    /// Saves the guest's state, all but the flags, and comes back from `enter`; ECX is the exit.
     pub(crate) leave: u32,
     /// Where exceptions go on: RAX has the vector, RCX the address.
     pub(crate) fault: u32,
@@ -78,7 +79,7 @@ pub(crate) fn write(base: u64, context: u64) -> (Vec<u8>, Thunks) {
     for register in CALLEE_SAVED.iter().rev() {
         out.add(&Instruction::with1(Code::Pop_r64, *register).expect("operand of POP"));
     }
-    out.bytes(&[0xc3]);
+    out.bytes(&[0x59, 0xff, 0xe1]); // pop rcx; jmp rcx
 
     out.align();
     thunks.fault = out.len();
