@@ -148,11 +148,16 @@ impl Translator<'_> {
         if !self.is_linkable(target) {
             return self.far(target, None);
         }
-        if self.is_backwards(target) {
+        if self.is_backwards(target) || self.leaves_page(target) {
             self.back(target, self.state);
         } else {
             self.link(target, self.state);
         }
+    }
+
+    /// Whether a branch leads to another page: code without loops may be long.
+    fn leaves_page(&self, target: u64) -> bool {
+        target >> 12 != self.source.linear >> 12
     }
 
     fn go_if(&mut self, condition: u8, target: u64) {
@@ -243,7 +248,7 @@ impl Translator<'_> {
             state => state,
         };
         let label = self.out.label();
-        let polls = back.is_none() && self.is_backwards(target) && !self.polled;
+        let polls = back.is_none() && !self.polled;
         let (space_at, other_at);
         if state.is_saved() {
             if polls {
