@@ -61,6 +61,12 @@ impl Link {
         self.start + std::time::Duration::from_micros(micros)
     }
 
+    /// Lets some time pass.
+    #[cfg(test)]
+    pub(super) fn pass_time(&mut self, time: std::time::Duration) {
+        self.start -= time;
+    }
+
     /// Sends a frame.
     pub(super) fn send(&mut self, frame: Frame) {
         self.outgoing.push(frame);

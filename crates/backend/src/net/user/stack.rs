@@ -348,6 +348,13 @@ impl Stack {
         }
     }
 
+    /// Lets some time pass for connections.
+    #[cfg(test)]
+    pub(super) fn pass_time(&mut self, time: Duration) {
+        self.link.pass_time(time);
+        self.work();
+    }
+
     /// How many connections there are.
     #[cfg(test)]
     pub(super) fn connections(&self) -> usize {

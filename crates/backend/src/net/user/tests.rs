@@ -1,6 +1,7 @@
 //! smoltcp as the guest, against real sockets of the host's.
 
 mod dns;
+mod idle;
 mod ports;
 mod robust;
 mod v6;

@@ -82,6 +82,8 @@ impl Flow {
         let mut socket = tcp::Socket::new(memory(), memory());
         socket.set_nagle_enabled(false);
         socket.set_ack_delay(Some(ACK_DELAY));
+        // Set later, it would have the guest asked at once.
+        socket.set_keep_alive(Some(STILL_THERE));
         let mut sockets = SocketSet::new(Vec::with_capacity(1));
         let handle = sockets.add(socket);
         Self {
@@ -270,7 +272,6 @@ impl Flow {
         }
         if socket.state() == tcp::State::Established && socket.timeout().is_some() {
             socket.set_timeout(None);
-            socket.set_keep_alive(Some(STILL_THERE));
         }
         self.carry_out() | self.carry_in()
     }
