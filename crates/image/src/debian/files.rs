@@ -80,12 +80,23 @@ ExecStart=
 ExecStart=-/usr/lib/suzerain/console %I
 ";
 
+/// Names without a dot would be asked for by multicast, which nobody hears, for twelve seconds.
 const NETWORK: &str = "\
 [Match]
 Name=en* eth*
 
 [Network]
 DHCP=yes
+LLMNR=no
+";
+
+/// What sshd calls those who come without a network has addresses, or else every login looks them up in vain, for
+/// seconds where nobody answers.
+const HOSTS: &str = "\
+127.0.0.1 localhost
+::1 localhost
+0.0.0.0 UNKNOWN
+:: UNKNOWN
 ";
 
 /// Files that are there before the packages are installed, which heed some of them.
@@ -99,7 +110,7 @@ pub(super) fn early(uuid: &str) -> Vec<File> {
     vec![
         file("etc/fstab", 0o644, &fstab),
         file("etc/default/locale", 0o644, "LANG=C.UTF-8\n"),
-        file("etc/hosts", 0o644, "127.0.0.1 localhost\n::1 localhost\n"),
+        file("etc/hosts", 0o644, HOSTS),
         file(
             "etc/initramfs-tools/conf.d/suzerain",
             0o644,
