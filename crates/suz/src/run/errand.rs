@@ -1,6 +1,7 @@
 //! One command in a machine: it starts, the command runs by ssh over vsock, and the machine ends.
 
-use std::io::{self, BufRead, BufReader, Read, Write};
+use std::io::{self, Read, Write};
+use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::sync::mpsc::channel;
 use std::thread;
@@ -19,7 +20,9 @@ use crate::{Status, control, personal, shell, vsock};
 const START: Duration = Duration::from_secs(300);
 const END: Duration = Duration::from_secs(90);
 /// Between two looks.
-const STEP: Duration = Duration::from_millis(100);
+const STEP: Duration = Duration::from_millis(50);
+/// Most bytes of an answer and a greeting.
+const GREETING: usize = 512;
 
 pub(super) fn run(plan: Plan, words: &[String]) -> anyhow::Result<Status> {
     let Plan {
@@ -89,11 +92,17 @@ fn errand(
     is_asked: &dyn Fn(bool) -> Option<i32>,
 ) -> anyhow::Result<Status> {
     let mut asked = None;
+    let mut knock = Knock {
+        socket,
+        stream: None,
+        heard: Vec::new(),
+    };
     let is_over = || {
         asked = asked.or(is_asked(true));
-        asked.is_some() || machine.outcome().is_some() || answers(socket)
+        asked.is_some() || machine.outcome().is_some() || knock.is_answered()
     };
     let is_there = wait(START, is_over);
+    drop(knock);
     if let Some(signal) = asked {
         bail!("ended by {}", signal::name(signal));
     }
@@ -117,7 +126,7 @@ fn errand(
             let _ = child.wait();
             return Ok(Status::signal(signal));
         }
-        thread::sleep(STEP / 10);
+        thread::sleep(STEP / 5);
     }
 }
 
@@ -133,17 +142,45 @@ fn wait(limit: Duration, mut is_so: impl FnMut() -> bool) -> bool {
     true
 }
 
-/// Whether an sshd answers behind the socket.
-fn answers(socket: &Path) -> bool {
-    let greets = || {
-        let mut stream = control::connect(socket)?;
-        stream.set_read_timeout(Some(Duration::from_secs(5)))?;
-        writeln!(stream, "CONNECT {}", shell::PORT)?;
-        let mut stream = BufReader::new(stream);
-        stream.read_until(b'\n', &mut Vec::new())?;
-        let mut greeting = [0; 4];
-        stream.read_exact(&mut greeting)?;
-        io::Result::Ok(greeting == *b"SSH-")
-    };
-    greets().unwrap_or(false)
+/// Somebody who knocks at a machine's socket, and waits at it: each knock that the guest has heard starts an sshd.
+struct Knock<'a> {
+    socket: &'a Path,
+    stream: Option<UnixStream>,
+    /// What was said so far: that there is a connection, and then by an sshd.
+    heard: Vec<u8>,
+}
+
+impl Knock<'_> {
+    /// Whether an sshd has answered.
+    fn is_answered(&mut self) -> bool {
+        let heard = self.listen();
+        if heard.is_err() {
+            self.stream = None;
+            self.heard.clear();
+        }
+        heard.unwrap_or(false)
+    }
+
+    fn listen(&mut self) -> io::Result<bool> {
+        let stream = match &mut self.stream {
+            Some(stream) => stream,
+            None => {
+                let mut stream = control::connect(self.socket)?;
+                writeln!(stream, "CONNECT {}", shell::PORT)?;
+                stream.set_nonblocking(true)?;
+                self.stream.insert(stream)
+            }
+        };
+        let mut bytes = [0; GREETING];
+        match stream.read(&mut bytes) {
+            Ok(count) if count > 0 && self.heard.len() < GREETING => {
+                self.heard.extend(&bytes[..count]);
+            }
+            Ok(_) => return Err(io::ErrorKind::UnexpectedEof.into()),
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+            Err(error) => return Err(error),
+        }
+        let mut lines = self.heard.splitn(2, |&byte| byte == b'\n');
+        Ok(lines.nth(1).is_some_and(|line| line.starts_with(b"SSH-")))
+    }
 }

@@ -32,7 +32,7 @@ fn sum(path: &Path) -> String {
 #[test]
 fn a_machine_serves_its_owner() {
     let machine = Machine::new("served");
-    let Some(mut running) = Running::start(machine.0) else {
+    let Some(mut running) = Running::start_of("debian", machine.0) else {
         return;
     };
     assert_eq!(running.says("hostname"), "served");
@@ -63,26 +63,14 @@ fn a_machine_serves_its_owner() {
     compile::lua(&running);
 
     // A reboot comes back as the same machine, without anybody outside.
-    let boot = running.says("cat /proc/sys/kernel/random/boot_id");
-    running.ssh("sudo reboot");
-    let end = Instant::now() + PATIENCE;
-    loop {
-        let now = running.ssh("cat /proc/sys/kernel/random/boot_id");
-        let now = String::from_utf8_lossy(&now.stdout).trim().to_owned();
-        if !now.is_empty() && now != boot {
-            break;
-        }
-        assert!(Instant::now() < end, "the machine did not come back");
-        std::thread::sleep(Duration::from_millis(500));
-    }
-    running.wait();
+    running.reboot();
     assert_eq!(running.says("cat /etc/machine-id"), id);
 
     // What was synced is there when the monitor was killed.
     running.says("echo kept > kept && sync");
     let (folder, port) = (running.folder(), running.port);
     running.kill();
-    let running = Running::start_at(machine.0, port).expect("the image is there");
+    let running = Running::start_at("debian", machine.0, port).expect("the image is there");
     assert_eq!(running.says("cat kept"), "kept");
     assert_eq!(running.says("cat /etc/machine-id"), id);
     running.ssh("sudo poweroff");

@@ -8,7 +8,11 @@ mod commands;
 #[cfg(test)]
 mod compile;
 #[cfg(test)]
+mod gpt;
+#[cfg(test)]
 mod image;
+#[cfg(test)]
+mod import;
 #[cfg(test)]
 mod machine;
 #[cfg(test)]

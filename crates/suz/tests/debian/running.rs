@@ -18,26 +18,18 @@ pub(crate) struct Running {
 }
 
 impl Running {
-    /// Starts the machine, made if it is not there.
-    pub(crate) fn start(name: &str) -> Option<Self> {
+    /// Starts the machine, made of the image if it is not there.
+    pub(crate) fn start_of(image: &str, name: &str) -> Option<Self> {
         let free = TcpListener::bind("127.0.0.1:0").unwrap();
         let port = free.local_addr().unwrap().port();
         drop(free);
-        Self::start_at(name, port)
+        Self::start_at(image, name, port)
     }
 
-    pub(crate) fn start_at(name: &str, port: u16) -> Option<Self> {
+    pub(crate) fn start_at(image: &str, name: &str, port: u16) -> Option<Self> {
         let child = suz()?
-            .args([
-                "run",
-                "debian",
-                "--engine",
-                "soft",
-                "--name",
-                name,
-                "--publish",
-            ])
-            .arg(format!("{port}:22"))
+            .args(["run", image, "--engine", "soft", "--name", name])
+            .args(["--publish", &format!("{port}:22")])
             .stdout(Stdio::piped())
             .spawn()
             .expect("suz starts");
@@ -55,6 +47,25 @@ impl Running {
         let end = Instant::now() + PATIENCE;
         while !self.ssh("true").status.success() {
             assert!(Instant::now() < end, "nobody can log in");
+            let ended = self.child.try_wait().unwrap();
+            assert!(ended.is_none(), "the machine ended: {ended:?}");
+            std::thread::sleep(Duration::from_millis(500));
+        }
+    }
+
+    /// Has the machine reboot, and waits until somebody can log in again.
+    pub(crate) fn reboot(&mut self) {
+        const BOOT: &str = "cat /proc/sys/kernel/random/boot_id";
+        let before = self.says(BOOT);
+        self.ssh("sudo reboot");
+        let end = Instant::now() + PATIENCE;
+        loop {
+            let now = self.ssh(BOOT);
+            let now = String::from_utf8_lossy(&now.stdout).trim().to_owned();
+            if !now.is_empty() && now != before {
+                return;
+            }
+            assert!(Instant::now() < end, "the machine did not come back");
             let ended = self.child.try_wait().unwrap();
             assert!(ended.is_none(), "the machine ended: {ended:?}");
             std::thread::sleep(Duration::from_millis(500));
@@ -125,7 +136,7 @@ impl Machine {
         machine
     }
 
-    fn remove(&self) {
+    pub(crate) fn remove(&self) {
         if let Some(mut suz) = suz() {
             let _ = suz.args(["rm", self.0]).stderr(Stdio::null()).status();
         }
