@@ -40,26 +40,29 @@ fn prepare() -> Option<PathBuf> {
     }
     let cache = image::Cache::open().expect("a folder for the cache");
     let data = cache.root().join("test-data");
-    let built = plain()
-        .env("SUZ_DATA", &data)
-        .args(["image", "inspect", "debian"])
-        .output()
-        .expect("suz starts");
-    if built.status.success() {
-        return Some(data);
+    is_built(&data, "debian").then_some(data)
+}
+
+/// Whether this image can be had, beside `debian`.
+pub(crate) fn has(name: &str) -> bool {
+    data().is_some_and(|data| is_built(data, name))
+}
+
+/// Whether there is this image, which is built where it is not; if it can't be, that is said aloud.
+fn is_built(data: &Path, name: &str) -> bool {
+    let image = |word: &str| {
+        let mut suz = plain();
+        suz.env("SUZ_DATA", data).args(["image", word, name]);
+        suz.output().expect("suz starts")
+    };
+    if image("inspect").status.success() {
+        return true;
     }
-    let build = plain()
-        .env("SUZ_DATA", &data)
-        .args(["image", "build", "debian"])
-        .output()
-        .expect("suz starts");
+    let build = image("build");
     if !build.status.success() {
         let said = String::from_utf8_lossy(&build.stderr);
-        println!(
-            "SKIPPED Debian: {}",
-            said.lines().last().unwrap_or("no reason")
-        );
-        return None;
+        let reason = said.lines().last().unwrap_or("no reason");
+        println!("SKIPPED {name}: {reason}");
     }
-    Some(data)
+    build.status.success()
 }

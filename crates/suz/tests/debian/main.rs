@@ -16,4 +16,6 @@ mod import;
 #[cfg(test)]
 mod machine;
 #[cfg(test)]
+mod next;
+#[cfg(test)]
 mod running;
