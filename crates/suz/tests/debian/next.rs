@@ -2,7 +2,7 @@
 
 use std::io::{Read, Write};
 use std::os::unix::net::UnixStream;
-use std::process::Stdio;
+use std::process::{Child, Stdio};
 use std::time::{Duration, Instant};
 
 use crate::image::{has, suz};
@@ -10,8 +10,18 @@ use crate::running::PATIENCE;
 
 /// What the guest does.
 const SCRIPT: &str = "\
-    systemctl is-system-running --wait; read -r word < /dev/virtio-ports/agent; \
-    echo \"$(. /etc/os-release; echo \"$VERSION_CODENAME\"): $word\"; echo thanks > /dev/virtio-ports/agent";
+    systemctl is-system-running --wait; exec 3<>/dev/virtio-ports/agent; read -r word <&3; \
+    echo \"$(. /etc/os-release; echo \"$VERSION_CODENAME\"): $word\"; echo thanks >&3";
+
+/// Killed when dropped.
+struct Run(Child);
+
+impl Drop for Run {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
 
 #[test]
 fn debian_13_runs_a_command_that_talks_by_a_port() {
@@ -23,7 +33,7 @@ fn debian_13_runs_a_command_that_talks_by_a_port() {
     run.args(["run", "debian:13", "--engine", "soft", "--port"]);
     run.arg(format!("agent={}", socket.display()));
     run.args(["--", SCRIPT]).stdout(Stdio::piped());
-    let child = run.spawn().expect("suz starts");
+    let mut run = Run(run.spawn().expect("suz starts"));
     let end = Instant::now() + PATIENCE;
     let mut stream = loop {
         if let Ok(stream) = UnixStream::connect(&socket) {
@@ -37,11 +47,10 @@ fn debian_13_runs_a_command_that_talks_by_a_port() {
     let mut answer = [0; 7];
     stream.read_exact(&mut answer).unwrap();
     assert_eq!(answer, *b"thanks\n");
-    let output = child.wait_with_output().unwrap();
-    let said = String::from_utf8_lossy(&output.stdout);
-    assert_eq!(
-        (output.status.code(), &*said),
-        (Some(0), "running\ntrixie: hello\n")
-    );
+    let mut said = String::new();
+    let mut stdout = run.0.stdout.take().unwrap();
+    stdout.read_to_string(&mut said).unwrap();
+    let status = run.0.wait().unwrap().code();
+    assert_eq!((status, &*said), (Some(0), "running\ntrixie: hello\n"));
     assert!(!socket.exists());
 }
