@@ -38,7 +38,7 @@ pub struct Debian {
 
 /// What is installed beside the essential packages: what starts a machine and lets people in, and what nobody wants
 /// to miss there.
-const PACKAGES: [&str; 23] = [
+const PACKAGES: [&str; 25] = [
     "apt-utils",
     "ca-certificates",
     "dbus",
@@ -59,7 +59,9 @@ const PACKAGES: [&str; 23] = [
     "systemd",
     "systemd-resolved",
     "systemd-sysv",
+    "systemd-timesyncd",
     "udev",
+    "whiptail",
     "zstd",
     "bash-completion",
 ];
