@@ -161,8 +161,10 @@ const UNITS: [(&str, &str); 2] = [
     ("suzerain-ssh@.service", SSH),
 ];
 
-/// Has it listen, where systemd does not do the same by itself and there is a socket to listen at.
+/// Has it listen, where systemd does not do the same by itself and there is a socket to listen at. What sshd calls
+/// those who come that way gets addresses, or else each login looks them up in vain.
 const LISTEN: &str = "\
+    grep -qsw UNKNOWN /etc/hosts || printf '%s UNKNOWN\\n' 0.0.0.0 :: >> /etc/hosts; \
     [ -e /usr/lib/systemd/system-generators/systemd-ssh-generator ] || ! [ -d /run/systemd/system ] || \
     ! modprobe -q vmw_vsock_virtio_transport || \
     { systemctl daemon-reload && systemctl -q enable --now suzerain-ssh.socket; }";

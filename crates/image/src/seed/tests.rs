@@ -45,7 +45,9 @@ fn the_disk_has_what_cloud_init_reads() {
     assert!(user.contains("    ssh_authorized_keys:\n      - 'ssh-ed25519 AAAA it''s mine'\n"));
     assert!(user.contains("suzerain-ssh.socket\n    content: |\n      [Unit]\n      Description="));
     assert!(user.contains("\n      ListenStream=vsock::22\n"));
-    assert!(user.contains("runcmd:\n  - [sh, -c, '[ -e /usr/lib/systemd/"));
+    assert!(user.contains(
+        "runcmd:\n  - [sh, -c, 'grep -qsw UNKNOWN /etc/hosts || printf ''%s UNKNOWN\\n''"
+    ));
     assert!(user.contains("  - ['work', '/mnt/work space', virtiofs, 'defaults,nofail']\n"));
     assert_eq!(
         read(&disk, "network-config"),
