@@ -181,6 +181,7 @@ impl Blocks {
             thunks: thunk(0),
             unwind: thunk(self.thunks.unwind),
             strings: self.thunks.strings,
+            ways: self.thunks.ways,
             number: self.blocks.len() as u32,
             first_jump: self.sites.len() as u32,
         };
@@ -259,6 +260,17 @@ impl Blocks {
     #[inline(always)]
     pub fn select(&mut self, key: u64) {
         self.tables.select(key);
+    }
+
+    /// Lets SYSCALL and SYSRET pass between code under two keys, a supervisor's and a user's.
+    pub fn open_gates(&mut self, registers: &mut Registers, supervisor: u64, user: u64) {
+        self.tables.open(&mut registers.gates, [supervisor, user]);
+    }
+
+    /// Changes when what [`Blocks::open_gates`] was told last is not good any more.
+    #[inline(always)]
+    pub fn gate_changes(&self) -> u64 {
+        self.tables.changes()
     }
 
     /// Links a direct branch to a block.
@@ -375,6 +387,8 @@ impl Blocks {
             false => self.thunks.enter,
         };
         let enter = self.area.start() + u64::from(enter);
+        registers.run.table = tlb as u64;
+        self.tables.approach(&mut registers.gates);
         // SAFETY: code made by `thunk` keeps the registers that the C ABI keeps. Generated code stays inside the context,
         // which `registers` lends, inside guest RAM as the TLB has it, and reads tables that live as long as `self` and
         // the TLB's owner. It comes back by a jump: the processor foresees returns by calls, and those of the code that
@@ -390,7 +404,9 @@ impl Blocks {
             );
         }
         registers.cc &= cc::ALL;
+        self.table = registers.run.table as usize;
         let exit = registers.run.exit;
+        self.tables.leave(&registers.gates);
         match exit {
             thunk::LANDED => return Left::Landed,
             thunk::SOUGHT => {

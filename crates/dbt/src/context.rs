@@ -1,5 +1,7 @@
 //! The registers that native code works on.
 
+use crate::gate::{Gates, Side};
+
 /// MXCSR of this process's own code: its value after reset, as the ABI has it. The flags may be any.
 pub(crate) const HOST_MXCSR: u32 = 0x1f80;
 
@@ -29,8 +31,16 @@ pub struct Context {
     pub kernel_gs_base: u64,
     /// How often PAUSE does nothing until it makes room for others.
     pub patience: u32,
-    /// RFLAGS without the arithmetic flags and IF, for generated blocks.
+    /// RFLAGS without the arithmetic flags, IF and AC, for generated blocks.
     pub system_flags: u64,
+    /// AC, in its place: generated blocks of supervisors change it, and with it the TLB's table that they probe.
+    pub alignment: u64,
+    /// Addresses of the TLB's tables of supervisors: with AC clear, and with AC set.
+    pub supervisor_tables: [u64; 2],
+    /// CR2, for generated blocks of supervisors, which read it.
+    pub cr2: u64,
+    /// For SYSCALL and SYSRET in generated blocks.
+    pub gates: Gates,
     /// IF, 0 or 1: generated blocks look and change it.
     pub interrupts: u64,
     /// Not zero when something waits that may happen once IF is set.
@@ -70,6 +80,8 @@ pub(crate) struct Run {
     pub(crate) host_stack: u64,
     /// Number of the address space, mode and privilege that `jumps` is for.
     pub(crate) space: u64,
+    /// Address of the TLB's table that GS holds.
+    pub(crate) table: u64,
     /// Where an indirect branch leads that found nothing in the jump table.
     pub(crate) sought: u64,
     /// Between two parts of a block.
@@ -107,6 +119,21 @@ impl Context {
     pub(crate) const KERNEL_GS_BASE: i64 = std::mem::offset_of!(Self, kernel_gs_base) as i64;
     pub(crate) const PATIENCE: i64 = std::mem::offset_of!(Self, patience) as i64;
     pub(crate) const SYSTEM_FLAGS: i64 = std::mem::offset_of!(Self, system_flags) as i64;
+    pub(crate) const ALIGNMENT: i64 = std::mem::offset_of!(Self, alignment) as i64;
+    pub(crate) const CLOSED_TABLE: i64 = std::mem::offset_of!(Self, supervisor_tables) as i64;
+    pub(crate) const OPEN_TABLE: i64 = Self::CLOSED_TABLE + 8;
+    pub(crate) const CR2: i64 = std::mem::offset_of!(Self, cr2) as i64;
+    const GATES: i64 = std::mem::offset_of!(Self, gates) as i64;
+    pub(crate) const SUPERVISOR: i64 = Self::GATES + std::mem::offset_of!(Gates, supervisor) as i64;
+    pub(crate) const USER: i64 = Self::GATES + std::mem::offset_of!(Gates, user) as i64;
+    pub(crate) const SIDE_SPACE: i64 = std::mem::offset_of!(Side, space) as i64;
+    pub(crate) const SIDE_RETURNS: i64 = std::mem::offset_of!(Side, returns) as i64;
+    pub(crate) const OPEN: i64 = Self::GATES + std::mem::offset_of!(Gates, open) as i64;
+    pub(crate) const USER_TABLE: i64 = Self::GATES + std::mem::offset_of!(Gates, user_table) as i64;
+    pub(crate) const ENTRY: i64 = Self::GATES + std::mem::offset_of!(Gates, entry) as i64;
+    pub(crate) const KEPT_CC: i64 = Self::GATES + std::mem::offset_of!(Gates, kept_cc) as i64;
+    pub(crate) const KEPT_FLAGS: i64 = Self::GATES + std::mem::offset_of!(Gates, kept_flags) as i64;
+    pub(crate) const CROSSED: i64 = Self::GATES + std::mem::offset_of!(Gates, crossed) as i64;
     pub(crate) const INTERRUPTS: i64 = std::mem::offset_of!(Self, interrupts) as i64;
     pub(crate) const WAITING: i64 = std::mem::offset_of!(Self, waiting) as i64;
     pub(crate) const X87_AWAY: i64 = std::mem::offset_of!(Self, x87_away) as i64;
@@ -126,6 +153,7 @@ impl Context {
     pub(crate) const RETURNS: i64 = Self::RUN + std::mem::offset_of!(Run, returns) as i64;
     pub(crate) const HOST_STACK: i64 = Self::RUN + std::mem::offset_of!(Run, host_stack) as i64;
     pub(crate) const SPACE: i64 = Self::RUN + std::mem::offset_of!(Run, space) as i64;
+    pub(crate) const TABLE: i64 = Self::RUN + std::mem::offset_of!(Run, table) as i64;
     pub(crate) const SOUGHT: i64 = Self::RUN + std::mem::offset_of!(Run, sought) as i64;
     pub(crate) const TEMPORARY: i64 = Self::RUN + std::mem::offset_of!(Run, temporary) as i64;
     pub(crate) const FAULT_AT: i64 = Self::RUN + std::mem::offset_of!(Run, fault_at) as i64;
@@ -154,6 +182,10 @@ impl Default for Context {
             kernel_gs_base: 0,
             patience: 0,
             system_flags: 2,
+            alignment: 0,
+            supervisor_tables: [0; 2],
+            cr2: 0,
+            gates: Gates::default(),
             interrupts: 0,
             waiting: 0,
             x87_away: 1,

@@ -154,6 +154,11 @@ impl Tlb {
         self.views[view % VIEWS].as_ptr() as usize
     }
 
+    /// The host address of a table.
+    pub fn address(&self, table: usize) -> usize {
+        self.table(table).as_ptr() as usize
+    }
+
     /// Where in RAM an access of `bytes` bytes (1 to 4096) goes, when a view has it in one page.
     #[inline(always)]
     pub fn probe(&self, view: usize, write: bool, linear: u64, bytes: u64) -> Option<Offset> {

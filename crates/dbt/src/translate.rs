@@ -14,7 +14,8 @@
 //!   rewrite    an instruction on other registers
 //!   resident   instructions on guest registers that live in the context
 //!   implicit   instructions with registers of their own choice
-//!   system     RFLAGS as a whole, IF, the bases of GS, PAUSE
+//!   system     RFLAGS as a whole, IF, DF, AC, CR2, the bases of GS, PAUSE
+//!   gate       SYSCALL, SYSRET
 //!   string     MOVS, STOS, LODS, CMPS, SCAS
 //!   x87        x87 and MMX
 //!   stack      PUSH, POP, LEAVE, CALL, RET
@@ -28,6 +29,7 @@
 mod branch;
 mod cold;
 mod flags;
+mod gate;
 mod implicit;
 mod poll;
 mod probe;
@@ -49,6 +51,7 @@ use iced_x86::{Instruction, InstructionInfoFactory};
 pub(crate) use branch::{Far, Link};
 use cold::Cold;
 pub(crate) use flags::State;
+pub(crate) use gate::Ways;
 pub(crate) use stream::ADDRESSES as MOST_SPILLED;
 use writer::{Label, Writer};
 
@@ -164,6 +167,7 @@ pub(crate) struct Frame {
     /// Address of the code that finds where a return goes.
     pub(crate) unwind: u64,
     pub(crate) strings: string::Routines,
+    pub(crate) ways: Ways,
     /// The block's number.
     pub(crate) number: u32,
     pub(crate) first_jump: u32,
@@ -339,6 +343,9 @@ impl Translator<'_> {
         if guest.native {
             if let Some(open) = self.branch(&instruction) {
                 return open;
+            }
+            if self.gate(&instruction) {
+                return false;
             }
             if self.stack(&instruction)
                 || self.system(&instruction)

@@ -108,7 +108,7 @@ impl Assistant {
     fn one(&mut self) -> R {
         let cpu = &mut self.processor.cpu;
         if let Some((vector, error)) = cpu.injected_exception.take() {
-            cpu.fault_address = cpu.cr2;
+            cpu.fault_address = cpu.ctx.cr2;
             return cpu.raise(Exception::with_error(Vector(vector), error));
         }
         if let Some(vector) = cpu.injected_interrupt.take() {

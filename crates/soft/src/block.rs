@@ -23,8 +23,10 @@ pub(crate) struct Block {
     pub(crate) branches: bool,
     /// Some ops look for a debugger's breakpoints.
     pub(crate) checks: bool,
-    /// How often it was run.
+    /// How often it was run since it was decoded, or last translated.
     pub(crate) heat: u32,
+    /// The linear address for which it was last translated.
+    pub(crate) made_for: Option<u64>,
     /// What that was when the block was last kept for being in use.
     pub(crate) kept_at: u32,
     /// Where the code lies, and the version of its page when it was last compared.
@@ -38,6 +40,14 @@ impl Block {
     #[inline(always)]
     pub(crate) fn is_current(&self, ram: &GuestRam) -> bool {
         is_current(ram, self.code) && self.second.is_none_or(|code| is_current(ram, code))
+    }
+
+    /// It was translated for a linear address. Where another address space has the same code elsewhere, its worth is to be
+    /// shown anew, since most of what a program starts with is run seldom, and programs are loaded elsewhere each time.
+    pub(crate) fn cool(&mut self, linear: u64) {
+        self.heat = 0;
+        self.kept_at = 0;
+        self.made_for = Some(linear);
     }
 
     /// Compares the code with memory: a block whose pages were written elsewhere is good again.

@@ -40,7 +40,6 @@ pub(crate) struct Cpu {
     pub(crate) gdtr: Table,
     pub(crate) idtr: Table,
     pub(crate) cr0: u64,
-    pub(crate) cr2: u64,
     pub(crate) cr3: u64,
     pub(crate) cr4: u64,
     pub(crate) efer: u64,
@@ -77,6 +76,8 @@ pub(crate) struct Cpu {
     /// shadow began, a debug trap is due, single-stepping was switched on, the activity changed. A handler that
     /// returns [`crate::trap::Trap::NEXT`] need not set it.
     pub(crate) attend: bool,
+    /// IRET came back to an instruction that had faulted: what it needs is likely to need the interpreter again.
+    pub(crate) retries: bool,
     /// Stores that are to be undone.
     pub(crate) rehearsal: Rehearsal,
     /// An NMI waits.
@@ -118,6 +119,7 @@ impl Cpu {
         let expel = move || expelled.post(attention::CODE);
         let runner = shared.ram.flags().register(id, Box::new(expel));
         ctx.gpr[..16].copy_from_slice(&reset.gpr);
+        ctx.cr2 = reset.cr2;
         let mut cpu = Self {
             ctx,
             rip: reset.rip,
@@ -129,7 +131,6 @@ impl Cpu {
             gdtr: reset.gdtr,
             idtr: reset.idtr,
             cr0: reset.cr0,
-            cr2: reset.cr2,
             cr3: reset.cr3,
             cr4: reset.cr4,
             efer: reset.efer,
@@ -151,6 +152,7 @@ impl Cpu {
             mmu: Mmu::new(shared.ram.clone()),
             limit: 0,
             attend: true,
+            retries: false,
             rehearsal: Rehearsal::default(),
             nmi_pending: false,
             extint_pending: false,

@@ -5,6 +5,7 @@
 //!   vcpu      per vCPU thread: attention? -> blocks until there is some
 //!   run       one block: lookup -> its ops
 //!   translated  hot blocks as host code: when, and what happens where it is left
+//!   gate      SYSCALL and SYSRET without leaving it
 //!   lockstep  the same on the interpreter, beside it: compares
 //!   block     decoded code: Block of Ops, found by linear RIP (jump cache) or physical address
 //!   exec      one file per family of instructions: `select` picks the handler when a block is decoded
@@ -34,6 +35,7 @@ mod debugger;
 mod engine;
 mod exec;
 mod figure;
+mod gate;
 mod inbox;
 mod lapic;
 mod lockstep;

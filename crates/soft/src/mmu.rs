@@ -17,6 +17,7 @@ use x86::cr::{cr0, cr4};
 use x86::flags;
 
 use crate::cpu::Cpu;
+use crate::mode::Mode;
 
 /// What an access is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -44,6 +45,15 @@ impl Privilege {
     pub(crate) fn is_user(self) -> bool {
         self as u8 >= Self::User as u8
     }
+
+    /// The same without what makes no difference to fetches.
+    #[inline(always)]
+    fn of_fetches(self) -> Self {
+        match self {
+            Self::SupervisorAll => Self::Supervisor,
+            other => other,
+        }
+    }
 }
 
 impl Cpu {
@@ -51,6 +61,18 @@ impl Cpu {
     pub(crate) fn refresh_privilege(&mut self) {
         self.mmu.set_long(self.mode.long);
         self.mmu.privilege = self.privilege_at(self.mode.cpl);
+        self.mode.kind = self.mode.kind & !Mode::RIGHTS | self.rights() << Mode::RIGHTS_SHIFT;
+        let tables = [self.system_privilege(), Privilege::SupervisorAll];
+        self.ctx.supervisor_tables = tables.map(|open| self.mmu.supervisor_table(open) as u64);
+    }
+
+    /// What code depends on of the privilege with which it runs. Whether SMAP is open is not among it: generated code
+    /// switches tables by itself.
+    fn rights(&self) -> u8 {
+        match self.mmu.privilege {
+            Privilege::Supervisor | Privilege::SupervisorAll => self.mode.cpl.min(1),
+            user => user as u8,
+        }
     }
 
     /// The privilege of explicit accesses at a privilege level.

@@ -46,7 +46,7 @@ pub(crate) struct Mode {
     /// 32-bit code whose segments span all 4 GiB, and whose ES, SS and DS are writable, so that offsets in them are linear
     /// addresses.
     pub(crate) flat: bool,
-    /// What decoded code depends on: [`Kind::bits`].
+    /// What code depends on: [`Kind::bits`], and its rights.
     pub(crate) kind: u8,
     /// The part of RSP that the stack uses.
     pub(crate) stack_mask: u64,
@@ -64,6 +64,10 @@ impl Mode {
         kind: 0,
         stack_mask: 0xffff,
     };
+
+    /// Where in `kind` the rights of code are.
+    pub(crate) const RIGHTS_SHIFT: u32 = 4;
+    pub(crate) const RIGHTS: u8 = 3 << Self::RIGHTS_SHIFT;
 
     /// VEX prefixes are recognized; in real and virtual-8086 mode they are not.
     pub(crate) fn has_vex(self) -> bool {
@@ -125,7 +129,7 @@ impl Cpu {
         let flat = self.has_flat_segments();
         if flat != self.mode.flat {
             self.mode.flat = flat;
-            self.mode.kind = Kind::of(self.mode).bits();
+            self.mode.kind = Kind::of(self.mode).bits() | self.mode.kind & Mode::RIGHTS;
             self.limit = 0;
         }
     }

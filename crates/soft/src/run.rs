@@ -22,6 +22,15 @@ pub(crate) struct Processor {
     pub(crate) lockstep: Option<Box<Lockstep>>,
 }
 
+/// What there is at CS:RIP, by its number.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Found {
+    /// A decoded block.
+    Decoded(u32),
+    /// A translated one.
+    Translated(u32),
+}
+
 impl Processor {
     pub(crate) fn new(mut cpu: Cpu) -> Self {
         let translation = Translation::new(&mut cpu);
@@ -52,46 +61,55 @@ impl Processor {
 
     /// Executes blocks until the processor has to be attended to; an exception is left to be delivered.
     pub(crate) fn run(&mut self) -> R {
+        let mut next = None;
         while !self.cpu.is_wanted() {
-            if self.run_translated()? {
-                if self.cpu.attend {
-                    return Ok(());
-                }
-                continue;
-            }
-            if let Some(translated) = self.known()? {
-                self.run_block(translated)?;
-                if self.cpu.attend {
-                    return Ok(());
-                }
-                continue;
-            }
-            let number = self.lookup()?;
-            let most = self.count(number);
-            if most == 0 && self.run_hot(number)? {
-                if self.cpu.attend {
-                    return Ok(());
-                }
-                continue;
-            }
-            let block = self.blocks.get(number);
-            let mut most = most;
-            let (start, key) = (self.cpu.rip, self.cpu.block_key(self.cpu.linear_ip()));
-            loop {
-                self.cpu.execute(block, usize::MAX)?;
-                if self.cpu.attend {
-                    return Ok(());
-                }
-                // Loops stay where they are.
-                let again =
-                    self.cpu.rip == start && self.cpu.block_key(self.cpu.linear_ip()) == key;
-                most = most.wrapping_sub(1);
-                if !again || most == 0 || !block.is_current(&self.cpu.ram) || self.cpu.is_wanted() {
-                    break;
-                }
+            next = match next {
+                Some(number) => self.run_decoded(number)?,
+                None => self.run_next()?,
+            };
+            if self.cpu.attend {
+                return Ok(());
             }
         }
         Ok(())
+    }
+
+    /// Executes what is at CS:RIP: the decoded block that is next, when that was found.
+    #[inline(always)]
+    fn run_next(&mut self) -> R<Option<u32>> {
+        if let Some(entry) = self.jump_entry() {
+            return self.run_from(entry);
+        }
+        match self.find()? {
+            Found::Decoded(number) => self.run_decoded(number),
+            Found::Translated(block) => self.run_block(block),
+        }
+    }
+
+    /// Executes a decoded block, of a loop maybe some turns, or its translation when it has or is to have one: the decoded
+    /// block that is next, when that was found.
+    #[inline(always)]
+    fn run_decoded(&mut self, number: u32) -> R<Option<u32>> {
+        let mut most = self.count(number);
+        if most == 0
+            && let Some(block) = self.translated(number)
+        {
+            return self.run_block(block);
+        }
+        let block = self.blocks.get(number);
+        let (start, key) = (self.cpu.rip, self.cpu.block_key(self.cpu.linear_ip()));
+        loop {
+            self.cpu.execute(block, usize::MAX)?;
+            if self.cpu.attend {
+                return Ok(None);
+            }
+            // Loops stay where they are.
+            let again = self.cpu.rip == start && self.cpu.block_key(self.cpu.linear_ip()) == key;
+            most = most.wrapping_sub(1);
+            if !again || most == 0 || !block.is_current(&self.cpu.ram) || self.cpu.is_wanted() {
+                return Ok(None);
+            }
+        }
     }
 
     /// Counts a run of a block, and tells how often it may be run until it is looked at again: never when it is hot.
@@ -101,8 +119,9 @@ impl Processor {
             return u32::MAX;
         };
         let block = self.blocks.get_mut(number);
+        let hot = translation.is_hot(block, self.cpu.linear_ip(), 0);
         block.heat = block.heat.saturating_add(1);
-        u32::from(!translation.is_hot(block.heat - 1))
+        u32::from(!hot)
     }
 
     /// The block at CS:RIP.
@@ -117,19 +136,23 @@ impl Processor {
         }
     }
 
-    /// The translation of the block at CS:RIP, where decoded code is not known to be: blocks that are translated need
+    /// The block at CS:RIP; where decoded code is not known to be, its translation, since blocks that are translated need
     /// not stay decoded.
-    pub(crate) fn known(&mut self) -> R<Option<u32>> {
-        if self.translation.is_none() {
-            return Ok(None);
-        }
+    #[inline(always)]
+    pub(crate) fn find(&mut self) -> R<Found> {
+        self.cpu.figures.lookups += 1;
         let linear = self.cpu.linear_ip();
         let key = self.cpu.block_key(linear);
-        if self.blocks.jump(&self.cpu.ram, linear, key).is_some() {
-            return Ok(None);
+        if let Some(number) = self.blocks.jump(&self.cpu.ram, linear, key) {
+            return Ok(Found::Decoded(number));
         }
-        let at = self.cpu.code_place(linear)?;
-        Ok(self.known_translation(at))
+        if self.translation.is_some() {
+            let at = self.cpu.code_place(linear)?;
+            if let Some(block) = self.known_translation(at) {
+                return Ok(Found::Translated(block));
+            }
+        }
+        self.enter(linear, key).map(Found::Decoded)
     }
 
     #[cold]
@@ -188,6 +211,7 @@ impl Processor {
             branches: run.branches,
             checks,
             heat: 0,
+            made_for: None,
             kept_at: 0,
             ops: run.ops.into(),
             code: (at, version),
@@ -325,6 +349,6 @@ impl Cpu {
     /// What the meaning of a linear address as code depends on.
     #[inline(always)]
     pub(crate) fn block_key(&self, linear: u64) -> u64 {
-        self.mmu.key(linear) | u64::from(self.mmu.privilege as u8) << 4 | u64::from(self.mode.kind)
+        self.mmu.key(linear) | u64::from(self.mode.kind)
     }
 }

@@ -44,7 +44,7 @@ impl Cpu {
             gdtr: self.gdtr,
             idtr: self.idtr,
             cr0: self.cr0,
-            cr2: self.cr2,
+            cr2: self.ctx.cr2,
             cr3: self.cr3,
             cr4: self.cr4,
             efer: self.efer,
@@ -91,7 +91,7 @@ impl Cpu {
         self.gdtr = state.gdtr;
         self.idtr = state.idtr;
         self.cr0 = state.cr0;
-        self.cr2 = state.cr2;
+        self.ctx.cr2 = state.cr2;
         self.cr3 = state.cr3;
         self.cr4 = state.cr4;
         self.efer = state.efer;

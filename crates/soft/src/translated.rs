@@ -18,13 +18,18 @@ use crate::cpu::Cpu;
 use crate::engine::Translate;
 use crate::exec;
 use crate::figure::Translated;
+use crate::gate::Basis;
 use crate::mode::CodeSize;
 use crate::observer::Doing;
-use crate::run::Processor;
+use crate::run::{Found, Processor};
 use crate::trap::{R, Trap};
 
-/// Each time that a page of code is written makes its blocks count half as hot, up to so many times.
+/// Each time that a page of code is written doubles the runs that its blocks take, up to so many times.
 const MOST_CHURN: u8 = 8;
+
+/// So many times the runs a block takes that was translated before, for another address: so many that interpreting has
+/// taken the time of a translation.
+const AGAIN: u32 = 8;
 
 /// Where keys have the number of the code segment, and how many of them there are.
 const CODE_SEGMENT: u32 = 23;
@@ -47,6 +52,8 @@ pub(crate) struct Translation {
     linked: [u64; 2],
     /// Instructions left to the interpreter, by mnemonic.
     left: Box<[u64]>,
+    /// What the gates were set by.
+    pub(crate) gates: Basis,
 }
 
 /// What a translated block was made from.
@@ -82,13 +89,25 @@ impl Translation {
             segment: NO_SEGMENT,
             linked: [0; 2],
             left: vec![0; Mnemonic::values().len()].into(),
+            gates: Basis::NONE,
         })
     }
 
-    /// Whether a block that was run `heat` times is to be translated.
+    /// Whether a block at a linear address is to be translated, whose page of code was written so many times.
     #[inline(always)]
-    pub(crate) fn is_hot(&self, heat: u32) -> bool {
-        heat >= self.threshold
+    pub(crate) fn is_hot(&self, block: &Block, linear: u64, churn: u8) -> bool {
+        let churn = 1 << churn.min(MOST_CHURN);
+        let elsewhere = match block.made_for {
+            Some(made) if made != linear => AGAIN,
+            _ => 1,
+        };
+        // Where all is to be translated at once, all is.
+        block.heat
+            >= self.threshold.saturating_mul(if self.threshold > 1 {
+                churn.max(elsewhere)
+            } else {
+                churn
+            })
     }
 
     /// Sees to it that what is linked and what is in the jump table is good for code at `linear`.
@@ -96,12 +115,20 @@ impl Translation {
     fn prepare(&mut self, cpu: &Cpu, linear: u64) -> u64 {
         let selected = self.key(cpu, linear);
         self.blocks.select(selected);
+        if cpu.mode.cpl != 3 {
+            self.hold_links(cpu, linear);
+        }
+        selected
+    }
+
+    /// Sees to it that what is linked is good for a supervisor's code at `linear`.
+    #[inline(always)]
+    pub(crate) fn hold_links(&mut self, cpu: &Cpu, linear: u64) {
         let (half, key) = (cpu.mmu.half(linear), cpu.mmu.key(linear));
-        if cpu.mode.cpl != 3 && self.linked[half] != key {
+        if self.linked[half] != key {
             self.linked[half] = key;
             self.blocks.unlink_far();
         }
-        selected
     }
 
     /// What a linear address of translated code leads to depends on this.
@@ -184,25 +211,17 @@ impl Cpu {
 }
 
 impl Processor {
-    /// Runs translated code from RIP on, if there is some: whether there was.
+    /// The code for RIP that the jump table has.
     #[inline(always)]
-    pub(crate) fn run_translated(&mut self) -> R<bool> {
-        let Some(translation) = &mut self.translation else {
-            return Ok(false);
-        };
-        let linear = self.cpu.linear_ip();
-        translation.prepare(&self.cpu, linear);
-        match translation.blocks.look_up(self.cpu.rip) {
-            Some(entry) => {
-                self.run_from(entry)?;
-                Ok(true)
-            }
-            None => Ok(false),
-        }
+    pub(crate) fn jump_entry(&mut self) -> Option<Entry> {
+        let translation = self.translation.as_mut()?;
+        translation.prepare(&self.cpu, self.cpu.linear_ip());
+        translation.blocks.look_up(self.cpu.rip)
     }
 
-    /// Runs translated code until it comes to code that is not translated, or the processor has to be attended to.
-    fn run_from(&mut self, mut entry: Entry) -> R {
+    /// Runs translated code until it comes to code that is not translated, or the processor has to be attended to: the
+    /// block that is next, when that was found.
+    pub(crate) fn run_from(&mut self, mut entry: Entry) -> R<Option<u32>> {
         loop {
             let left = match self.lockstep {
                 None => self.run_code(entry),
@@ -213,7 +232,7 @@ impl Processor {
                     self.cpu.rip = target;
                     if self.cpu.is_wanted() {
                         self.cpu.figures.exits.wanted += 1;
-                        return Ok(());
+                        return Ok(None);
                     }
                     self.cpu.figures.exits.branches += 1;
                     self.next(site)?
@@ -222,19 +241,25 @@ impl Processor {
                     self.cpu.rip = target;
                     self.cpu.figures.exits.branches += 1;
                     if self.cpu.is_wanted() {
-                        return Ok(());
+                        return Ok(None);
                     }
-                    match (self.sought()?, &self.translation) {
-                        (Some(block), Some(translation)) => Some(translation.blocks.start(block)),
-                        _ => None,
-                    }
+                    self.sought()?
                 }
-                Some(Left::Interpret { block, op }) => self.interpret(block, op)?,
-                Some(Left::Landed) | None => None,
+                Some(Left::Interpret { block, op }) => match self.interpret(block, op)? {
+                    Some(next) => {
+                        entry = next;
+                        continue;
+                    }
+                    None => return Ok(None),
+                },
+                Some(Left::Landed) | None => return Ok(None),
             };
-            match next {
-                Some(next) => entry = next,
-                None => return Ok(()),
+            match (next, &self.translation) {
+                (Found::Translated(block), Some(translation)) => {
+                    entry = translation.blocks.start(block);
+                }
+                (Found::Decoded(number), _) => return Ok(Some(number)),
+                _ => return Ok(None),
             }
         }
     }
@@ -249,6 +274,7 @@ impl Processor {
         if !cpu.mode.is_64bit() {
             cpu.open_windows();
         }
+        translation.set_gates(cpu);
         if !cpu.enter_code() {
             for page in cpu.take_stale_pages() {
                 translation.blocks.drop_page(page);
@@ -256,7 +282,8 @@ impl Processor {
             return None;
         }
         cpu.figures.entered += 1;
-        cpu.ctx.system_flags = cpu.flags & !flags::IF;
+        cpu.ctx.system_flags = cpu.flags & !(flags::IF | flags::AC);
+        cpu.ctx.alignment = cpu.flags & flags::AC;
         cpu.ctx.interrupts = u64::from(cpu.flags & flags::IF != 0);
         cpu.ctx.waiting = u64::from(cpu.is_interrupt_waiting());
         cpu.lend_x87();
@@ -265,10 +292,16 @@ impl Processor {
         let left = translation.blocks.enter(&mut cpu.ctx, table, entry);
         cpu.doing.set(Doing::Interpreting);
         cpu.leave_code();
-        cpu.flags = cpu.ctx.system_flags | cpu.ctx.interrupts << 9;
+        cpu.take_back_x87();
+        let before = cpu.flags;
+        cpu.flags = cpu.ctx.system_flags | cpu.ctx.alignment | cpu.ctx.interrupts << 9;
+        if let Some(crossing) = cpu.ctx.gates.crossed() {
+            cpu.cross(crossing);
+        } else if (before ^ cpu.flags) & flags::AC != 0 {
+            cpu.refresh_privilege();
+        }
         cpu.seg[Gs as usize].base = cpu.ctx.segment_base[1];
         cpu.msrs.kernel_gs_base = cpu.ctx.kernel_gs_base;
-        cpu.take_back_x87();
         Some(left)
     }
 
@@ -293,14 +326,12 @@ impl Processor {
         Ok(translation.blocks.resume(block, op + 1, x87))
     }
 
-    /// The code for RIP, to which a direct branch led; it is linked.
-    fn next(&mut self, site: u32) -> R<Option<Entry>> {
+    /// What is at RIP, to which a direct branch led; it is linked to code.
+    fn next(&mut self, site: u32) -> R<Found> {
         let flushes = self.flushes();
-        let Some(block) = self.sought()? else {
-            return Ok(None);
-        };
-        let Some(translation) = &mut self.translation else {
-            return Ok(None);
+        let found = self.sought()?;
+        let (Found::Translated(block), Some(translation)) = (found, &mut self.translation) else {
+            return Ok(found);
         };
         let wanted = match &mut self.lockstep {
             None => true,
@@ -309,18 +340,16 @@ impl Processor {
         if wanted && flushes == translation.blocks.flushes {
             translation.blocks.link(site, block);
         }
-        Ok(Some(translation.blocks.start(block)))
+        Ok(found)
     }
 
-    /// The translation of the block at RIP, if it has or is to have one.
-    fn sought(&mut self) -> R<Option<u32>> {
-        match self.known()? {
-            Some(block) => Ok(Some(block)),
-            None => {
-                let number = self.lookup()?;
-                Ok(self.translated(number))
-            }
-        }
+    /// The block at RIP, as translated code if it has or is to have some.
+    fn sought(&mut self) -> R<Found> {
+        let found = self.find()?;
+        let Found::Decoded(number) = found else {
+            return Ok(found);
+        };
+        Ok(self.translated(number).map_or(found, Found::Translated))
     }
 
     fn flushes(&self) -> u64 {
@@ -329,20 +358,11 @@ impl Processor {
             .map_or(0, |translation| translation.blocks.flushes)
     }
 
-    /// Runs the translation of a block, if it has or is to have one: whether it has.
-    pub(crate) fn run_hot(&mut self, number: u32) -> R<bool> {
-        let Some(block) = self.translated(number) else {
-            return Ok(false);
-        };
-        self.run_block(block)?;
-        Ok(true)
-    }
-
-    /// Runs the translation of a block.
-    pub(crate) fn run_block(&mut self, block: u32) -> R {
+    /// Runs the translation of a block, as [`Processor::run_from`].
+    pub(crate) fn run_block(&mut self, block: u32) -> R<Option<u32>> {
         match &self.translation {
             Some(translation) => self.run_from(translation.blocks.start(block)),
-            None => Ok(()),
+            None => Ok(None),
         }
     }
 
@@ -369,11 +389,11 @@ impl Processor {
     }
 
     /// The translation of the block at RIP, made now if it is hot.
-    fn translated(&mut self, number: u32) -> Option<u32> {
+    pub(crate) fn translated(&mut self, number: u32) -> Option<u32> {
         let translation = self.translation.as_mut()?;
         let block = self.blocks.get(number);
         let churn = self.cpu.ram.flags().churn(block.code.0.page());
-        if !translation.is_hot(block.heat >> churn.min(MOST_CHURN)) {
+        if !translation.is_hot(block, self.cpu.linear_ip(), churn) {
             return None;
         }
         if block.checks || !self.cpu.can_translate(block) {
@@ -392,7 +412,13 @@ impl Processor {
                 self.cpu.doing.set(Doing::Translating);
                 let made = translation.make(&self.cpu, block, key);
                 self.cpu.doing.set(Doing::Interpreting);
-                made?
+                let made = made?;
+                if !dbt::may_cross(self.cpu.linear_ip()) {
+                    // It is found by its place from now on.
+                    self.blocks.get_mut(number).cool(self.cpu.linear_ip());
+                    self.blocks.unlearn(self.cpu.linear_ip());
+                }
+                made
             }
         };
         if self.lockstep.is_none() {
@@ -451,7 +477,13 @@ impl Translation {
         let mut guests = guests(cpu, block);
         if matches!(cpu.shared.translate, Translate::InStep(_)) {
             // What is never the same twice is executed once, and what changes what is not compared.
-            let elsewhere = [Mnemonic::Rdrand, Mnemonic::Rdseed, Mnemonic::Swapgs];
+            let elsewhere = [
+                Mnemonic::Rdrand,
+                Mnemonic::Rdseed,
+                Mnemonic::Swapgs,
+                Mnemonic::Syscall,
+                Mnemonic::Sysretq,
+            ];
             for guest in &mut guests {
                 guest.native &= !elsewhere.contains(&guest.instruction.mnemonic());
             }

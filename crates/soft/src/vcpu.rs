@@ -104,9 +104,14 @@ impl SoftVcpu {
             if self.processor.cpu.is_debug_step() {
                 return self.processor.debug_step();
             }
-            self.processor.advance()?;
-            if self.processor.cpu.code_breakpoints || traced {
-                // Breakpoints may be anywhere, and each block is to be seen.
+            let cpu = &mut self.processor.cpu;
+            // Breakpoints may be anywhere, and each block is to be seen.
+            let blockwise = cpu.code_breakpoints || traced;
+            let retries = std::mem::take(&mut cpu.retries);
+            if blockwise || retries || cpu.is_stepping() || cpu.attend {
+                self.processor.advance()?;
+            }
+            if blockwise {
                 continue;
             }
             while !inbox.is_wanted() && !self.processor.cpu.attend {

@@ -3,6 +3,7 @@
 use std::io;
 
 use crate::context::Run;
+use crate::gate::{Crossing, Gates, Side};
 use crate::jump::JumpTable;
 use crate::returns::Returns;
 
@@ -40,6 +41,10 @@ pub(super) struct Tables {
     outermost: u64,
     /// That which the context has; [`NONE`] where what it has is not to be kept.
     loaded: usize,
+    /// How often a table was given another key.
+    changes: u64,
+    /// Those of the gates' sides: supervisor's, user's.
+    sides: [usize; 2],
 }
 
 /// Not a table's number.
@@ -61,6 +66,8 @@ impl Tables {
             spaces: 1,
             outermost,
             loaded: NONE,
+            changes: 0,
+            sides: [0; 2],
         })
     }
 
@@ -113,10 +120,62 @@ impl Tables {
 
     /// Another key: its table, or the one not used for longest.
     fn switch(&mut self, key: u64) {
+        self.current = self.find(key);
+    }
+
+    /// The table for a key, which may be given to another one when it has not been asked for for longest.
+    fn find(&mut self, key: u64) -> usize {
         self.clock += 1;
         let known = self.kept.iter().position(|kept| kept.key == key);
-        self.current = known.unwrap_or_else(|| self.replace(key));
+        let found = known.unwrap_or_else(|| self.replace(key));
+        self.kept[found].used = self.clock;
+        found
+    }
+
+    /// Makes two keys, a supervisor's and a user's, those of the gates' sides.
+    pub(super) fn open(&mut self, gates: &mut Gates, keys: [u64; 2]) {
+        // The selected one stays.
+        self.clock += 1;
         self.kept[self.current].used = self.clock;
+        self.sides = keys.map(|key| self.find(key));
+        let side = |found: usize| Side {
+            jumps: self.kept[found].table.address(),
+            space: u64::from(self.kept[found].space),
+            returns: 0,
+        };
+        (gates.supervisor, gates.user) = (side(self.sides[0]), side(self.sides[1]));
+    }
+
+    /// Code is about to run under the selected key: it may pass the gates when that is of one of their sides.
+    #[inline(always)]
+    pub(super) fn approach(&mut self, gates: &mut Gates) {
+        let open = gates.supervisor.jumps != 0 && self.sides.contains(&self.current);
+        gates.open = u64::from(open);
+        gates.crossed = 0;
+        if open {
+            let [supervisor, user] = self.sides;
+            gates.supervisor.returns = self.kept[supervisor].returns.pointer();
+            gates.user.returns = self.kept[user].returns.pointer();
+        }
+    }
+
+    /// Code has run: the key that it ran under last is selected, and what belongs to it is in the context.
+    #[inline(always)]
+    pub(super) fn leave(&mut self, gates: &Gates) {
+        let [supervisor, user] = self.sides;
+        let (here, other, side) = match gates.crossed() {
+            None => return,
+            Some(Crossing::In) => (supervisor, user, gates.user),
+            Some(Crossing::Out) => (user, supervisor, gates.supervisor),
+        };
+        self.kept[other].returns.set_pointer(side.returns);
+        (self.current, self.loaded) = (here, here);
+    }
+
+    /// How often a table was given another key.
+    #[inline(always)]
+    pub(super) fn changes(&self) -> u64 {
+        self.changes
     }
 
     fn replace(&mut self, key: u64) -> usize {
@@ -142,6 +201,7 @@ impl Tables {
         if oldest == self.loaded {
             self.loaded = NONE;
         }
+        self.changes += 1;
         let kept = &mut self.kept[oldest];
         kept.clear();
         kept.key = key;

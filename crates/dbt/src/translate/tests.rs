@@ -50,6 +50,7 @@ fn listing(bits: u32, code: &[u8]) -> String {
         thunks: BASE - 0x200,
         unwind: BASE - 0x40,
         strings: string::Routines::default(),
+        ways: Ways::default(),
         number: 0,
         first_jump: 0,
     };

@@ -2,6 +2,7 @@
 
 use iced_x86::{Code, Instruction, Register};
 
+use super::gate::{self, Ways};
 use super::register::{HOMES, RAX, RCX, RSP};
 use super::returns;
 use super::string::{self, Routines};
@@ -36,6 +37,8 @@ pub(crate) struct Thunks {
     pub(crate) outermost: u32,
     /// Called for repeated string instructions.
     pub(crate) strings: Routines,
+    /// Behind SYSCALL and SYSRET.
+    pub(crate) ways: Ways,
 }
 
 const CALLEE_SAVED: [Register; 6] = [
@@ -108,6 +111,7 @@ pub(crate) fn write(base: u64, context: u64) -> (Vec<u8>, Thunks) {
     out.bind(load_vectors);
     vectors_from_context(&mut out);
     thunks.strings = string::write(&mut out);
+    thunks.ways = gate::write(&mut out, leave);
     (out.finish(), thunks)
 }
 

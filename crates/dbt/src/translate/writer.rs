@@ -11,6 +11,9 @@ pub(crate) struct Label(u32);
 
 const UNBOUND: u32 = u32::MAX;
 
+/// RFLAGS.DF.
+const DF: u32 = x86::flags::DF as u32;
+
 /// Code that is being written.
 pub(crate) struct Writer {
     encoder: Encoder,
@@ -154,6 +157,16 @@ impl Writer {
         self.context_operand(&[0x48 | register >> 3 << 2, 0x3b], register, offset, 0);
     }
 
+    /// AND with a 64-bit word of the context.
+    pub(crate) fn and_context(&mut self, register: u8, offset: i64) {
+        self.context_operand(&[0x48 | register >> 3 << 2, 0x23], register, offset, 0);
+    }
+
+    /// TEST of a 64-bit word of the context.
+    pub(crate) fn test_context(&mut self, offset: i64, register: u8) {
+        self.context_operand(&[0x48 | register >> 3 << 2, 0x85], register, offset, 0);
+    }
+
     /// OR with a 64-bit word of the context.
     pub(crate) fn or_context(&mut self, register: u8, offset: i64) {
         self.context_operand(&[0x48 | register >> 3 << 2, 0x0b], register, offset, 0);
@@ -256,6 +269,12 @@ impl Writer {
         self.bytes(&[0x04, 0x7f, 0x9e]); // add al, 0x7f; sahf
     }
 
+    /// Makes the table whose address is in RAX the one that is probed.
+    pub(super) fn select_table(&mut self) {
+        self.bytes(&[0xf3, 0x48, 0x0f, 0xae, 0xd8]); // wrgsbase rax
+        self.store(Context::TABLE, RAX);
+    }
+
     /// Leaves the block by exit number `exit`.
     pub(crate) fn leave(&mut self, exit: u32, to: u64) {
         self.bytes(&[0xb9]); // mov ecx, exit
@@ -356,6 +375,16 @@ impl Writer {
         self.context_operand(&[0xf6], 0, Context::SYSTEM_FLAGS + 1, 1); // test byte ptr [system_flags + 1], DF
         self.bytes(&[4]);
         self.jump_if(5, label);
+    }
+
+    /// Has string instructions go downwards or upwards; changes the flags.
+    pub(super) fn change_direction(&mut self, down: bool) {
+        let (operation, bits) = match down {
+            true => (1, DF),
+            false => (4, !DF),
+        };
+        self.context_operand(&[0x81], operation, Context::SYSTEM_FLAGS, 4);
+        self.displacement(bits);
     }
 
     /// Skips the JMP that follows, when RCX is not zero; changes no flags.

@@ -26,6 +26,14 @@ pub(crate) struct Kind {
 }
 
 impl Kind {
+    /// Of 64-bit code.
+    pub(crate) const LONG: Self = Self {
+        code: CodeSize::Bits64,
+        stack: 64,
+        protected: true,
+        flat: false,
+    };
+
     pub(crate) fn of(mode: Mode) -> Self {
         let stack = 16 + 16 * u8::from(mode.stack_mask > 0xffff) + 32 * u8::from(mode.is_64bit());
         Self {
@@ -143,6 +151,11 @@ impl BlockCache {
         self.jumps[Self::slot(linear)] = Jump { linear, key, block };
     }
 
+    /// Forgets where a linear address leads.
+    pub(crate) fn unlearn(&mut self, linear: u64) {
+        self.jumps[Self::slot(linear)] = Jump::NONE;
+    }
+
     /// Drops the blocks that were run once at most since they were decoded or last kept, or half of all at least.
     /// Those that are translated are not run here any more.
     #[cold]
@@ -201,6 +214,7 @@ mod tests {
             branches: false,
             checks: false,
             heat,
+            made_for: None,
             kept_at: 0,
             code: (Offset(at), 0),
             second: None,

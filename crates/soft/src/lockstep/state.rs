@@ -37,6 +37,7 @@ impl State {
         (*cpu.ctx).clone_from(&self.context);
         cpu.rip = self.rip;
         cpu.flags = self.flags;
+        cpu.refresh_privilege();
         cpu.limit = self.limit;
         cpu.attend = self.attend;
         cpu.shadow = self.shadow;

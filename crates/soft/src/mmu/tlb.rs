@@ -104,6 +104,8 @@ pub(crate) struct Mmu {
     pub(crate) privilege: Privilege,
     /// See [`Mmu::key`]: ASN and epoch, by half.
     keys: [u64; 2],
+    /// How often they were made anew.
+    rekeyed: u64,
     /// Page walks done.
     pub(crate) walks: u64,
     /// SMAP has been in use.
@@ -134,6 +136,7 @@ impl Mmu {
             code: [CodePages::default(), CodePages::default()],
             privilege: Privilege::SupervisorAll,
             keys: [0; 2],
+            rekeyed: 0,
             walks: 0,
             smap: false,
         };
@@ -142,6 +145,7 @@ impl Mmu {
     }
 
     fn rekey(&mut self) {
+        self.rekeyed += 1;
         for half in 0..2 {
             self.keys[half] = u64::from(self.code[half].epoch()) << 32 | self.asn[half] << 8;
         }
@@ -168,6 +172,12 @@ impl Mmu {
         self.keys[self.half(linear)]
     }
 
+    /// As long as this stays, so does every [`Mmu::key`].
+    #[inline(always)]
+    pub(crate) fn rekeyed(&self) -> u64 {
+        self.rekeyed
+    }
+
     /// Address of the table that generated code probes at present; fills, loads of CR3 and changes of privilege move
     /// it.
     #[inline(always)]
@@ -175,9 +185,20 @@ impl Mmu {
         self.base_of(self.privilege)
     }
 
-    /// Address of the table that generated code probes with a privilege; those of supervisors never move.
+    /// Address of the table that generated code probes as a user; fills and loads of CR3 move it.
+    #[inline(always)]
+    pub(crate) fn user_table(&self) -> usize {
+        self.base_of(Privilege::User)
+    }
+
+    /// Address of the table of a privilege.
     pub(crate) fn base_of(&self, privilege: Privilege) -> usize {
         self.tables.base(privilege as usize)
+    }
+
+    /// Address of the table that generated code probes with a supervisor's privilege, which never moves.
+    pub(crate) fn supervisor_table(&self, privilege: Privilege) -> usize {
+        self.tables.address(SUPERVISOR[privilege as usize % 2])
     }
 
     /// The RAM offset for an access of `bytes` bytes (at least one) within one page, when it is cached.
@@ -191,7 +212,7 @@ impl Mmu {
     ) -> Option<Offset> {
         if access == Access::Fetch {
             let asn = self.asn[self.half(linear)];
-            return self.fetches.probe(privilege, linear, asn);
+            return self.fetches.probe(privilege.of_fetches(), linear, asn);
         }
         let write = access == Access::Write;
         self.tables.probe(privilege as usize, write, linear, bytes)
@@ -251,7 +272,7 @@ impl Mmu {
         self.upper_local |= half == 1 && !fill.global && (fill.fetch || told);
         if fill.fetch {
             self.fetches
-                .fill(privilege, linear, self.asn[half], fill.page);
+                .fill(privilege.of_fetches(), linear, self.asn[half], fill.page);
         }
         if told {
             self.told.fill(privilege, linear, self.asn[half], fill.page);

@@ -188,3 +188,31 @@ fn lowered_rights_are_seen_by_cached_code() {
     let fault = p.step(usize::MAX).unwrap_err().exception().unwrap();
     assert_eq!(fault.vector, Vector::PF);
 }
+
+#[test]
+fn code_at_another_address_shows_its_worth_anew() {
+    // mov al, 1; jmp to the HLT; and far behind it: hlt
+    let mut p = long(&[0xb0, 1, 0xeb, 0x0c]);
+    write(&p.cpu.ram, CODE + 0x10, &[0xf4]);
+    let place = CODE | PRESENT | WRITABLE;
+    write(&p.cpu.ram, TABLE + 8 * 0x20, &place.to_le_bytes());
+    p.cpu.mmu.invalidate(0x2_0000);
+    let made = |p: &crate::run::Processor| {
+        let translation = p.translation.as_ref();
+        translation.map_or(0, |translation| translation.figures().blocks)
+    };
+    let mut run = |at: u64, times: u32| {
+        for _ in 0..times {
+            (p.cpu.rip, p.cpu.attend) = (at, false);
+            p.cpu.activity = x86::state::Activity::Running;
+            assert_eq!(p.run(), Ok(()));
+            assert_eq!(p.cpu.rip, at + 0x11);
+        }
+        made(&p)
+    };
+    // Both blocks at the first address, once each.
+    assert_eq!(run(CODE, 40), 2);
+    assert_eq!(run(0x2_0000, 100), 2, "as often again is not enough");
+    assert_eq!(run(CODE, 100), 2, "what is translated stays so");
+    assert_eq!(run(0x2_0000, 250), 4);
+}

@@ -61,7 +61,7 @@ fn read(cpu: &mut Cpu, op: &Op) -> R {
     }
     let value = match number {
         0 => cpu.cr0,
-        2 => cpu.cr2,
+        2 => cpu.ctx.cr2,
         3 => cpu.cr3,
         8 => cpu.cr8(),
         _ => cpu.cr4,
@@ -96,7 +96,7 @@ fn write(cpu: &mut Cpu, op: &Op) -> R {
         0 => cpu.write_cr0(value)?,
         2 => {
             super::serialize();
-            cpu.cr2 = value;
+            cpu.ctx.cr2 = value;
             return Ok(());
         }
         3 => cpu.write_cr3(value)?,

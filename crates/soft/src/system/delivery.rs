@@ -122,7 +122,7 @@ impl Cpu {
             image |= flags::RF;
         }
         if vector == Vector::PF {
-            self.cr2 = self.fault_address;
+            self.ctx.cr2 = self.fault_address;
         }
         // What an instruction noted before it faulted comes again when it is executed again.
         self.debug_traps = 0;
@@ -148,7 +148,7 @@ impl Cpu {
             };
             if second.vector == Vector::PF {
                 // Even when what is delivered is a double fault.
-                self.cr2 = self.fault_address;
+                self.ctx.cr2 = self.fault_address;
             }
             let first = Vector(event.vector);
             let raised = event.cause == Cause::Exception;

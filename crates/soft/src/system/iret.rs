@@ -194,6 +194,7 @@ impl Cpu {
         if differ & flags::AC != 0 {
             self.refresh_privilege();
         }
+        self.retries = self.flags & flags::RF != 0;
         self.forget_useless_rf();
         self.attend |= differ & self.flags & flags::IF != 0 && self.is_interrupt_waiting()
             || self.flags & (flags::TF | flags::RF) != 0

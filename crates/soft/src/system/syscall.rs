@@ -56,6 +56,24 @@ impl Cpu {
         self.set_segment(SegmentRegister::Ss as u8, stack);
         self.refresh_mode();
     }
+
+    /// The segments of code that SYSCALL leads to.
+    pub(crate) fn enter_by_syscall(&mut self) {
+        let selector = (self.msrs.star >> 32) as u16 & !3;
+        let stack = flat(selector.wrapping_add(8), STACK);
+        self.enter_flat(flat(selector, CODE | LONG), stack);
+    }
+
+    /// The segments of code that SYSRET leads to.
+    pub(crate) fn leave_by_sysret<const WIDE: bool>(&mut self) {
+        let base = (self.msrs.star >> 48) as u16;
+        let stack = flat(base.wrapping_add(8) | 3, STACK | USER);
+        let code = match WIDE {
+            true => flat(base.wrapping_add(16) | 3, CODE | LONG | USER),
+            false => flat(base | 3, CODE | BIG | USER),
+        };
+        self.enter_flat(code, stack);
+    }
 }
 
 fn syscall(cpu: &mut Cpu, op: &Op) -> R {
@@ -66,11 +84,7 @@ fn syscall(cpu: &mut Cpu, op: &Op) -> R {
     let image = cpu.rflags() & !flags::RF;
     cpu.ctx.gpr[11] = image;
     cpu.set_rflags(image & !cpu.msrs.sfmask);
-    let selector = (cpu.msrs.star >> 32) as u16 & !3;
-    cpu.enter_flat(
-        flat(selector, CODE | LONG),
-        flat(selector.wrapping_add(8), STACK),
-    );
+    cpu.enter_by_syscall();
     cpu.rip = cpu.msrs.lstar;
     cpu.trap_flag_after();
     Ok(())
@@ -89,15 +103,8 @@ fn sysret<const WIDE: bool>(cpu: &mut Cpu, _: &Op) -> R {
     }
     cpu.set_rflags(cpu.ctx.gpr[11] & !(flags::RF | flags::VM));
     cpu.attend |= cpu.is_interrupt_waiting();
-    let base = (cpu.msrs.star >> 48) as u16;
-    let stack = flat(base.wrapping_add(8) | 3, STACK | USER);
-    if WIDE {
-        cpu.enter_flat(flat(base.wrapping_add(16) | 3, CODE | LONG | USER), stack);
-        cpu.rip = rcx;
-    } else {
-        cpu.enter_flat(flat(base | 3, CODE | BIG | USER), stack);
-        cpu.rip = rcx & 0xffff_ffff;
-    }
+    cpu.leave_by_sysret::<WIDE>();
+    cpu.rip = if WIDE { rcx } else { rcx & 0xffff_ffff };
     cpu.trap_flag_after();
     Ok(())
 }

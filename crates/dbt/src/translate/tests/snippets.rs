@@ -1,7 +1,7 @@
 //! Guest code for listings: name, whether it is 64-bit code, machine code in hexadecimal.
 
 /// See the listings for what they are.
-pub(super) const SNIPPETS: [(&str, bool, &str); 43] = [
+pub(super) const SNIPPETS: [(&str, bool, &str); 46] = [
     (
         "registers that live in the context",
         true,
@@ -42,7 +42,7 @@ pub(super) const SNIPPETS: [(&str, bool, &str); 43] = [
         "66480f3a61c6fb",
     ),
     ("conversion of a number in memory", true, "f20f2c07"),
-    ("flags before what others execute", true, "0f20d04801c3"),
+    ("flags before what others execute", true, "0f20d84801c3"),
     ("compare and exchange", true, "f0480fb117751e"),
     ("compare and exchange of a pair", true, "f0480fc70f"),
     ("atomics", true, "f00fc107488706f0830c2400"),
@@ -52,6 +52,9 @@ pub(super) const SNIPPETS: [(&str, bool, &str); 43] = [
     ("increments keep the carry", true, "880748ffc1720e"),
     ("flags as a whole", true, "9c589f9e"),
     ("interrupts off and on", true, "fa488b07fb90"),
+    ("user pages opened and closed", true, "0f01cb488b070f01ca"),
+    ("back to the user", true, "480f07"),
+    ("direction and the address of a fault", true, "fcfd0f20d1"),
     ("thread-local", true, "64488b0425280000004889442408"),
     ("per-processor", true, "65ff050010000065488b042520000000"),
     ("address of a string", true, "488d3500020000678d3c48"),

@@ -41,7 +41,9 @@ impl Model {
     fn allows(&self, privilege: Privilege, access: Access, linear: u64, page: Offset) -> bool {
         self.known.iter().any(|known| {
             let kernel = !known.fill.user && !known.privilege.is_user() && !privilege.is_user();
-            (known.privilege == privilege || kernel)
+            let fetch = access == Access::Fetch;
+            let supervisors = !known.privilege.is_user() && !privilege.is_user();
+            (known.privilege == privilege || kernel || fetch && supervisors)
                 && known.linear == linear
                 && (known.fill.global || known.pcid == self.pcid)
                 && known.fill.page == page

@@ -1,0 +1,97 @@
+//! SYSCALL and SYSRET between translated blocks: when code may pass without being left, and what that changes of the
+//! processor. What the instructions do is said in `system::syscall`.
+
+use dbt::{Crossing, cc};
+use x86::cr::efer;
+use x86::flags;
+
+use crate::block::Kind;
+use crate::cpu::Cpu;
+use crate::exec;
+use crate::mode::Mode;
+use crate::translated::Translation;
+
+/// What SYSCALL must clear for code to pass.
+const CLEARED: u64 = flags::IF | flags::TF | flags::AC;
+
+/// What open gates depend on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Basis {
+    rekeyed: u64,
+    changes: u64,
+    lstar: u64,
+    /// SFMASK and EFER.
+    system: u64,
+    /// CR0 and CR4.
+    control: u64,
+    xcr0: u64,
+}
+
+impl Basis {
+    /// That of gates that were never looked at.
+    pub(crate) const NONE: Self = Self {
+        rekeyed: u64::MAX,
+        changes: u64::MAX,
+        lstar: 0,
+        system: 0,
+        control: 0,
+        xcr0: 0,
+    };
+
+    #[inline(always)]
+    fn of(cpu: &Cpu, changes: u64) -> Self {
+        Self {
+            rekeyed: cpu.mmu.rekeyed(),
+            changes,
+            lstar: cpu.msrs.lstar,
+            system: cpu.msrs.sfmask << 32 | cpu.efer,
+            control: cpu.cr4 << 32 | cpu.cr0,
+            xcr0: cpu.xcr0,
+        }
+    }
+}
+
+impl Translation {
+    /// Sees to it that the gates are as the processor's registers say. Belongs before code is entered.
+    #[inline(always)]
+    pub(crate) fn set_gates(&mut self, cpu: &mut Cpu) {
+        cpu.ctx.gates.user_table = cpu.mmu.user_table() as u64;
+        let basis = Basis::of(cpu, self.blocks.gate_changes());
+        if basis != self.gates {
+            self.open_gates(cpu);
+            self.gates = Basis::of(cpu, self.blocks.gate_changes());
+        }
+    }
+
+    /// Opens the gates where code on both sides is 64-bit code and what SYSCALL clears is what a kernel has it clear.
+    #[cold]
+    fn open_gates(&mut self, cpu: &mut Cpu) {
+        cpu.ctx.gates.close();
+        let needed = efer::LMA | efer::SCE;
+        let mask = cpu.msrs.sfmask;
+        if cpu.efer & needed != needed || mask & CLEARED != CLEARED {
+            return;
+        }
+        let entry = cpu.msrs.lstar;
+        let open = u64::from(exec::open_gates(cpu)) << 20;
+        let kind = |rights: u8| u64::from(Kind::LONG.bits() | rights << Mode::RIGHTS_SHIFT);
+        let supervisor = cpu.mmu.key(entry) | kind(0) | open;
+        let user = cpu.mmu.key(0) | kind(crate::mmu::Privilege::User as u8) | open;
+        self.hold_links(cpu, entry);
+        self.blocks.open_gates(&mut cpu.ctx, supervisor, user);
+        let gates = &mut cpu.ctx.gates;
+        gates.entry = entry;
+        gates.kept_cc = cc::from_rflags(!mask & flags::ARITHMETIC);
+        gates.kept_flags = !mask & flags::ALL | flags::FIXED;
+    }
+}
+
+impl Cpu {
+    /// Code has passed the gates, the last time so: the segments, and what is derived from them.
+    pub(crate) fn cross(&mut self, crossing: Crossing) {
+        match crossing {
+            Crossing::In => self.enter_by_syscall(),
+            Crossing::Out => self.leave_by_sysret::<true>(),
+        }
+    }
+}
