@@ -112,7 +112,34 @@ impl Translator<'_> {
     }
 
     fn compare_exchange(&mut self, instruction: &Instruction) -> bool {
+        let from = instruction.op1_register();
+        if instruction.op0_kind() == OpKind::Memory && register::home(from).is_none() {
+            return self.compare_exchange_borrowed(instruction, from);
+        }
         self.with(instruction, &[(RAX, GUEST_RAX)], &[(GUEST_RAX, RAX)])
+    }
+
+    /// CMPXCHG of memory and a register that lives in the context, which goes to RSI meanwhile.
+    fn compare_exchange_borrowed(&mut self, instruction: &Instruction, from: Register) -> bool {
+        let bytes = instruction.memory_size().size() as u32;
+        self.save_flags();
+        let Some(place) = self.operand(instruction, bytes, true) else {
+            return false;
+        };
+        if rewrite::is_locked(instruction) {
+            self.whole(place, bytes);
+        }
+        self.out.store(Context::TEMPORARY, RSI);
+        self.load_guest(RSI, register::number(from));
+        self.load_guest(RAX, GUEST_RAX);
+        let mut body = *instruction;
+        rewrite::set_memory(&mut body, place);
+        body.set_op1_register(register::part(RSI, from));
+        self.out.add(&body);
+        self.out.load(RSI, Context::TEMPORARY);
+        self.store_guest(GUEST_RAX, RAX);
+        self.state = State::Host;
+        true
     }
 
     /// CMPXCHG8B and CMPXCHG16B need four registers of their own: the address goes to RSI meanwhile.

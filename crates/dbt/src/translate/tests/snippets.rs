@@ -1,7 +1,7 @@
 //! Guest code for listings: name, whether it is 64-bit code, machine code in hexadecimal.
 
 /// See the listings for what they are.
-pub(super) const SNIPPETS: [(&str, bool, &str); 46] = [
+pub(super) const SNIPPETS: [(&str, bool, &str); 47] = [
     (
         "registers that live in the context",
         true,
@@ -43,6 +43,7 @@ pub(super) const SNIPPETS: [(&str, bool, &str); 46] = [
     ),
     ("conversion of a number in memory", true, "f20f2c07"),
     ("flags before what others execute", true, "0f20d84801c3"),
+    ("compare and exchange with R10", true, "f04c0fb117751e"),
     ("compare and exchange", true, "f0480fb117751e"),
     ("compare and exchange of a pair", true, "f0480fc70f"),
     ("atomics", true, "f00fc107488706f0830c2400"),
