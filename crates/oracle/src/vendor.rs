@@ -15,6 +15,8 @@ const PROTECTION_FAULT: u64 = 13;
 const STACK_FAULT: u64 = 12;
 const PAGE_FAULT: u64 = 14;
 const SIMD_FAULT: u64 = 19;
+/// MXCSR.MM, which masks exceptions for operands that are not aligned.
+const MM: u8 = 1 << 1;
 /// Addresses from here on: an operand may reach past the end of 32 bits.
 const END_OF_32_BITS: u64 = 0xffff_fe00;
 
@@ -115,8 +117,8 @@ pub(crate) fn allow(
     let raises = soft.vector == SIMD_FAULT || is_x87_store(instruction) && has_x87_exception(soft);
     let is_memory_fault = matches!(native.vector, PAGE_FAULT | PROTECTION_FAULT | STACK_FAULT);
     tolerance.everything |= is_memory_fault && raises;
-    // A repetition of no rounds writes no register, so upper halves stay.
-    if has_32_bit_pointer(instruction) && soft.registers.gpr[1] as u32 == 0 {
+    // A repetition of no rounds, or that faults in its first one, writes no register, so upper halves stay.
+    if has_32_bit_pointer(instruction) && (faults || soft.registers.gpr[1] as u32 == 0) {
         tolerance.registers = 0xffff_ffff << 32;
     }
     match instruction.mnemonic() {
@@ -142,7 +144,13 @@ pub(crate) fn allow(
         _ if needs_no_alignment(instruction) => {
             tolerance.everything |= soft.vector == PROTECTION_FAULT;
         }
-        // MXCSR's mask has another bit, and there are no pointers.
+        // MXCSR has another bit, with which loading it is #GP on the guest's processor (APM vol. 2, 11.3.2).
+        Mnemonic::Ldmxcsr | Mnemonic::Vldmxcsr | Mnemonic::Fxrstor | Mnemonic::Fxrstor64
+            if !faults && native.registers.xsave[26] & MM != 0 =>
+        {
+            tolerance.everything |= soft.vector == PROTECTION_FAULT;
+        }
+        // MXCSR's mask has that bit, too, and there are no pointers.
         Mnemonic::Fxsave | Mnemonic::Fxsave64 => tolerance.data = true,
         Mnemonic::Vcvtps2ph => tolerance.mxcsr = faults,
         _ if instruction.is_vsib() && faults => tolerance.vectors = 0,
