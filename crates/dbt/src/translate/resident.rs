@@ -68,7 +68,9 @@ impl Translator<'_> {
         let mut body = *instruction;
         let operand = in_memory(&mut body, away)?;
         let written = self.info.info(instruction).op_access(away);
-        let whole = instruction.op_register(away).size() == 8;
+        // Some write a whole register, but less to memory: EXTRACTPS and PEXTRB with REX.W.
+        let whole =
+            instruction.op_register(away).size() == 8 && instruction.memory_size().size() == 8;
         if !whole && !matches!(written, OpAccess::Read | OpAccess::CondRead) {
             // Less than all of it is either to be extended with zeros, or slow to load again.
             return None;

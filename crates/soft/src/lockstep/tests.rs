@@ -20,7 +20,8 @@ fn compare(p: &mut Processor, rounds: u64) {
         ..Lockstep::default()
     }));
     p.cpu.ctx.gpr[RCX] = rounds;
-    assert_eq!(again(p), Ok(()));
+    let end = again(p);
+    assert_eq!(end, Ok(()), "{}", p.difference().unwrap_or_default());
 }
 
 fn again(p: &mut Processor) -> crate::trap::R {
@@ -64,6 +65,24 @@ fn a_repeated_move_that_is_left_amid_pages_is_followed() {
     let first = memory.iter().zip(&found).position(|(a, b)| a != b);
     assert_eq!(first, None, "the first byte that differs");
     assert!(p.cpu.figures.compared > 400, "{:?}", p.cpu.figures);
+}
+
+#[test]
+fn what_an_instruction_extracts_fills_a_register_that_lives_in_memory() {
+    // or r9, -1; extractps r9, xmm1, 0; mov rax, r9; or r10, -1; pextrb r10, xmm1, 0; or rax, r10; dec ecx; jnz; hlt
+    let mut program = vec![
+        0x49, 0x83, 0xc9, 0xff, 0x66, 0x49, 0x0f, 0x3a, 0x17, 0xc9, 0,
+    ];
+    program.extend([0x4c, 0x89, 0xc8, 0x49, 0x83, 0xca, 0xff]);
+    program.extend([0x66, 0x49, 0x0f, 0x3a, 0x14, 0xca, 0, 0x4c, 0x09, 0xd0]);
+    program.extend([0xff, 0xc9, 0x75, 0xe0, 0xf4]);
+    let mut p = long(&program);
+    p.cpu.cr4 |= x86::cr::cr4::OSFXSR;
+    p.cpu.refresh_mode();
+    p.cpu.ctx.ymm[1][0] = 0x1_0203_0405;
+    compare(&mut p, 100);
+    assert_eq!(p.cpu.ctx.gpr[RAX], 0x0203_0405);
+    assert!(p.cpu.figures.compared > 500, "{:?}", p.cpu.figures);
 }
 
 #[test]
