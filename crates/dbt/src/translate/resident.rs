@@ -35,11 +35,12 @@ impl Translator<'_> {
             };
             body.set_op_register(operand, register::part(host, guest));
         }
-        if let Some(other) = other {
-            self.load_guest(RAX, other);
-        }
+        // By RAX, so first.
         if flags::needs(instruction) {
             self.restore_flags();
+        }
+        if let Some(other) = other {
+            self.load_guest(RAX, other);
         }
         self.mark(false);
         if !self.out.try_add(&body) {

@@ -86,6 +86,17 @@ fn what_an_instruction_extracts_fills_a_register_that_lives_in_memory() {
 }
 
 #[test]
+fn flags_that_are_needed_come_before_a_second_register_that_lives_in_memory() {
+    // cmp rax, rcx; mov rdx, [0x9000]; sbb r10, r10; dec ecx; jnz; hlt
+    let mut program = vec![0x48, 0x39, 0xc8, 0x48, 0x8b, 0x14, 0x25, 0, 0x90, 0, 0];
+    program.extend([0x4d, 0x19, 0xd2, 0xff, 0xc9, 0x75, 0xee, 0xf4]);
+    let mut p = long(&program);
+    compare(&mut p, 100);
+    assert_eq!(p.cpu.ctx.gpr[10], u64::MAX);
+    assert!(p.cpu.figures.compared > 300, "{:?}", p.cpu.figures);
+}
+
+#[test]
 fn a_difference_ends_the_run_and_says_what_it_is() {
     // add rax, 1; dec ecx; jnz; hlt
     let program = |by| [0x48, 0x83, 0xc0, by, 0xff, 0xc9, 0x75, 0xf8, 0xf4];
