@@ -57,6 +57,8 @@ pub(super) fn wanted(guests: &[Guest], wide: bool) -> Wanted {
             || is_foreign(instruction, wide)
             || accesses_memory(instruction)
             || x87::is_here(instruction)
+            // SHLD and SHRD by CL have no scratch register for two registers that live in the context.
+            || rewrite::shifts_by_cl(instruction) && instruction.op_count() == 3
             || !conditional && instruction.flow_control() != FlowControl::Next
             || matches!(instruction.mnemonic(), Mnemonic::Div | Mnemonic::Idiv);
         match () {
