@@ -6,6 +6,7 @@
 
 mod block;
 mod index;
+mod site;
 mod step;
 mod table;
 
@@ -16,14 +17,15 @@ use std::io;
 use host::fault;
 
 pub use block::Key;
-use block::{Block, Site};
+use block::{Block, PackedMark};
 use index::Index;
+use site::Sites;
 use table::Tables;
 
 use crate::cc;
 use crate::region::{CodeArea, Registers};
 use crate::translate::thunk::{self, Thunks};
-use crate::translate::{self, Far, Frame, Source, State};
+use crate::translate::{self, Far, Frame, Mark, Source, State};
 
 /// Blocks begin at multiples of this.
 const ALIGNMENT: usize = 16;
@@ -82,7 +84,9 @@ pub struct Blocks {
     used: usize,
     thunks: Thunks,
     blocks: Vec<Block>,
-    sites: Vec<Site>,
+    sites: Sites,
+    /// Of all blocks, one block's behind the other.
+    marks: Vec<PackedMark>,
     by_key: Index,
     by_page: HashMap<u64, Vec<u32>>,
     tables: Tables,
@@ -131,7 +135,8 @@ impl Blocks {
             used: code.len().next_multiple_of(ALIGNMENT),
             thunks,
             blocks: Vec::new(),
-            sites: Vec::new(),
+            sites: Sites::default(),
+            marks: Vec::new(),
             by_key: Index::default(),
             by_page: HashMap::new(),
             tables: Tables::new(area_start + u64::from(thunks.outermost))?,
@@ -158,6 +163,7 @@ impl Blocks {
             .next_multiple_of(ALIGNMENT);
         self.blocks.clear();
         self.sites.clear();
+        self.marks.clear();
         self.by_key.clear();
         self.by_page.clear();
         self.far.clear();
@@ -167,6 +173,18 @@ impl Blocks {
     /// Bytes of code in use.
     pub fn used(&self) -> usize {
         self.used
+    }
+
+    /// Bytes of what is known of the blocks beside their code.
+    pub fn beside(&self) -> usize {
+        let page = size_of::<(u64, Vec<u32>)>();
+        // Most blocks lie in one page.
+        size_of_val(&self.blocks[..])
+            + size_of_val(&self.marks[..])
+            + self.sites.bytes()
+            + self.by_key.bytes()
+            + self.by_page.capacity() * page
+            + self.blocks.len() * size_of::<u32>()
     }
 
     /// Translates a block that lies in `pages` of RAM. There must be room.
@@ -183,34 +201,25 @@ impl Blocks {
             strings: self.thunks.strings,
             ways: self.thunks.ways,
             number: self.blocks.len() as u32,
-            first_jump: self.sites.len() as u32,
+            first_jump: self.sites.count(),
         };
         let translated = translate::block(source, frame);
         self.area.write(self.used, &translated.code);
         let number = frame.number;
         let start = self.used as u32;
         self.used = (self.used + translated.code.len()).next_multiple_of(ALIGNMENT);
-        let site = |jump| Site {
-            block: number,
-            jump,
-        };
-        self.sites.extend(translated.jumps.into_iter().map(site));
+        self.sites.extend(number, &translated.jumps);
         if let Some(old) = self.find(&key) {
             self.drop_block(old);
         }
         for &page in pages {
             self.by_page.entry(page).or_default().push(number);
         }
-        self.blocks.push(Block {
-            key,
-            start,
-            entry_host: start + translated.entry_host,
-            entry_saved: start + translated.entry_saved,
-            marks: translated.marks.into(),
-            foreign: translated.foreign,
-            incoming: Vec::new(),
-            dead: false,
-        });
+        let marks = self.marks.len() as u32;
+        let block = Block::new(key, &translated, start, marks, site::NONE);
+        self.blocks.push(block);
+        let marks = translated.marks.into_iter().map(PackedMark::from);
+        self.marks.extend(marks);
         self.by_key.insert(&self.blocks, number);
         self.made += 1;
         number
@@ -223,25 +232,32 @@ impl Blocks {
 
     /// Where a block begins.
     pub fn start(&self, block: u32) -> Entry {
-        Entry::plain(self.area.start() + u64::from(self.blocks[block as usize].entry_saved))
+        Entry::plain(self.area.start() + u64::from(self.blocks[block as usize].entry_saved()))
     }
 
     /// Where a block goes on with an instruction; `None` when the block was dropped, and when it relies on x87
     /// registers while they are not there ([`crate::Context::x87_away`]).
     pub fn resume(&self, block: u32, op: u16, x87: bool) -> Option<Entry> {
-        let block = self
+        let known = self
             .blocks
             .get(block as usize)
             .filter(|block| !block.dead)?;
-        let mark = block
-            .marks
-            .iter()
+        let mark = self
+            .marks(block)
             .find(|mark| mark.op == op && mark.entry)
             .filter(|mark| x87 || !mark.x87)?;
         Some(Entry {
-            address: self.area.start() + u64::from(block.start + mark.at),
+            address: self.area.start() + u64::from(known.start + mark.at),
             vectors: mark.vectors,
         })
+    }
+
+    /// The marks of a block.
+    fn marks(&self, block: u32) -> impl Iterator<Item = Mark> {
+        let first = |block: &Block| block.marks as usize;
+        let next = self.blocks.get(block as usize + 1);
+        let marks = first(&self.blocks[block as usize])..next.map_or(self.marks.len(), first);
+        self.marks[marks].iter().copied().map(Mark::from)
     }
 
     /// The code for an address in the selected table.
@@ -275,9 +291,8 @@ impl Blocks {
 
     /// Links a direct branch to a block.
     pub fn link(&mut self, site: u32, block: u32) {
-        let from = &self.sites[site as usize];
-        let translate::Jump { link, target } = from.jump;
-        let source = &self.blocks[from.block as usize];
+        let translate::Jump { link, target } = self.sites.jump(site);
+        let source = &self.blocks[self.sites.block(site) as usize];
         if !link.is_patchable() || source.dead {
             return;
         }
@@ -288,19 +303,19 @@ impl Blocks {
         let Some(space) = space else {
             return;
         };
-        let elsewhere = target >> 12 != source.key.linear >> 12 || may_cross(target);
+        let elsewhere = target >> 12 != source.key().linear >> 12 || may_cross(target);
         if link.far.is_none() && elsewhere {
             self.far.push(site);
         }
         let start = source.start;
         let at = start + link.at;
-        let to = &mut self.blocks[block as usize];
+        let to = &self.blocks[block as usize];
         let entry = match link.state {
-            State::Host => to.entry_host,
-            State::Saved | State::Nowhere => to.entry_saved,
-            State::Both => to.entry_host.max(to.entry_saved),
+            State::Host => to.entry_host(),
+            State::Saved | State::Nowhere => to.entry_saved(),
+            State::Both => to.entry_host().max(to.entry_saved()),
         };
-        to.incoming.push(site);
+        self.sites.attach(&mut self.blocks, site, block);
         self.linked += 1;
         self.patch(at, entry);
         if let Some(far) = link.far {
@@ -326,9 +341,8 @@ impl Blocks {
     }
 
     fn unlink(&mut self, site: u32) {
-        let from = &self.sites[site as usize];
-        let start = self.blocks[from.block as usize].start;
-        let link = from.jump.link;
+        let start = self.blocks[self.sites.block(site) as usize].start;
+        let link = self.sites.jump(site).link;
         if link.is_patchable() {
             self.patch(start + link.at, start + link.stub);
             if let Some(far) = link.far {
@@ -358,12 +372,12 @@ impl Blocks {
             return;
         }
         block.dead = true;
-        let key = block.key;
-        for site in std::mem::take(&mut block.incoming) {
+        let linear = block.key().linear;
+        while let Some(site) = self.sites.take_first(&mut self.blocks, number) {
             self.unlink(site);
         }
         self.by_key.remove(&self.blocks, number);
-        self.tables.remove(key.linear);
+        self.tables.remove(linear);
     }
 
     /// Another thread runs from now on.
@@ -423,7 +437,7 @@ impl Blocks {
         if let Some((block, op)) = translate::instruction_of(exit) {
             return Left::Interpret { block, op };
         }
-        let target = self.sites[exit as usize].jump.target;
+        let target = self.sites.target(exit);
         Left::Jump { site: exit, target }
     }
 
@@ -439,12 +453,12 @@ impl Blocks {
                 self.thunks
             );
         };
-        let block = &self.blocks[number];
-        let index = block
-            .marks
-            .partition_point(|mark| block.start + mark.at <= at)
-            - 1;
-        let mark = block.marks[index];
+        let start = self.blocks[number].start;
+        let marks = self.marks(number as u32);
+        let mark = marks
+            .take_while(|mark| start + mark.at <= at)
+            .last()
+            .expect("a block begins with a mark");
         if !mark.saved {
             registers.cc = registers.run.fault_cc;
         }

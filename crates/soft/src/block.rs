@@ -8,15 +8,14 @@ pub(crate) use cache::{BlockCache, Kind};
 pub(crate) use decode::Source;
 pub(crate) use op::{Flat, Handler, Op};
 
-use std::sync::Arc;
-
 use mem::{GuestRam, Offset, PAGE_SIZE};
 
 /// A run of instructions that is entered only at its start and left at its end or by a trap. All of it lies in
 /// one page, except that a block of a single instruction may cross into the next.
 #[derive(Debug)]
 pub(crate) struct Block {
-    pub(crate) ops: Arc<[Op]>,
+    /// None while the block is [released](BlockCache::release).
+    pub(crate) ops: Box<[Op]>,
     /// The bytes that were decoded.
     pub(crate) bytes: Box<[u8]>,
     /// The last op sets RIP.
@@ -36,10 +35,12 @@ pub(crate) struct Block {
 }
 
 impl Block {
-    /// Whether no byte of its pages was written since it was decoded or compared.
+    /// Whether it is decoded, and no byte of its pages was written since then, or since it was compared.
     #[inline(always)]
     pub(crate) fn is_current(&self, ram: &GuestRam) -> bool {
-        is_current(ram, self.code) && self.second.is_none_or(|code| is_current(ram, code))
+        !self.ops.is_empty()
+            && is_current(ram, self.code)
+            && self.second.is_none_or(|code| is_current(ram, code))
     }
 
     /// It was translated for a linear address. Where another address space has the same code elsewhere, its worth is to be
@@ -53,6 +54,9 @@ impl Block {
     /// Compares the code with memory: a block whose pages were written elsewhere is good again.
     #[cold]
     pub(crate) fn renew(&mut self, ram: &GuestRam) -> bool {
+        if self.ops.is_empty() {
+            return false;
+        }
         let mut now = [0; PAGE_SIZE as usize];
         let now = &mut now[..self.bytes.len()];
         let room = now

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use crate::cpu::Cpu;
 
 /// Names of the figures.
-const NAMES: [&str; 18] = [
+const NAMES: [&str; 19] = [
     "instructions of interpreted blocks",
     "page walks",
     "exceptions",
@@ -16,6 +16,7 @@ const NAMES: [&str; 18] = [
     "blocks decoded",
     "blocks translated",
     "bytes of translated code",
+    "bytes beside translated code",
     "times the code cache was full",
     "entries of translated code",
     "exits: instructions that it never executes",
@@ -65,6 +66,8 @@ pub(crate) struct Exits {
 pub(crate) struct Translated {
     pub(crate) blocks: u64,
     pub(crate) bytes: u64,
+    /// Of what is known of the blocks.
+    pub(crate) beside: u64,
     pub(crate) full: u64,
     pub(crate) linked: u64,
 }
@@ -119,6 +122,7 @@ impl Cpu {
             decoded,
             translated.blocks,
             translated.bytes,
+            translated.beside,
             translated.full,
             entered,
             exits.foreign,

@@ -23,7 +23,9 @@ mod rehearsal;
 mod report;
 mod state;
 
+use std::cell::RefCell;
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use dbt::{Entry, Left};
 use iced_x86::Mnemonic;
@@ -35,8 +37,9 @@ use state::State;
 
 use crate::cpu::Cpu;
 use crate::engine::Translate;
+use crate::mode::Mode;
 use crate::run::Processor;
-use crate::translated::{Code, Translation};
+use crate::translated::{Decoded, Translation};
 use crate::trap::{R, Trap};
 
 /// How often a difference has to come.
@@ -47,6 +50,8 @@ const ATTEMPTS: u32 = 3;
 pub(crate) struct Lockstep {
     /// Blocks that follow a block by a linked branch to an address.
     links: HashMap<(u32, u64), u32>,
+    /// Blocks that were rehearsed.
+    decoded: RefCell<HashMap<u32, Arc<Decoded>>>,
     /// [`dbt::Blocks::flushes`] when they were.
     flushes: u64,
     /// Instructions after which it ends.
@@ -97,10 +102,19 @@ impl Lockstep {
         }
     }
 
+    /// A block as the interpreter executes it.
+    fn decoded(&self, translation: &Translation, mode: Mode, block: u32) -> Arc<Decoded> {
+        let mut kept = self.decoded.borrow_mut();
+        let decoded = kept
+            .entry(block)
+            .or_insert_with(|| Arc::new(translation.code.decode(mode, block)));
+        decoded.clone()
+    }
+
     /// Whether a way out may be linked to a block: to one behind it, so that chains end.
     pub(crate) fn may_link(&mut self, translation: &Translation, site: u32, block: u32) -> bool {
         let (from, target) = translation.blocks.way_out(site);
-        let ahead = target > translation.code[from as usize].start;
+        let ahead = target > translation.code.start(from);
         if ahead {
             self.links.insert((from, target), block);
         }
@@ -110,7 +124,7 @@ impl Lockstep {
 
 impl Cpu {
     /// Executes one instruction of a block, undoing a part of it.
-    fn rehearse_one(&mut self, code: &Code, number: u16) -> Rehearsed {
+    fn rehearse_one(&mut self, code: &Decoded, number: u16) -> Rehearsed {
         let op = &code.ops[usize::from(number)];
         self.ctx.gpr[dbt::Context::BASE] = code.start;
         let stores = self.rehearsal.count();
@@ -152,7 +166,7 @@ impl Cpu {
         let (mut block, mut op) = start;
         let mut path = Path::new();
         loop {
-            let code = &translation.code[block as usize];
+            let code = &lockstep.decoded(translation, self.mode, block);
             if code.x87 && before.x87.is_none() {
                 before.x87 = Some(self.x87.stored());
             }
@@ -223,7 +237,7 @@ impl Cpu {
         if let Point::At(block, op) = end
             && end == until
         {
-            let code = &parts.0.code[block as usize];
+            let code = &parts.1.decoded(parts.0, self.mode, block);
             let left = actual.register(RCX);
             let whole = self.ctx.gpr[RCX];
             if is_string(code.mnemonics[usize::from(op)]) && left != whole {
@@ -273,6 +287,7 @@ impl Processor {
             if lockstep.flushes != translation.blocks.flushes {
                 lockstep.flushes = translation.blocks.flushes;
                 lockstep.links.clear();
+                lockstep.decoded.borrow_mut().clear();
             }
             if self.cpu.figures.compared >= lockstep.most {
                 self.lockstep = None;
@@ -329,7 +344,7 @@ impl Cpu {
     fn undefined(&self, translation: &Translation, path: &Path) -> u64 {
         let mut undefined = 0;
         for &(block, first, end) in path {
-            let instructions = self.instructions(&translation.code[block as usize]);
+            let instructions = self.instructions(translation, block);
             for instruction in &instructions[usize::from(first)..usize::from(end)] {
                 undefined = undefined_after(instruction, undefined).unwrap_or(undefined);
             }

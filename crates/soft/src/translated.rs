@@ -3,8 +3,9 @@
 //! Translated code runs what is the same instruction on other registers, and leaves for everything else with exact
 //! state: the interpreter executes that one instruction, and code is entered again behind it.
 
+mod code;
+
 use std::collections::HashMap;
-use std::sync::Arc;
 
 use dbt::{Blocks, Entry, Guest, Key, Left, Segmented};
 use iced_x86::{Decoder, DecoderOptions, EncodingKind, Mnemonic};
@@ -13,7 +14,7 @@ use tracing::debug;
 use x86::descriptor::SegmentRegister::{Fs, Gs};
 use x86::flags;
 
-use crate::block::{Block, Op};
+use crate::block::Block;
 use crate::cpu::Cpu;
 use crate::engine::Translate;
 use crate::exec;
@@ -23,6 +24,7 @@ use crate::mode::CodeSize;
 use crate::observer::Doing;
 use crate::run::{Found, Processor};
 use crate::trap::{R, Trap};
+pub(crate) use code::{Codes, Decoded};
 
 /// Each time that a page of code is written doubles the runs that its blocks take, up to so many times.
 const MOST_CHURN: u8 = 8;
@@ -41,7 +43,7 @@ const NO_SEGMENT: ((u64, u32), u64) = ((u64::MAX, 0), 0);
 pub(crate) struct Translation {
     pub(crate) blocks: Blocks,
     /// By block number.
-    pub(crate) code: Vec<Code>,
+    pub(crate) code: Codes,
     /// Runs until a block is translated.
     threshold: u32,
     /// Numbers of code segments by base and limit, of those whose offsets are not linear addresses.
@@ -54,19 +56,6 @@ pub(crate) struct Translation {
     left: Box<[u64]>,
     /// What the gates were set by.
     pub(crate) gates: Basis,
-}
-
-/// What a translated block was made from.
-#[derive(Clone)]
-pub(crate) struct Code {
-    pub(crate) ops: Arc<[Op]>,
-    pub(crate) mnemonics: Arc<[Mnemonic]>,
-    pub(crate) branches: bool,
-    pub(crate) start: u64,
-    /// Where that lies in RAM.
-    pub(crate) place: Offset,
-    /// Some instruction uses x87 or MMX registers.
-    pub(crate) x87: bool,
 }
 
 impl Translation {
@@ -83,7 +72,7 @@ impl Translation {
         let blocks = Blocks::new(&mut cpu.ctx).ok()?;
         Some(Self {
             blocks,
-            code: Vec::new(),
+            code: Codes::new(),
             threshold,
             segments: HashMap::new(),
             segment: NO_SEGMENT,
@@ -191,7 +180,7 @@ impl Cpu {
     }
 
     /// Executes one instruction of a block that is entered in the middle; false when the block was left.
-    fn execute_one(&mut self, code: &Code, index: usize) -> R<bool> {
+    fn execute_one(&mut self, code: &Decoded, index: usize) -> R<bool> {
         self.ctx.gpr[dbt::Context::BASE] = code.start;
         self.limit = usize::MAX;
         let op = &code.ops[index];
@@ -310,9 +299,9 @@ impl Processor {
         let Some(translation) = &mut self.translation else {
             return Ok(None);
         };
-        let start = translation.code[block as usize].start;
+        let start = translation.code.start(block);
         let key = translation.key(&self.cpu, start);
-        let code = &translation.code[block as usize];
+        let code = translation.code.decoded(self.cpu.mode, block);
         translation.left[code.mnemonics[usize::from(op)] as usize] += 1;
         match translation.blocks.is_foreign(block, op) {
             true => self.cpu.figures.exits.foreign += 1,
@@ -378,7 +367,7 @@ impl Processor {
             linear: self.cpu.rip,
             place: place.0,
             second: None,
-            kind: translation.prepare(&self.cpu, linear) & 0xfff0_00ff,
+            kind: translation.prepare(&self.cpu, linear) as u32 & 0xfff0_00ff,
         };
         let translated = translation.blocks.find(&key)?;
         self.cpu.mmu.note_code(linear);
@@ -404,7 +393,7 @@ impl Processor {
             linear: rip,
             place: block.code.0.0,
             second: block.second.map(|(at, _)| at.0),
-            kind: translation.prepare(&self.cpu, self.cpu.linear_ip()) & 0xfff0_00ff,
+            kind: translation.prepare(&self.cpu, self.cpu.linear_ip()) as u32 & 0xfff0_00ff,
         };
         let translated = match translation.blocks.find(&key) {
             Some(translated) => translated,
@@ -424,6 +413,10 @@ impl Processor {
         if self.lockstep.is_none() {
             translation.blocks.learn(rip, translated);
         }
+        if !dbt::may_cross(self.cpu.linear_ip()) {
+            // From now on it is found by its place.
+            self.blocks.release(number);
+        }
         Some(translated)
     }
 }
@@ -442,6 +435,7 @@ impl Translation {
         Translated {
             blocks: self.blocks.made,
             bytes: self.blocks.used() as u64,
+            beside: (self.blocks.beside() + self.code.size()) as u64,
             full: self.blocks.flushes,
             linked: self.blocks.linked,
         }
@@ -501,15 +495,8 @@ impl Translation {
         };
         let pages: Vec<u64> = pieces.iter().flatten().map(|(at, _)| at.page()).collect();
         let number = self.blocks.add(key, source, &pages);
-        debug_assert_eq!(number as usize, self.code.len());
-        self.code.push(Code {
-            ops: block.ops.clone(),
-            mnemonics: guests.iter().map(|g| g.instruction.mnemonic()).collect(),
-            branches: block.branches,
-            start: key.linear,
-            place: block.code.0,
-            x87: guests.iter().any(|g| exec::touches_x87(&g.instruction)),
-        });
+        let code = self.code.push(key.linear, &block.bytes);
+        debug_assert_eq!(number, code);
         Some(number)
     }
 }

@@ -1,6 +1,6 @@
-//! What is known of a translated block.
+//! What is known of a translated block, in as few bytes as do: there are a hundred thousand of them.
 
-use crate::translate::{Jump, Mark};
+use crate::translate::{Mark, Translated};
 
 /// What a translated block depends on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -12,7 +12,7 @@ pub struct Key {
     /// Where the page that it crosses into lies.
     pub second: Option<u64>,
     /// Everything else that matters: mode, privilege, what is switched on.
-    pub kind: u64,
+    pub kind: u32,
 }
 
 impl Key {
@@ -21,31 +21,133 @@ impl Key {
         let mix = |mixed: u64, value: u64| {
             (mixed.rotate_left(5) ^ value).wrapping_mul(0x9e37_79b9_7f4a_7c15)
         };
-        let mixed = [self.linear, self.place, self.kind]
+        let mixed = [self.linear, self.place, u64::from(self.kind)]
             .into_iter()
             .fold(0, mix);
         mixed ^ mixed >> 32
     }
 }
 
+/// No second page: none lies there.
+const NO_PAGE: u64 = u64::MAX;
+
+/// A translated block.
 #[derive(Debug)]
 pub(super) struct Block {
-    pub(super) key: Key,
-    /// Offsets in the code: of its first byte, and of its ways in by where the flags are.
-    pub(super) start: u32,
-    pub(super) entry_host: u32,
-    pub(super) entry_saved: u32,
-    pub(super) marks: Box<[Mark]>,
+    linear: u64,
+    place: u64,
+    second: u64,
     /// Instructions that are always executed elsewhere, as bits.
     pub(super) foreign: u64,
-    /// Sites that are linked to it.
-    pub(super) incoming: Vec<u32>,
+    kind: u32,
+    /// Offset of its first byte in the code.
+    pub(super) start: u32,
+    /// Its first mark; the last one is before that of the next block.
+    pub(super) marks: u32,
+    /// The first of the sites that are linked to it.
+    pub(super) incoming: u32,
+    /// Offsets from the start of its ways in by where the flags are.
+    entry_host: u16,
+    entry_saved: u16,
     pub(super) dead: bool,
 }
 
-/// A direct way out of some block.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Site {
-    pub(super) block: u32,
-    pub(super) jump: Jump,
+const _: () = assert!(size_of::<Block>() == 56);
+
+impl Block {
+    /// A block whose code is at `start` and whose marks are from `marks` on.
+    pub(super) fn new(key: Key, made: &Translated, start: u32, marks: u32, incoming: u32) -> Self {
+        Self {
+            linear: key.linear,
+            place: key.place,
+            second: key.second.unwrap_or(NO_PAGE),
+            foreign: made.foreign,
+            kind: key.kind,
+            start,
+            marks,
+            incoming,
+            entry_host: near(made.entry_host),
+            entry_saved: near(made.entry_saved),
+            dead: false,
+        }
+    }
+
+    pub(super) fn key(&self) -> Key {
+        Key {
+            linear: self.linear,
+            place: self.place,
+            second: Some(self.second).filter(|&second| second != NO_PAGE),
+            kind: self.kind,
+        }
+    }
+
+    /// Where it is entered with the flags in the host's register.
+    pub(super) fn entry_host(&self) -> u32 {
+        self.start + u32::from(self.entry_host)
+    }
+
+    /// Where it is entered with the flags in the context.
+    pub(super) fn entry_saved(&self) -> u32 {
+        self.start + u32::from(self.entry_saved)
+    }
+}
+
+/// An offset in a block's code, which is smaller than [`super::LARGEST`].
+pub(super) fn near(offset: u32) -> u16 {
+    u16::try_from(offset).expect("the code of a block is short")
+}
+
+/// A [`Mark`] in four bytes: the offset, the instruction's number, and its bits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct PackedMark(u32);
+
+impl PackedMark {
+    const OP: u32 = 16;
+    const OP_MASK: u32 = 0x7f;
+    const BITS: u32 = 28;
+}
+
+impl From<Mark> for PackedMark {
+    fn from(mark: Mark) -> Self {
+        let op = u32::from(mark.op);
+        assert!(op <= Self::OP_MASK, "a block has few instructions");
+        let bits = [mark.saved, mark.entry, mark.vectors, mark.x87];
+        let bits = bits.into_iter().zip(Self::BITS..);
+        let bits = bits.fold(0, |sum, (bit, at)| sum | u32::from(bit) << at);
+        Self(u32::from(near(mark.at)) | op << Self::OP | bits)
+    }
+}
+
+impl From<PackedMark> for Mark {
+    fn from(PackedMark(packed): PackedMark) -> Self {
+        let bit = |number: u32| packed >> (PackedMark::BITS + number) & 1 != 0;
+        Self {
+            at: packed & 0xffff,
+            op: (packed >> PackedMark::OP & PackedMark::OP_MASK) as u16,
+            saved: bit(0),
+            entry: bit(1),
+            vectors: bit(2),
+            x87: bit(3),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_packed_mark_is_the_same_mark() {
+        for bits in 0..16 {
+            let mark = Mark {
+                at: 0xfff0 + bits,
+                op: 64 - bits as u16,
+                saved: bits & 1 != 0,
+                entry: bits & 2 != 0,
+                vectors: bits & 4 != 0,
+                x87: bits & 8 != 0,
+            };
+            assert_eq!(Mark::from(PackedMark::from(mark)), mark);
+        }
+    }
 }

@@ -10,11 +10,11 @@ impl Blocks {
             .partition_point(|block| block.start <= at)
             .checked_sub(1)?;
         let block = &self.blocks[number];
-        if at == block.entry_saved || at == block.entry_host {
+        if at == block.entry_saved() || at == block.entry_host() {
             return Some((number as u32, 0));
         }
-        let mark = block.marks.iter();
-        let op = mark
+        let op = self
+            .marks(number as u32)
             .filter(|mark| mark.entry)
             .find(|mark| block.start + mark.at == at)?
             .op;
@@ -28,8 +28,7 @@ impl Blocks {
 
     /// The block that a direct way out belongs to, and where it leads.
     pub fn way_out(&self, site: u32) -> (u32, u64) {
-        let site = &self.sites[site as usize];
-        (site.block, site.jump.target)
+        (self.sites.block(site), self.sites.target(site))
     }
 
     /// Has branches that look for an address in the selected jump table leave by [`super::Left::Landed`], until

@@ -438,7 +438,7 @@ impl Link {
     const NEVER: u32 = u32::MAX;
 
     /// For a way out, with the flags in the context, that is never linked.
-    pub(super) fn never() -> Self {
+    pub(crate) fn never() -> Self {
         Self {
             at: Self::NEVER,
             stub: 0,

@@ -11,7 +11,9 @@ use crate::mode::{CodeSize, Mode};
 /// Slots of the jump cache.
 const JUMPS: usize = 4096;
 /// Ops kept before those of blocks that are not in use are dropped.
-const MOST_OPS: usize = 250_000;
+const MOST_OPS: usize = 180_000;
+/// What else is known of a block is as much as so many ops.
+const BESIDE: usize = 4;
 
 /// What the decoding of bytes depends on besides the bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -99,6 +101,7 @@ pub(crate) struct BlockCache {
     blocks: Vec<Block>,
     by_place: HashMap<u64, u32, BuildHasherDefault<Mix>>,
     jumps: Box<[Jump; JUMPS]>,
+    /// Those of all blocks, and what is beside them.
     ops: usize,
 }
 
@@ -171,24 +174,37 @@ impl BlockCache {
         for (mut block, place) in all.into_iter().zip(place_of) {
             if block.heat - block.kept_at > 1 && self.ops < MOST_OPS / 2 {
                 block.kept_at = block.heat;
-                self.ops += block.ops.len();
+                self.ops += BESIDE + block.ops.len();
                 self.by_place.insert(place, self.blocks.len() as u32);
                 self.blocks.push(block);
             }
         }
     }
 
+    /// Drops a block's ops: it is translated, and will hardly be executed here. How hot it is is remembered.
+    pub(crate) fn release(&mut self, block: u32) {
+        let ops = std::mem::take(&mut self.blocks[block as usize].ops);
+        self.ops -= ops.len();
+    }
+
     /// Adds a block, replacing what was decoded from the same place.
-    pub(crate) fn insert(&mut self, at: Offset, kind: Kind, block: Block) -> u32 {
-        if self.ops + block.ops.len() > MOST_OPS {
+    pub(crate) fn insert(&mut self, at: Offset, kind: Kind, mut block: Block) -> u32 {
+        if self.ops + BESIDE + block.ops.len() > MOST_OPS {
             self.sweep();
         }
         self.ops += block.ops.len();
-        if let Some(&old) = self.by_place.get(&place(at, kind)) {
-            self.ops -= self.blocks[old as usize].ops.len();
-            self.blocks[old as usize] = block;
-            return old;
+        if let Some(&number) = self.by_place.get(&place(at, kind)) {
+            let old = &mut self.blocks[number as usize];
+            self.ops -= old.ops.len();
+            if old.ops.is_empty() && old.bytes == block.bytes {
+                // It was released.
+                (block.heat, block.kept_at) = (old.heat, old.kept_at);
+                block.made_for = old.made_for;
+            }
+            *old = block;
+            return number;
         }
+        self.ops += BESIDE;
         let number = self.blocks.len() as u32;
         self.blocks.push(block);
         self.by_place.insert(place(at, kind), number);
@@ -219,6 +235,31 @@ mod tests {
             code: (Offset(at), 0),
             second: None,
         }
+    }
+
+    #[test]
+    fn a_released_block_is_as_hot_as_before_once_it_is_decoded_again() {
+        let decoded = |byte| {
+            let (cpu, _) = crate::testing::cpu();
+            let bytes = [0x90, byte];
+            let mut block = block(7, 0);
+            block.ops = crate::block::decode::run(cpu.mode, &bytes).ops.into();
+            block.bytes = bytes.into();
+            block
+        };
+        let mut cache = BlockCache::new();
+        let number = cache.insert(Offset(7), KIND, decoded(0x90));
+        let ops = cache.ops;
+        cache.get_mut(number).heat = 30;
+        cache.release(number);
+        assert_eq!(cache.ops, BESIDE);
+        assert!(cache.get(number).ops.is_empty());
+        assert_eq!(cache.insert(Offset(7), KIND, decoded(0x90)), number);
+        assert_eq!((cache.ops, cache.get(number).heat), (ops, 30));
+        // Other code is not.
+        cache.release(number);
+        cache.insert(Offset(7), KIND, decoded(0x91));
+        assert_eq!((cache.ops, cache.get(number).heat), (ops, 0));
     }
 
     #[test]

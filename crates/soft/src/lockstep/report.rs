@@ -7,7 +7,7 @@ use iced_x86::{Decoder, DecoderOptions, FastFormatter, Instruction};
 use super::state::State;
 use super::{Point, Trial};
 use crate::cpu::Cpu;
-use crate::translated::{Code, Translation};
+use crate::translated::Translation;
 
 impl Cpu {
     /// What code did otherwise than the interpreter: where, the guest's code, registers, memory.
@@ -20,22 +20,20 @@ impl Cpu {
         (point, actual, memory): (Point, &State, &[u8]),
     ) -> String {
         let mut text = String::new();
+        let code = |block| translation.code.get(block);
         let place = |point: Point| match point {
-            Point::At(block, op) => match translation.code.get(block as usize) {
-                Some(code) => {
-                    let at = code
-                        .ops
-                        .get(usize::from(op))
-                        .map_or(0, |op| u64::from(op.at));
-                    format!(
-                        "before the instruction at {:#x}",
-                        code.start.wrapping_add(at)
-                    )
-                }
-                None => "nowhere".to_owned(),
-            },
-            Point::Behind(block) => match translation.code.get(block as usize) {
-                Some(code) => format!("behind the block at {:#x}", code.start),
+            Point::At(block, op) if code(block).is_some() => {
+                let block = translation.code.decode(self.mode, block);
+                let op = block.ops.get(usize::from(op));
+                let at = op.map_or(0, |op| u64::from(op.at));
+                format!(
+                    "before the instruction at {:#x}",
+                    block.start.wrapping_add(at)
+                )
+            }
+            Point::At(..) => "nowhere".to_owned(),
+            Point::Behind(block) => match code(block) {
+                Some((start, _)) => format!("behind the block at {start:#x}"),
                 None => "elsewhere".to_owned(),
             },
         };
@@ -60,22 +58,19 @@ impl Cpu {
         text
     }
 
-    /// The instructions of a block, as they are in memory now.
-    pub(super) fn instructions(&self, code: &Code) -> Vec<Instruction> {
-        let len = code.ops.last().map_or(0, |op| op.at + u16::from(op.len));
-        let mut bytes = vec![0; usize::from(len)];
-        self.ram.copy_out(code.place, &mut bytes);
+    /// The instructions of a block, if there is such a one.
+    pub(super) fn instructions(&self, translation: &Translation, block: u32) -> Vec<Instruction> {
+        let Some((start, bytes)) = translation.code.get(block) else {
+            return Vec::new();
+        };
         let options = DecoderOptions::FORCE_RESERVED_NOP;
-        let mut decoder = Decoder::with_ip(self.mode.code.bits(), &bytes, code.start, options);
-        code.ops.iter().map(|_| decoder.decode()).collect()
+        let decoder = Decoder::with_ip(self.mode.code.bits(), bytes, start, options);
+        decoder.into_iter().collect()
     }
 
-    /// Lists the instructions of a block as they are in memory now.
+    /// Lists the instructions of a block.
     fn list(&self, text: &mut String, translation: &Translation, block: u32) {
-        let Some(code) = translation.code.get(block as usize) else {
-            return;
-        };
-        for (number, instruction) in self.instructions(code).iter().enumerate() {
+        for (number, instruction) in self.instructions(translation, block).iter().enumerate() {
             let mut line = String::new();
             FastFormatter::new().format(instruction, &mut line);
             let foreign = match translation.blocks.is_foreign(block, number as u16) {

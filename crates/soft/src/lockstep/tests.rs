@@ -2,7 +2,6 @@ use mem::Gpa;
 use x86::state::gpr::{RAX, RCX};
 
 use super::Lockstep;
-use crate::block::decode;
 use crate::run::Processor;
 use crate::testing::{CODE, long};
 use crate::trap::Trap;
@@ -102,8 +101,9 @@ fn a_difference_ends_the_run_and_says_what_it_is() {
     let program = |by| [0x48, 0x83, 0xc0, by, 0xff, 0xc9, 0x75, 0xf8, 0xf4];
     let mut p = run(&program(1), 100);
     // The interpreter from now on executes another program.
-    let other = decode::run(p.cpu.mode, &program(2)[..8]).ops.into();
-    p.translation.as_mut().unwrap().code[0].ops = other;
+    let translation = p.translation.as_mut().unwrap();
+    translation.code.replace(0, &program(2)[..8]);
+    p.lockstep.as_mut().unwrap().decoded.get_mut().clear();
     (p.cpu.activity, p.cpu.ctx.gpr[RCX]) = (x86::state::Activity::Running, 100);
     assert_eq!(again(&mut p), Err(Trap::DIFFERS));
     let report = p.difference().unwrap();

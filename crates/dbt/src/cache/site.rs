@@ -1,0 +1,231 @@
+//! Direct ways out of blocks, and which of them lead to a block.
+//!
+//! The sites that are linked to a block are a list through the sites themselves, so that one may leave it from the
+//! middle.
+
+use super::block::{Block, near};
+use crate::translate::{Far, Jump, Link, State};
+
+/// No site.
+pub(super) const NONE: u32 = u32::MAX;
+/// Marks a [`Site::previous`] that is the block whose first site this is.
+const OF_BLOCK: u32 = 1 << 31;
+/// An offset that stands for what can't be patched; no displacement is so far behind in a block.
+const NEVER: u16 = u16::MAX;
+
+/// A direct way out of some block; offsets are from the start of its code.
+#[derive(Debug, Clone, Copy)]
+#[repr(C, packed(4))]
+struct Site {
+    target: u64,
+    block: u32,
+    /// In the list of the block that it is linked to; [`NONE`] while it is in none.
+    previous: u32,
+    next: u32,
+    at: u16,
+    stub: u16,
+    space_at: u16,
+    other_at: u16,
+    look_up: u16,
+    state: State,
+    /// Whether there is a [`Far`], and whether that is negated.
+    far: Option<bool>,
+}
+
+const _: () = assert!(size_of::<Site>() == 32);
+
+impl Site {
+    fn new(block: u32, Jump { target, link }: Jump) -> Self {
+        let far = |offset: fn(Far) -> u32| near(link.far.map_or(0, offset));
+        Self {
+            target,
+            block,
+            previous: NONE,
+            next: NONE,
+            at: if link.is_patchable() {
+                near(link.at)
+            } else {
+                NEVER
+            },
+            stub: near(link.stub),
+            space_at: far(|far| far.space_at),
+            other_at: far(|far| far.other_at),
+            look_up: far(|far| far.look_up),
+            state: link.state,
+            far: link.far.map(|far| far.negated),
+        }
+    }
+
+    fn jump(self) -> Jump {
+        let link = Link {
+            at: u32::from(self.at),
+            stub: u32::from(self.stub),
+            state: self.state,
+            far: self.far.map(|negated| Far {
+                space_at: u32::from(self.space_at),
+                negated,
+                other_at: u32::from(self.other_at),
+                look_up: u32::from(self.look_up),
+            }),
+        };
+        Jump {
+            target: self.target,
+            link: if self.at == NEVER {
+                Link::never()
+            } else {
+                link
+            },
+        }
+    }
+}
+
+/// All ways out, by number.
+#[derive(Debug, Default)]
+pub(super) struct Sites(Vec<Site>);
+
+impl Sites {
+    /// The number of the next one.
+    pub(super) fn count(&self) -> u32 {
+        self.0.len() as u32
+    }
+
+    pub(super) fn extend(&mut self, block: u32, jumps: &[Jump]) {
+        self.0
+            .extend(jumps.iter().map(|&jump| Site::new(block, jump)));
+    }
+
+    pub(super) fn clear(&mut self) {
+        self.0.clear();
+    }
+
+    /// Bytes of memory in use.
+    pub(super) fn bytes(&self) -> usize {
+        self.0.len() * size_of::<Site>()
+    }
+
+    /// The block that a way out belongs to.
+    pub(super) fn block(&self, site: u32) -> u32 {
+        self.0[site as usize].block
+    }
+
+    /// Where it leads.
+    pub(super) fn target(&self, site: u32) -> u64 {
+        self.0[site as usize].target
+    }
+
+    pub(super) fn jump(&self, site: u32) -> Jump {
+        self.0[site as usize].jump()
+    }
+
+    /// Notes that a way out leads to a block, and to no other.
+    pub(super) fn attach(&mut self, blocks: &mut [Block], site: u32, block: u32) {
+        self.detach(blocks, site);
+        let first = std::mem::replace(&mut blocks[block as usize].incoming, site);
+        if let Some(first) = self.0.get_mut(first as usize) {
+            first.previous = site;
+        }
+        let attached = &mut self.0[site as usize];
+        (attached.previous, attached.next) = (OF_BLOCK | block, first);
+    }
+
+    /// Takes a way out off the list of the block that it led to, if it is in one.
+    fn detach(&mut self, blocks: &mut [Block], site: u32) {
+        let Site { previous, next, .. } = self.0[site as usize];
+        match previous {
+            NONE => return,
+            block if block & OF_BLOCK != 0 => blocks[(block & !OF_BLOCK) as usize].incoming = next,
+            before => self.0[before as usize].next = next,
+        }
+        if let Some(behind) = self.0.get_mut(next as usize) {
+            behind.previous = previous;
+        }
+        self.0[site as usize].previous = NONE;
+    }
+
+    /// Takes the first of the ways out that lead to a block.
+    pub(super) fn take_first(&mut self, blocks: &mut [Block], block: u32) -> Option<u32> {
+        let first = blocks[block as usize].incoming;
+        (first != NONE).then(|| {
+            self.detach(blocks, first);
+            first
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cache::block::Key;
+    use crate::translate::Translated;
+
+    fn block(number: u32) -> Block {
+        let key = Key {
+            linear: u64::from(number),
+            place: 0,
+            second: None,
+            kind: 0,
+        };
+        let made = Translated {
+            code: Vec::new(),
+            entry_host: 0,
+            entry_saved: 0,
+            marks: Vec::new(),
+            jumps: Vec::new(),
+            foreign: 0,
+        };
+        Block::new(key, &made, 0, 0, NONE)
+    }
+
+    fn jump(at: u32, far: bool) -> Jump {
+        let far = far.then_some(Far {
+            space_at: 5,
+            negated: at == 3,
+            other_at: 6,
+            look_up: 7,
+        });
+        let link = Link {
+            at,
+            stub: 4,
+            state: State::Both,
+            far,
+        };
+        Jump {
+            target: 0xffff_8000_1234_5678,
+            link,
+        }
+    }
+
+    #[test]
+    fn a_way_out_comes_back_as_it_was() {
+        let never = Jump {
+            target: 3,
+            link: Link::never(),
+        };
+        let jumps = [jump(1, false), jump(2, true), jump(3, true), never];
+        let mut sites = Sites::default();
+        sites.extend(9, &jumps);
+        for (number, jump) in (0..).zip(jumps) {
+            assert_eq!((sites.block(number), sites.jump(number)), (9, jump));
+        }
+    }
+
+    #[test]
+    fn each_way_out_is_in_the_list_of_the_last_block_that_it_was_linked_to() {
+        let mut sites = Sites::default();
+        sites.extend(0, &[jump(1, false); 5]);
+        let mut blocks = [block(0), block(1)];
+        for site in 0..5 {
+            sites.attach(&mut blocks, site, 0);
+        }
+        // First, last, amid, and one that is there already.
+        for site in [4, 0, 2] {
+            sites.attach(&mut blocks, site, 1);
+        }
+        sites.attach(&mut blocks, 3, 0);
+        let mut of = |number| -> Vec<_> {
+            std::iter::from_fn(|| sites.take_first(&mut blocks, number)).collect()
+        };
+        assert_eq!((of(0), of(1)), (vec![3, 1], vec![2, 0, 4]));
+        assert_eq!((of(0), of(1)), (vec![], vec![]));
+    }
+}
