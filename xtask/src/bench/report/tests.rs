@@ -18,6 +18,7 @@ fn report() -> Report {
             row(own::INIT, Group::Boot, None),
             row(own::MEMORY, Group::Size, None),
             row("layer", Group::Difference, None),
+            row(own::DEMONSTRATION, Group::Boot, None),
         ],
         filters: Vec::new(),
         sides: vec![Side::Suz, Side::Qemu, Side::Native],
@@ -77,6 +78,16 @@ fn ratios_means_and_misses() {
         "{goals}"
     );
     assert!(report.verdict().is_ok());
+}
+
+#[test]
+fn reasons_are_given_for_rows_that_miss() {
+    let mut report = filled();
+    report.add(own::DEMONSTRATION, Side::Suz, 15e6);
+    assert_eq!(report.reasons(), "");
+    report.add(own::DEMONSTRATION, Side::Suz, 30e6);
+    report.add(own::DEMONSTRATION, Side::Suz, 30e6);
+    assert!(report.reasons().contains(own::DEMONSTRATION));
 }
 
 #[test]

@@ -1,0 +1,74 @@
+//! Why rows miss what they aim at, as profiles of them say.
+
+use std::fmt::Write;
+
+use super::Report;
+use crate::bench::plan::own;
+
+/// Rows that have missed a goal, and what keeps them from it.
+const REASONS: [(&str, &str); 11] = [
+    (
+        "integer-loop",
+        "both run the loop's own instructions; what differs is chance",
+    ),
+    (
+        "sort",
+        "its inner loop works on R9 to R11, which live in memory; with homes for them instead of R13 to R15 it was 18 % \
+         faster, and gzip, sha256, memcpy-small and memset-small were 4 to 9 % slower",
+    ),
+    (
+        "recursion",
+        "its one branch, often foreseen wrongly, waits for a store to the stack, whose address a probe finds six cycles \
+         later than the host would",
+    ),
+    (
+        "switch-interpreter",
+        "each step has four probes that share nothing, an indirect branch by the jump table, and saves the flags before \
+         each probe, though nobody looks at most of them",
+    ),
+    (
+        "gzip",
+        "each step looks into window, hash chains and bit buffer, by probes that share little",
+    ),
+    (
+        "sse2-float",
+        "the loop's body without probes is entered anew for each page of its arrays",
+    ),
+    (
+        "avx2-fma",
+        "the loop's body without probes is entered anew for each page of its arrays",
+    ),
+    (
+        "memcpy-small",
+        "a copy of some bytes is a call by a table and a return with seven probes around two moves: 140 instructions \
+         beside 25",
+    ),
+    ("memset-small", "as memcpy-small"),
+    (
+        "fork-exec",
+        "code that runs a few times only is interpreted or translated, neither of which pays",
+    ),
+    (
+        own::DEMONSTRATION,
+        "13 to 17 ms where nothing else is measured, in some runs three times that; why is not known",
+    ),
+];
+
+impl Report {
+    /// A line for each row that misses a goal and is known to.
+    pub(super) fn reasons(&self) -> String {
+        let mut text = String::new();
+        let missing = self.rows.iter().filter(|row| !self.misses(row).is_empty());
+        for row in missing {
+            let known = REASONS.iter().find(|(name, _)| *name == row.name);
+            if let Some((name, reason)) = known {
+                // Writing to a string does not fail.
+                let _ = writeln!(text, "- {name}: {reason}.");
+            }
+        }
+        match text.is_empty() {
+            true => text,
+            false => format!("\nWhy rows miss their goals:\n\n{text}"),
+        }
+    }
+}
