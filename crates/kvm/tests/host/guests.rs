@@ -28,6 +28,7 @@ const LISTED: &[(Quirk, &str, &[&str])] = &[
             "exception-user",
             "hot-crossing",
             "hot-rights",
+            "hot-syscall",
             "interrupt-user",
             "iret-user-flags",
             "long-io-bitmap",
