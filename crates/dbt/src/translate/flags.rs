@@ -37,10 +37,12 @@ pub(super) enum Wanted {
 
 const ALL: u32 = Bits::CF | Bits::PF | Bits::AF | Bits::ZF | Bits::SF | Bits::OF;
 
-/// Whether the host's flags must be the guest's before an instruction: it reads some, or leaves some as they are.
+/// Whether the host's flags must be the guest's before an instruction: it reads some, or may leave some as they are, as
+/// shifts by zero do.
 pub(super) fn needs(instruction: &Instruction) -> bool {
     let modified = instruction.rflags_modified() & ALL;
-    instruction.rflags_read() & ALL != 0 || modified != 0 && modified != ALL
+    instruction.rflags_read() & ALL != 0
+        || modified != 0 && (modified != ALL || rewrite::shifts_by_cl(instruction))
 }
 
 pub(super) fn modifies(instruction: &Instruction) -> bool {
@@ -142,4 +144,30 @@ fn accesses_memory(instruction: &Instruction) -> bool {
                         | OpKind::NearBranch64
                 )
             })
+}
+
+#[cfg(test)]
+mod tests {
+    use iced_x86::{Decoder, DecoderOptions};
+
+    use super::*;
+
+    #[test]
+    fn shifts_that_may_be_by_nothing_want_the_flags_that_they_may_leave() {
+        // shr rbx, cl; shr rbx, 0; shr rbx, 1
+        let codes: [(&[u8], Wanted); 3] = [
+            (&[0x48, 0xd3, 0xeb, 0x11, 0xc0], Wanted::Host),
+            (&[0x48, 0xc1, 0xeb, 0, 0x11, 0xc0], Wanted::Host),
+            (&[0x48, 0xd1, 0xeb, 0x11, 0xc0], Wanted::Nothing),
+        ];
+        for (code, expected) in codes {
+            let decoder = Decoder::new(64, code, DecoderOptions::NONE);
+            let guest = |instruction| Guest {
+                instruction,
+                native: true,
+            };
+            let guests: Vec<_> = decoder.into_iter().map(guest).collect();
+            assert_eq!(wanted(&guests, true), expected, "{code:x?}");
+        }
+    }
 }
