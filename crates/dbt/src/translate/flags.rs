@@ -62,7 +62,11 @@ pub(super) fn wanted(guests: &[Guest], wide: bool) -> Wanted {
             // SHLD and SHRD by CL have no scratch register for two registers that live in the context.
             || rewrite::shifts_by_cl(instruction) && instruction.op_count() == 3
             || !conditional && instruction.flow_control() != FlowControl::Next
-            || matches!(instruction.mnemonic(), Mnemonic::Div | Mnemonic::Idiv);
+            // CMPXCHG neither, of two such registers.
+            || matches!(
+                instruction.mnemonic(),
+                Mnemonic::Div | Mnemonic::Idiv | Mnemonic::Cmpxchg
+            );
         match () {
             () if conditional => return Wanted::Host,
             () if leaves => return Wanted::Saved,
