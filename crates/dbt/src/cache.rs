@@ -312,7 +312,7 @@ impl Blocks {
         let to = &self.blocks[block as usize];
         let entry = match link.state {
             State::Host => to.entry_host(),
-            State::Saved | State::Nowhere => to.entry_saved(),
+            State::Saved | State::Deferred | State::Nowhere => to.entry_saved(),
             State::Both => to.entry_host().max(to.entry_saved()),
         };
         self.sites.attach(&mut self.blocks, site, block);

@@ -8,6 +8,7 @@
 //!   register   where guest registers live
 //!   writer     bytes, labels, and the fixed sequences
 //!   flags      what instructions do with the arithmetic flags
+//!   deferred   flags that are made again when somebody wants them
 //!   probe      memory operands: effective address, TLB probe
 //!   region     accesses that share a probe
 //!   stream     loops that step through pages
@@ -28,6 +29,7 @@
 
 mod branch;
 mod cold;
+mod deferred;
 mod flags;
 mod gate;
 mod implicit;
@@ -173,12 +175,28 @@ pub(crate) struct Frame {
     pub(crate) first_jump: u32,
 }
 
+/// How a block is translated.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Plan {
+    /// Where the flags are to be on the way in.
+    wanted: flags::Wanted,
+    /// Whether flags may be made again instead of being saved.
+    defers: bool,
+    /// Whether the block may have a second body.
+    streams: bool,
+}
+
 /// A block in the making.
 struct Translator<'a> {
     source: Source<'a>,
+    plan: Plan,
+    /// Somebody wanted flags that are nowhere: how the block is to be translated instead.
+    instead: Option<Plan>,
     frame: Frame,
     out: Writer,
     state: State,
+    /// How the flags can be made again.
+    redo: Option<deferred::Redo>,
     /// Number of the instruction being translated.
     op: usize,
     /// Bytes of what it pushes or pops.
@@ -215,13 +233,31 @@ struct Translator<'a> {
 
 /// Translates a block.
 pub(crate) fn block(source: Source<'_>, frame: Frame) -> Translated {
+    let mut plan = Plan {
+        wanted: flags::wanted(source.guests, source.wide),
+        defers: true,
+        streams: true,
+    };
+    loop {
+        match attempt(source, frame, plan) {
+            Ok(translated) => return translated,
+            Err(instead) => plan = instead,
+        }
+    }
+}
+
+/// Translates a block by a plan, or tells by which else.
+fn attempt(source: Source<'_>, frame: Frame, plan: Plan) -> Result<Translated, Plan> {
     let mut out = Writer::new(frame.base, frame.context);
     let saved_entry = out.label_at(0);
     let translator = Translator {
         source,
+        plan,
+        instead: None,
         frame,
         out,
         state: State::Saved,
+        redo: None,
         op: 0,
         slot: if source.wide { 8 } else { 4 },
         marks: Vec::with_capacity(64),
@@ -247,7 +283,7 @@ pub(crate) fn block(source: Source<'_>, frame: Frame) -> Translated {
 }
 
 impl Translator<'_> {
-    fn translate(mut self) -> Translated {
+    fn translate(mut self) -> Result<Translated, Plan> {
         let (entry_host, entry_saved) = self.enter();
         self.saved_entry = self.out.label_at(entry_saved);
         self.stream = self.find_stream();
@@ -274,20 +310,23 @@ impl Translator<'_> {
         self.region = None;
         self.merge = false;
         self.write_cold();
-        Translated {
-            code: self.out.finish(),
-            entry_host,
-            entry_saved,
-            marks: self.marks,
-            jumps: self.jumps,
-            foreign: self.foreign,
+        match self.instead {
+            Some(instead) => Err(instead),
+            None => Ok(Translated {
+                code: self.out.finish(),
+                entry_host,
+                entry_saved,
+                marks: self.marks,
+                jumps: self.jumps,
+                foreign: self.foreign,
+            }),
         }
     }
 
     /// Begins the code with a way in for each place where the flags may be; the one that suits the block goes straight
     /// to its body.
     fn enter(&mut self) -> (u32, u32) {
-        match flags::wanted(self.source.guests, self.source.wide) {
+        match self.plan.wanted {
             flags::Wanted::Nothing => {
                 self.state = State::Nowhere;
                 (0, 0)
@@ -335,6 +374,12 @@ impl Translator<'_> {
 
     /// Translates one instruction; false when the block ends with it.
     fn instruction(&mut self) -> bool {
+        let open = self.translated();
+        self.note_flags();
+        open
+    }
+
+    fn translated(&mut self) -> bool {
         let guest = self.source.guests[self.op];
         let instruction = guest.instruction;
         if self.source.segmented.is_some() {
@@ -375,6 +420,7 @@ impl Translator<'_> {
         let exit = self.exit_at(self.op as u16);
         self.out.leave(exit, self.frame.leave);
         self.state = State::Both;
+        self.redo = None;
     }
 
     /// A label at which the present instruction is left to others.
@@ -389,8 +435,12 @@ impl Translator<'_> {
             }
         }
         let label = self.out.label();
-        let x87_ip = self.x87_ip;
-        self.cold.push(Cold::Interpret { label, op, x87_ip });
+        self.cold.push(Cold::Interpret {
+            label,
+            op,
+            x87_ip: self.x87_ip,
+            redo: self.deferred(),
+        });
         label
     }
 
@@ -408,19 +458,50 @@ impl Translator<'_> {
 
     /// Sees to it that the flags are in the context, before the host's are changed.
     fn save_flags(&mut self) {
-        if self.state == State::Host {
-            self.out.save_flags();
-            self.state = State::Both;
-            self.mark(false);
+        self.settle();
+        match self.state {
+            State::Host => {
+                self.out.save_flags();
+                self.state = State::Both;
+                self.mark(false);
+            }
+            State::Nowhere => self.misjudge(flags::Wanted::Saved),
+            State::Saved | State::Both | State::Deferred => {}
         }
     }
 
     /// Sees to it that the host's flags are the guest's.
     fn restore_flags(&mut self) {
-        if self.state == State::Saved {
-            self.out.restore_flags();
-            self.state = State::Both;
+        self.settle();
+        match (self.state, self.redo) {
+            (State::Saved, Some(redo)) if redo.is_short() => {
+                self.redo(redo);
+                self.state = State::Both;
+            }
+            (State::Saved, _) => {
+                self.out.restore_flags();
+                self.state = State::Both;
+            }
+            (State::Nowhere, _) => self.misjudge(flags::Wanted::Host),
+            (State::Host | State::Both | State::Deferred, _) => {}
         }
+    }
+
+    /// Flags are wanted that are nowhere: the block is to be translated in another way.
+    #[cold]
+    fn misjudge(&mut self, wanted: flags::Wanted) {
+        let plan = self.plan;
+        self.instead.get_or_insert(match () {
+            () if self.streaming => Plan {
+                streams: false,
+                ..plan
+            },
+            () if plan.defers => Plan {
+                defers: false,
+                ..plan
+            },
+            () => Plan { wanted, ..plan },
+        });
     }
 
     /// Sees to it that the vector registers are in the host's.

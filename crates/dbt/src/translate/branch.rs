@@ -99,6 +99,7 @@ impl Translator<'_> {
             let lea = Instruction::with2(code, register::part(home, like), operand);
             self.out.add(&lea.expect("operands of LEA"));
         }
+        self.settle();
         self.out.copy(RCX, home);
         match bytes {
             2 => self.out.bytes(&[0x0f, 0xb7, 0xc9]), // movzx ecx, cx
@@ -145,6 +146,7 @@ impl Translator<'_> {
 
     /// Goes on at a known address.
     pub(super) fn go(&mut self, target: u64) {
+        self.settle();
         if !self.is_linkable(target) {
             return self.far(target, None);
         }
@@ -183,6 +185,7 @@ impl Translator<'_> {
     }
 
     fn leave_later(&mut self, label: Label, target: u64, at: u32, state: State) {
+        debug_assert_ne!(state, State::Deferred, "nobody could make them again");
         self.cold.push(Cold::Leave {
             label,
             target,

@@ -1,6 +1,7 @@
 //! Code of a block that is run seldom: it stands behind the rest, out of its way.
 
 use super::branch::Link;
+use super::deferred::Redo;
 use super::writer::Label;
 use super::{State, Translator};
 
@@ -12,6 +13,8 @@ pub(super) enum Cold {
         back: Label,
         first: usize,
         end: usize,
+        /// How the flags are made again, where they are not saved.
+        redo: Option<Redo>,
         /// In [`Translator::ends`].
         index: usize,
         vectors: bool,
@@ -21,6 +24,8 @@ pub(super) enum Cold {
         label: Label,
         op: u16,
         x87_ip: Option<u64>,
+        /// As above.
+        redo: Option<Redo>,
     },
     /// A way out of the second body.
     Out {
@@ -90,41 +95,66 @@ impl Translator<'_> {
         match state {
             State::Host => self.restore_flags(),
             State::Saved => self.save_flags(),
-            State::Both | State::Nowhere => {
+            State::Both => {
                 self.save_flags();
                 self.restore_flags();
             }
+            State::Deferred | State::Nowhere => {}
         }
         self.out.jump(back);
+    }
+
+    /// Leaves an instruction to others.
+    fn write_interpret(&mut self, op: u16, redo: Option<Redo>) {
+        self.save_again(usize::from(op), redo);
+        self.flush_x87_ip();
+        let exit = self.exit_at(op);
+        self.out.leave(exit, self.frame.leave);
+    }
+
+    /// Makes flags again that are in the context otherwise, and saves them.
+    fn save_again(&mut self, op: usize, redo: Option<Redo>) {
+        self.op = op;
+        self.redo = redo;
+        self.state = match redo {
+            Some(_) => State::Deferred,
+            None => State::Saved,
+        };
+        self.save_flags();
     }
 
     pub(super) fn write_cold(&mut self) {
         // Writing one may add another.
         let mut next = 0;
         while next < self.cold.len() {
+            self.redo = None;
             match self.cold[next] {
                 Cold::Apart {
                     label,
                     back,
                     first,
                     end,
+                    redo,
                     index,
                     vectors,
                     x87,
                 } => {
                     self.out.bind(label);
-                    self.state = State::Saved;
+                    self.save_again(first, redo);
                     self.vectors = vectors;
                     self.x87 = x87;
                     self.x87_ip = None;
                     self.apart(first, end, self.ends[index], back);
                 }
-                Cold::Interpret { label, op, x87_ip } => {
+                Cold::Interpret {
+                    label,
+                    op,
+                    x87_ip,
+                    redo,
+                } => {
                     self.out.bind(label);
                     self.x87_ip = x87_ip;
-                    self.flush_x87_ip();
-                    let exit = self.exit_at(op);
-                    self.out.leave(exit, self.frame.leave);
+                    self.write_interpret(op, redo);
                 }
                 Cold::Out {
                     label,

@@ -13,7 +13,9 @@ pub(crate) enum State {
     Saved,
     /// In both.
     Both,
-    /// Wherever the way in left them: all are overwritten before anybody can look.
+    /// In neither, but they can be made again (`deferred`).
+    Deferred,
+    /// Wherever they were last: all are overwritten before anybody can look.
     Nowhere,
 }
 
@@ -24,7 +26,8 @@ impl State {
     }
 }
 
-/// What a block does first with the flags that it is given.
+/// What a block does first with the flags that it is given. What is foretold may be wrong where it is nothing: the
+/// translator comes to know.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Wanted {
     /// It overwrites them all.
@@ -54,26 +57,21 @@ pub(super) fn wanted(guests: &[Guest], wide: bool) -> Wanted {
     let mut may_fault = false;
     for guest in guests {
         let instruction = &guest.instruction;
+        may_fault |= rewrite::names_vectors(instruction);
         let conditional = instruction.flow_control() == FlowControl::ConditionalBranch;
         let leaves = !guest.native
             || is_foreign(instruction, wide)
             || accesses_memory(instruction)
             || x87::is_here(instruction)
-            // SHLD and SHRD by CL have no scratch register for two registers that live in the context.
-            || rewrite::shifts_by_cl(instruction) && instruction.op_count() == 3
             || !conditional && instruction.flow_control() != FlowControl::Next
-            // CMPXCHG neither, of two such registers.
-            || matches!(
-                instruction.mnemonic(),
-                Mnemonic::Div | Mnemonic::Idiv | Mnemonic::Cmpxchg
-            );
+            || matches!(instruction.mnemonic(), Mnemonic::Div | Mnemonic::Idiv);
         match () {
             () if conditional => return Wanted::Host,
             () if leaves => return Wanted::Saved,
             () if needs(instruction) => return Wanted::Host,
             () if modifies(instruction) && may_fault => return Wanted::Host,
             () if modifies(instruction) => return Wanted::Nothing,
-            () => may_fault |= instruction.op0_register().is_vector_register(),
+            () => {}
         }
     }
     Wanted::Saved
@@ -81,7 +79,7 @@ pub(super) fn wanted(guests: &[Guest], wide: bool) -> Wanted {
 
 /// Whether an instruction is executed elsewhere, with all of the state before it, though iced-x86 may say that it leaves
 /// the flags undefined.
-fn is_foreign(instruction: &Instruction, wide: bool) -> bool {
+pub(super) fn is_foreign(instruction: &Instruction, wide: bool) -> bool {
     use Mnemonic as M;
     let here = rewrite::is_plain(instruction)
         || rewrite::shifts_by_cl(instruction)
@@ -121,7 +119,7 @@ fn is_foreign(instruction: &Instruction, wide: bool) -> bool {
     (special || !here) && instruction.flow_control() == FlowControl::Next
 }
 
-fn accesses_memory(instruction: &Instruction) -> bool {
+pub(super) fn accesses_memory(instruction: &Instruction) -> bool {
     if matches!(
         instruction.mnemonic(),
         Mnemonic::Nop | Mnemonic::Reservednop

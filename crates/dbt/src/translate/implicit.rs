@@ -64,6 +64,7 @@ impl Translator<'_> {
     fn with(&mut self, instruction: &Instruction, reads: &[(u8, u8)], writes: &[(u8, u8)]) -> bool {
         if rewrite::names_vectors(instruction) {
             self.need_vectors();
+            self.hold_flags();
         }
         let Some(place) = self.memory(instruction) else {
             return false;
@@ -106,8 +107,10 @@ impl Translator<'_> {
 
     /// Multiplications and divisions of RDX:RAX; RDX is at home in RDX.
     fn multiply(&mut self, instruction: &Instruction) -> bool {
-        // What a division by zero finds must be exact.
-        self.save_flags();
+        if matches!(instruction.mnemonic(), Mnemonic::Div | Mnemonic::Idiv) {
+            // What a division by zero finds must be exact.
+            self.save_flags();
+        }
         self.with(instruction, &[(RAX, GUEST_RAX)], &[(GUEST_RAX, RAX)])
     }
 

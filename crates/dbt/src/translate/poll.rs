@@ -45,6 +45,7 @@ impl Translator<'_> {
                 self.state = State::Saved;
                 label
             }
+            State::Deferred => self.slow(),
             State::Nowhere if self.op == 0 => {
                 let Some(ops) = self.until_flags() else {
                     return;

@@ -2,9 +2,9 @@
 
 use iced_x86::{Code, Instruction, MemoryOperand, Register};
 
-use super::Translator;
 use super::register::{self, RAX, RCX};
-use super::writer::Slot;
+use super::writer::{Label, Slot};
+use super::{State, Translator};
 use crate::Context;
 
 /// A probed operand: where the host finds it.
@@ -62,9 +62,7 @@ impl Translator<'_> {
 
     /// Probes `bytes` bytes at an address.
     pub(super) fn probe(&mut self, address: Address, bytes: u32, write: bool) -> Option<Place> {
-        debug_assert!(self.state.is_saved());
-        let slow = self.slow();
-        self.state = super::State::Saved;
+        let slow = self.slow_probe();
         let slot = match address {
             Address::In(held) => {
                 self.out.copy(RCX, held);
@@ -87,6 +85,18 @@ impl Translator<'_> {
         })
     }
 
+    /// Where the present instruction is left to others if a probe misses, which changes the host's flags.
+    fn slow_probe(&mut self) -> Label {
+        debug_assert!(
+            self.state.is_saved() || self.state == State::Deferred || self.instead.is_some(),
+            "the flags are lost"
+        );
+        if self.state == State::Both {
+            self.state = State::Saved;
+        }
+        self.slow()
+    }
+
     /// As [`Translator::probe`], but page and offset stay apart, in RAX and RCX, and are added by the access: a cycle
     /// less until the operand is there.
     pub(super) fn probe_apart(
@@ -98,9 +108,7 @@ impl Translator<'_> {
         let Address::In(held) = address else {
             return self.probe(address, bytes, write);
         };
-        debug_assert!(self.state.is_saved());
-        let slow = self.slow();
-        self.state = super::State::Saved;
+        let slow = self.slow_probe();
         self.out.copy(RCX, held);
         self.out.probe(Slot::Dynamic, bytes, write, slow);
         self.out.load_host(write);

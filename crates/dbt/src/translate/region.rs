@@ -103,8 +103,11 @@ impl Translator<'_> {
         if region.vectors {
             self.need_vectors();
         }
-        self.save_flags();
-        self.state = super::State::Saved;
+        self.yield_flags_until(region.end);
+        let redo = self.deferred();
+        if redo.is_none() {
+            self.state = super::State::Saved;
+        }
         let apart = self.out.label();
         let back = self.out.label();
         let count = region.groups.iter().flatten().count();
@@ -137,6 +140,7 @@ impl Translator<'_> {
             back,
             first: self.op,
             end: region.end,
+            redo,
             index: self.ends.len(),
             vectors: self.vectors,
             x87: self.x87,

@@ -66,6 +66,7 @@ impl Translator<'_> {
         let instruction = canonical(instruction);
         if names_vectors(&instruction) {
             self.need_vectors();
+            self.hold_flags();
         }
         let Some(place) = self.memory(&instruction) else {
             return false;
@@ -97,7 +98,7 @@ impl Translator<'_> {
         if matches!(access, OpAccess::NoMemAccess | OpAccess::None) || bytes == 0 {
             return None;
         }
-        self.save_flags();
+        self.yield_flags();
         if spares_rax(instruction) && self.window(instruction).is_none() {
             let address = self.linear(instruction)?;
             return self.probe_apart(address, bytes, write).map(Some);
@@ -351,7 +352,7 @@ pub(super) fn set_memory(body: &mut Instruction, place: Place) {
 }
 
 /// The same instruction in an encoding that 64-bit mode has.
-fn canonical(instruction: &Instruction) -> Instruction {
+pub(super) fn canonical(instruction: &Instruction) -> Instruction {
     let mut same = *instruction;
     let code = match instruction.code() {
         Code::Inc_r32 => Code::Inc_rm32,

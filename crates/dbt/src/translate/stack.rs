@@ -59,7 +59,7 @@ impl Translator<'_> {
             }
             OpKind::Memory => {
                 let slot = self.slot();
-                self.save_flags();
+                self.yield_flags();
                 let Some(place) = self.operand(instruction, slot, false) else {
                     return false;
                 };
@@ -160,7 +160,7 @@ impl Translator<'_> {
         if self.in_region() {
             return self.region_place();
         }
-        self.save_flags();
+        self.yield_flags();
         let address = if self.source.wide {
             let operand = MemoryOperand::with_base_displ(register::wide(STACK), below);
             let lea = Instruction::with2(Code::Lea_r64_m, Register::RCX, operand);
@@ -177,7 +177,7 @@ impl Translator<'_> {
         if self.in_region() {
             return self.region_place();
         }
-        self.save_flags();
+        self.yield_flags();
         let slot = self.slot();
         let address = if self.source.wide {
             Address::In(STACK)

@@ -128,7 +128,7 @@ impl Translator<'_> {
     /// The block's second body, if it is to have one.
     pub(super) fn find_stream(&mut self) -> Option<Stream> {
         let guests = self.source.guests;
-        if !self.source.wide || !self.source.turns || guests.len() > LARGEST {
+        if !self.plan.streams || !self.source.wide || !self.source.turns || guests.len() > LARGEST {
             return None;
         }
         let last = guests.last()?.instruction;
@@ -229,6 +229,7 @@ impl Translator<'_> {
         };
         let (again, missed, wanted) = (self.out.label(), self.out.label(), self.out.label());
         self.state = state;
+        self.redo = None;
         self.vectors = stream.vectors;
         self.save_flags();
         for (slot, group) in stream.groups.iter().enumerate() {

@@ -48,6 +48,7 @@ impl Translator<'_> {
     }
 
     fn arithmetic(&mut self, instruction: &Instruction) -> bool {
+        self.hold_flags();
         let Some(place) = self.memory(instruction) else {
             return false;
         };
@@ -90,6 +91,7 @@ impl Translator<'_> {
     }
 
     fn mmx(&mut self, instruction: &Instruction) -> bool {
+        self.hold_flags();
         if rewrite::names_vectors(instruction) {
             self.need_vectors();
         }
