@@ -198,6 +198,7 @@ impl Blocks {
             load_vectors: thunk(self.thunks.load_vectors),
             thunks: thunk(0),
             unwind: thunk(self.thunks.unwind),
+            find_stack: self.thunks.find_stack,
             strings: self.thunks.strings,
             ways: self.thunks.ways,
             number: self.blocks.len() as u32,

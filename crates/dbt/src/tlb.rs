@@ -11,6 +11,7 @@
 
 mod hidden;
 mod marks;
+pub(crate) mod stack;
 mod writers;
 
 #[cfg(test)]
@@ -23,6 +24,7 @@ use std::sync::Arc;
 use mem::{GuestRam, Offset, PAGE_MASK, PAGE_SHIFT, PAGE_SIZE};
 
 use marks::Marks;
+use stack::StackEntry;
 use writers::{Found, Writers};
 
 /// Entries of each kind in a table: enough for 256 MiB of pages that lie side by side.
@@ -49,12 +51,14 @@ pub struct Entry {
 
 const _: () = assert!(size_of::<Entry>() == 16 && align_of::<Entry>() <= 16);
 
-/// Entries by the low bits of the page number.
+/// Entries by the low bits of the page number, and copies of those for the stack's page.
 #[derive(Debug)]
-#[repr(C)]
+#[repr(C, align(4096))]
 pub struct Table {
     read: [Entry; ENTRIES],
     write: [Entry; ENTRIES],
+    read_stack: StackEntry,
+    write_stack: StackEntry,
 }
 
 /// A translation to be cached.
@@ -231,6 +235,7 @@ impl Tlb {
         self.forget_write(table, slot);
         let tag = invalid(slot);
         let entries = self.table_mut(table);
+        entries.read_stack.forget(entries.read[slot].tag);
         entries.read[slot].tag = tag;
         entries.write[slot].tag = tag;
         self.marks[table].clear(slot);
@@ -242,7 +247,9 @@ impl Tlb {
             self.marks[table].writable.unset(slot);
             let page = self.written_page(table, slot);
             self.writers.remove(page, table, slot);
-            self.table_mut(table).write[slot].tag = invalid(slot);
+            let entries = self.table_mut(table);
+            entries.write_stack.forget(entries.write[slot].tag);
+            entries.write[slot].tag = invalid(slot);
         }
     }
 

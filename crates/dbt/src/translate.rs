@@ -168,6 +168,8 @@ pub(crate) struct Frame {
     pub(crate) thunks: u64,
     /// Address of the code that finds where a return goes.
     pub(crate) unwind: u64,
+    /// Offsets of the code that finds the stack's page for reads, and for writes.
+    pub(crate) find_stack: [u32; 2],
     pub(crate) strings: string::Routines,
     pub(crate) ways: Ways,
     /// The block's number.

@@ -2,6 +2,7 @@
 
 use super::branch::Link;
 use super::deferred::Redo;
+use super::probe::Missed;
 use super::writer::Label;
 use super::{State, Translator};
 
@@ -69,6 +70,8 @@ pub(super) enum Cold {
         slow: Label,
         stack: i32,
     },
+    /// A probe of the stack has missed.
+    Stack(Missed),
     /// The vCPU is wanted before the block; its flags are known behind so many instructions.
     Wanted {
         label: Label,
@@ -102,6 +105,17 @@ impl Translator<'_> {
             State::Deferred | State::Nowhere => {}
         }
         self.out.jump(back);
+    }
+
+    /// Leaves by a way out that is not linked.
+    fn write_leave(&mut self, label: Label, target: u64, mut link: Link, state: State) {
+        link.stub = self.out.len();
+        self.out.bind(label);
+        if !state.is_saved() {
+            self.out.save_flags();
+        }
+        let exit = self.exit_to(target, link);
+        self.out.leave(exit, self.frame.leave);
     }
 
     /// Leaves an instruction to others.
@@ -169,17 +183,9 @@ impl Translator<'_> {
                 Cold::Leave {
                     label,
                     target,
-                    mut link,
+                    link,
                     state,
-                } => {
-                    link.stub = self.out.len();
-                    self.out.bind(label);
-                    if !state.is_saved() {
-                        self.out.save_flags();
-                    }
-                    let exit = self.exit_to(target, link);
-                    self.out.leave(exit, self.frame.leave);
-                }
+                } => self.write_leave(label, target, link, state),
                 Cold::Far {
                     label,
                     target,
@@ -201,6 +207,7 @@ impl Translator<'_> {
                 }
                 Cold::Sought { label, slow, stack } => self.write_sought(label, slow, stack),
                 Cold::Strayed { label, slow, stack } => self.write_strayed(label, slow, stack),
+                Cold::Stack(missed) => self.write_missed(missed),
                 Cold::Wanted { label, ops } => self.write_wanted(label, ops),
             }
             next += 1;

@@ -4,7 +4,7 @@
 use iced_x86::{Code, Instruction, Mnemonic, OpKind, Register};
 
 use super::probe::{Address, Place};
-use super::register::{self, RAX, RCX};
+use super::register::{self, RAX, RCX, STACK};
 use super::rewrite::{self, Free};
 use super::{State, Translator, flags};
 use crate::Context;
@@ -200,6 +200,7 @@ impl Translator<'_> {
         match address {
             Address::In(held) => self.out.copy(RCX, held),
             Address::Fixed(linear) => self.out.constant(RCX, linear),
+            Address::Stack(displacement) => self.out.lea(RCX, STACK, displacement),
         }
         let number = register::number(register);
         self.load_guest(RAX, number);

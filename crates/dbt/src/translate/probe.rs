@@ -2,9 +2,9 @@
 
 use iced_x86::{Code, Instruction, MemoryOperand, Register};
 
-use super::register::{self, RAX, RCX};
+use super::register::{self, RAX, RCX, STACK};
 use super::writer::{Label, Slot};
-use super::{State, Translator};
+use super::{Cold, State, Translator};
 use crate::Context;
 
 /// A probed operand: where the host finds it.
@@ -17,6 +17,12 @@ pub(super) struct Place {
 }
 
 impl Place {
+    const AT_RCX: Self = Self {
+        base: RCX,
+        index: None,
+        displacement: 0,
+    };
+
     pub(super) fn operand(self) -> MemoryOperand {
         let size = u32::from(self.displacement != 0);
         let base = register::wide(self.base);
@@ -42,6 +48,20 @@ pub(super) enum Address {
     In(u8),
     /// Known.
     Fixed(u64),
+    /// So far from the stack pointer of 64-bit code.
+    Stack(i64),
+}
+
+/// Where the stack's entry does not have a range, or the range is near its page's end.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Missed {
+    label: Label,
+    /// Where it goes on once the range is found.
+    back: Label,
+    /// Where it goes when the range is not found.
+    slow: Label,
+    bytes: u32,
+    write: bool,
 }
 
 impl Translator<'_> {
@@ -75,14 +95,39 @@ impl Translator<'_> {
                 self.out.constant(RCX, linear);
                 Slot::Fixed(linear)
             }
+            Address::Stack(displacement) => {
+                self.probe_stack(displacement, bytes, write, slow);
+                self.out.add_host(Slot::Stack, write);
+                return Some(Place::AT_RCX);
+            }
         };
         self.out.probe(slot, bytes, write, slow);
         self.out.add_host(slot, write);
-        Some(Place {
-            base: RCX,
-            index: None,
-            displacement: 0,
-        })
+        Some(Place::AT_RCX)
+    }
+
+    /// Probes a range near the stack pointer: afterwards RCX is its offset in the page. Changes the flags, and RAX.
+    pub(super) fn probe_stack(&mut self, displacement: i64, bytes: u32, write: bool, slow: Label) {
+        let (missed, back) = (self.out.label(), self.out.label());
+        self.out.lea(RCX, STACK, displacement);
+        self.out.probe(Slot::Stack, bytes, write, missed);
+        self.out.bind(back);
+        self.cold.push(Cold::Stack(Missed {
+            label: missed,
+            back,
+            slow,
+            bytes,
+            write,
+        }));
+    }
+
+    /// Has the stack's entry made anew, and looks again.
+    pub(super) fn write_missed(&mut self, missed: Missed) {
+        self.out.bind(missed.label);
+        let thunk = self.frame.find_stack[usize::from(missed.write)];
+        self.out.call(self.frame.thunks + u64::from(thunk));
+        self.out.leave_if_above(4096 - missed.bytes, missed.slow);
+        self.out.jump(missed.back);
     }
 
     /// Where the present instruction is left to others if a probe misses, which changes the host's flags.
@@ -105,13 +150,20 @@ impl Translator<'_> {
         bytes: u32,
         write: bool,
     ) -> Option<Place> {
-        let Address::In(held) = address else {
-            return self.probe(address, bytes, write);
-        };
-        let slow = self.slow_probe();
-        self.out.copy(RCX, held);
-        self.out.probe(Slot::Dynamic, bytes, write, slow);
-        self.out.load_host(write);
+        match address {
+            Address::Fixed(_) => return self.probe(address, bytes, write),
+            Address::Stack(displacement) => {
+                let slow = self.slow_probe();
+                self.probe_stack(displacement, bytes, write, slow);
+                self.out.load_host(Slot::Stack, write);
+            }
+            Address::In(held) => {
+                let slow = self.slow_probe();
+                self.out.copy(RCX, held);
+                self.out.probe(Slot::Dynamic, bytes, write, slow);
+                self.out.load_host(Slot::Dynamic, write);
+            }
+        }
         Some(Place {
             base: RAX,
             index: Some((RCX, 1)),
@@ -216,6 +268,9 @@ impl Translator<'_> {
             self.out.constant(RCX, displacement);
         } else {
             let narrow = base.size() == 4 || index.size() == 4;
+            if base == Register::RSP && index == Register::None && segment.is_none() {
+                return Some(Address::Stack(displacement as i64));
+            }
             if let Some(held) = home_of(base)
                 && index == Register::None
                 && displacement == 0

@@ -112,6 +112,13 @@ impl Translator<'_> {
         let back = self.out.label();
         let count = region.groups.iter().flatten().count();
         for (number, group) in region.groups.iter().flatten().enumerate() {
+            let bytes = (group.high - group.low) as u32;
+            if group.base.base == Register::RSP && group.base.index == Register::None {
+                self.probe_stack(group.low, bytes, group.write, apart);
+                self.out.add_host(Slot::Stack, group.write);
+                self.hold(number, count);
+                continue;
+            }
             let base = self.addressing(group.base.base, RAX);
             let scratch = if base == Register::RAX { RCX } else { RAX };
             let index = self.addressing(group.base.index, scratch);
@@ -127,13 +134,9 @@ impl Translator<'_> {
             );
             let lea = Instruction::with2(Code::Lea_r64_m, Register::RCX, operand);
             self.out.add(&lea.expect("operands of LEA"));
-            let bytes = (group.high - group.low) as u32;
             self.out.probe(Slot::Dynamic, bytes, group.write, apart);
             self.out.add_host(Slot::Dynamic, group.write);
-            if count > 1 {
-                self.out.store(Context::RANGES + 8 * number as i64, RCX);
-            }
-            self.held = number as u8;
+            self.hold(number, count);
         }
         self.cold.push(Cold::Apart {
             label: apart,
@@ -148,6 +151,14 @@ impl Translator<'_> {
         self.ends.push(None);
         self.region = Some(region);
         self.region_back = Some(back);
+    }
+
+    /// Keeps the host address in RCX, that of one of so many ranges.
+    fn hold(&mut self, number: usize, count: usize) {
+        if count > 1 {
+            self.out.store(Context::RANGES + 8 * number as i64, RCX);
+        }
+        self.held = number as u8;
     }
 
     /// Ends the run that ends before the present instruction, if one does.

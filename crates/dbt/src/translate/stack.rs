@@ -162,10 +162,7 @@ impl Translator<'_> {
         }
         self.yield_flags();
         let address = if self.source.wide {
-            let operand = MemoryOperand::with_base_displ(register::wide(STACK), below);
-            let lea = Instruction::with2(Code::Lea_r64_m, Register::RCX, operand);
-            self.out.add(&lea.expect("operands of LEA"));
-            Address::In(RCX)
+            Address::Stack(below)
         } else {
             self.stack_address(below, slot, true)
         };
@@ -180,7 +177,7 @@ impl Translator<'_> {
         self.yield_flags();
         let slot = self.slot();
         let address = if self.source.wide {
-            Address::In(STACK)
+            Address::Stack(0)
         } else {
             self.stack_address(0, slot, false)
         };

@@ -49,6 +49,7 @@ fn listing(bits: u32, code: &[u8]) -> String {
         load_vectors: BASE - 0x80,
         thunks: BASE - 0x200,
         unwind: BASE - 0x40,
+        find_stack: [0x30, 0x38],
         strings: string::Routines::default(),
         ways: Ways::default(),
         number: 0,

@@ -1,13 +1,16 @@
 //! Code around blocks: ways in and out, made once for a vCPU.
 
+use std::mem::offset_of;
+
 use iced_x86::{Code, Instruction, Register};
 
 use super::gate::{self, Ways};
 use super::register::{HOMES, RAX, RCX, RSP};
 use super::returns;
 use super::string::{self, Routines};
-use super::writer::Writer;
+use super::writer::{Slot, Writer};
 use crate::Context;
+use crate::tlb::{Entry, stack};
 
 /// The number of the exit that the host's exceptions take.
 pub(crate) const FAULT: u32 = u32::MAX;
@@ -35,6 +38,8 @@ pub(crate) struct Thunks {
     /// See [`returns::write`].
     pub(crate) unwind: u32,
     pub(crate) outermost: u32,
+    /// Called: see [`find_stack`].
+    pub(crate) find_stack: [u32; 2],
     /// Called for repeated string instructions.
     pub(crate) strings: Routines,
     /// Behind SYSCALL and SYSRET.
@@ -110,6 +115,7 @@ pub(crate) fn write(base: u64, context: u64) -> (Vec<u8>, Thunks) {
     thunks.load_vectors = out.len();
     out.bind(load_vectors);
     vectors_from_context(&mut out);
+    thunks.find_stack = [false, true].map(|write| find_stack(&mut out, write));
     thunks.strings = string::write(&mut out);
     thunks.ways = gate::write(&mut out, leave);
     (out.finish(), thunks)
@@ -128,6 +134,29 @@ fn enter(out: &mut Writer) {
         }
     }
     out.restore_flags();
+}
+
+/// Writes code that copies the entry for an address into the stack's entry, if there is one. RCX is what a probe of that
+/// entry has made of the address before, and of the new one afterwards. Changes RAX and the flags.
+fn find_stack(out: &mut Writer, write: bool) -> u32 {
+    out.align();
+    let at = out.len();
+    let missed = out.label();
+    out.stack_entry(0x33, RCX, write, stack::TAG); // xor rcx, tag
+    out.probe(Slot::Dynamic, 1, write, missed);
+    out.push(RCX);
+    out.load_entry(RCX, write, offset_of!(Entry, tag));
+    out.stack_entry(0x89, RCX, write, stack::TAG); // mov tag, rcx
+    out.load_entry(RCX, write, offset_of!(Entry, host));
+    out.stack_entry(0x89, RCX, write, stack::HOST); // mov host, rcx
+    for (number, size) in stack::SIZES.into_iter().enumerate() {
+        out.constant(RCX, u64::from(stack::limit(size)));
+        out.stack_entry(0x89, RCX, write, stack::LIMITS + 8 * number);
+    }
+    out.bytes(&[0x59]); // pop rcx
+    out.bind(missed);
+    out.bytes(&[0xc3]);
+    at
 }
 
 fn has_avx() -> bool {

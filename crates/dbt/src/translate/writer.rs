@@ -1,8 +1,10 @@
 //! Bytes of host code, labels, and the sequences that blocks are made of besides the guest's own instructions.
 
-use iced_x86::{Encoder, Instruction, MemoryOperand, Register};
+use std::mem::offset_of;
 
-use super::register::{RAX, RCX};
+use iced_x86::{Code, Encoder, Instruction, MemoryOperand, Register};
+
+use super::register::{self, RAX, RCX};
 use crate::{Context, jump, tlb};
 
 /// A place in the code that may not be known yet.
@@ -32,6 +34,8 @@ pub(super) enum Slot {
     Dynamic,
     /// Known: the linear address.
     Fixed(u64),
+    /// That of the stack's page.
+    Stack,
 }
 
 impl Writer {
@@ -401,31 +405,64 @@ impl Writer {
 
     /// Checks that `bytes` bytes at the linear address in RCX, which a fixed slot is for, can be accessed, or goes to
     /// `slow`; afterwards RCX is their offset in the page, and RAX that of the entry. Changes the flags.
+    ///
+    /// In the slot for the stack, a range that ends near the page's end may go to `slow` too, and RAX stays.
     pub(super) fn probe(&mut self, slot: Slot, bytes: u32, write: bool, slow: Label) {
         let half = if write { tlb::WRITE as u32 } else { 0 };
+        if slot == Slot::Stack {
+            let limit = tlb::stack::LIMITS + 8 * tlb::stack::size_class(bytes);
+            self.stack_entry(0x33, RCX, write, tlb::stack::TAG); // xor rcx, tag
+            self.stack_entry(0x3b, RCX, write, limit); // cmp rcx, limit
+            return self.jump_if(3, slow);
+        }
         if slot == Slot::Dynamic {
             self.bytes(&[0xc4, 0xe3, 0xfb, 0xf0, 0xc1, 8]); // rorx rax, rcx, 8
             self.bytes(&[0x25]); // and eax, mask
             self.displacement(tlb::MASK as u32);
         }
-        // xor rcx, tag; cmp rcx, 4096 - bytes; ja slow
-        self.entry(0x33, slot, half);
-        self.bytes(&[0x48, 0x81, 0xf9]);
-        self.displacement(4096 - bytes);
-        self.jump_if(7, slow);
+        self.entry(0x33, slot, half); // xor rcx, tag
+        self.leave_if_above(4096 - bytes, slow);
     }
 
     /// Behind a probe: adds the page's host address to RCX.
     pub(super) fn add_host(&mut self, slot: Slot, write: bool) {
+        if slot == Slot::Stack {
+            return self.stack_entry(0x03, RCX, write, tlb::stack::HOST);
+        }
         let half = if write { tlb::WRITE as u32 } else { 0 };
         self.entry(0x03, slot, half + 8);
     }
 
-    /// Behind a dynamic probe: the page's host address into RAX.
-    pub(super) fn load_host(&mut self, write: bool) {
-        let half = if write { tlb::WRITE as u32 } else { 0 };
-        self.bytes(&[0x65, 0x48, 0x8b, 0x80]); // mov rax, gs:[rax + ...]
-        self.displacement(half + 8);
+    /// Behind a probe of a slot that is not fixed: the page's host address into RAX.
+    pub(super) fn load_host(&mut self, slot: Slot, write: bool) {
+        if slot == Slot::Stack {
+            return self.stack_entry(0x8b, RAX, write, tlb::stack::HOST);
+        }
+        self.load_entry(RAX, write, offset_of!(tlb::Entry, host));
+    }
+
+    /// A part of the entry that RAX selects into a register.
+    pub(super) fn load_entry(&mut self, register: u8, write: bool, part: usize) {
+        let half = if write { tlb::WRITE } else { 0 };
+        self.bytes(&[0x65, 0x48, 0x8b, 0x80 | register << 3]); // mov register, gs:[rax + ...]
+        self.displacement((half + part) as u32);
+    }
+
+    /// The sum of a register and a displacement; changes no flags.
+    pub(super) fn lea(&mut self, to: u8, base: u8, displacement: i64) {
+        if displacement == 0 {
+            return self.copy(to, base);
+        }
+        let operand = MemoryOperand::with_base_displ(register::wide(base), displacement);
+        let lea = Instruction::with2(Code::Lea_r64_m, register::wide(to), operand);
+        self.add(&lea.expect("operands of LEA"));
+    }
+
+    /// Goes to `label` when RCX is above a constant; changes the flags.
+    pub(super) fn leave_if_above(&mut self, most: u32, label: Label) {
+        self.bytes(&[0x48, 0x81, 0xf9]); // cmp rcx, most
+        self.displacement(most);
+        self.jump_if(7, label);
     }
 
     /// The same for the range of `bytes` bytes at the linear address in `register`: afterwards that is the range's offset
@@ -515,7 +552,18 @@ impl Writer {
                 }
             }
             Slot::Fixed(linear) => self.fixed(&[0x48, opcode], RCX, displacement, linear),
+            Slot::Stack => unreachable!("it has its own"),
         }
+    }
+
+    /// An operation on a register and a part of the stack's entry.
+    pub(super) fn stack_entry(&mut self, opcode: u8, register: u8, write: bool, part: usize) {
+        let entry = match write {
+            true => tlb::stack::WRITE,
+            false => tlb::stack::READ,
+        };
+        self.bytes(&[0x65, 0x48, opcode, register << 3 | 4, 0x25]);
+        self.displacement((entry + part) as u32);
     }
 
     /// An operand at `displacement` of the entry of a linear address.
