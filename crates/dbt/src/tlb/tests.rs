@@ -177,3 +177,66 @@ fn writes_to_a_page_are_found_whatever_was_filled_before() {
         assert_eq!(tlb.writers.find(page(n)), super::writers::Found::Nothing);
     }
 }
+
+/// What the stack's entry of table 1 has for a range.
+fn find_stack(tlb: &Tlb, write: bool, linear: u64, bytes: u32) -> Option<u64> {
+    let at = tlb.base(1) + if write { stack::WRITE } else { stack::READ };
+    // SAFETY: inside of the table.
+    let word = |part: usize| unsafe { *((at + part) as *const u64) };
+    let offset = linear ^ word(stack::TAG);
+    let limit = word(stack::LIMITS + 8 * stack::size_class(bytes));
+    (offset < limit).then(|| offset.wrapping_add(word(stack::HOST)))
+}
+
+/// Makes the stack's entry as generated code does.
+fn copy_to_stack(tlb: &Tlb, write: bool, linear: u64) {
+    let from = tlb.base(1) + if write { WRITE } else { 0 };
+    let from = from + ((linear >> 8) as usize & (ENTRIES - 1) << 4);
+    let to = tlb.base(1) + if write { stack::WRITE } else { stack::READ };
+    // SAFETY: inside of the table, of which nobody has a reference.
+    unsafe {
+        let entry = *(from as *const Entry);
+        *((to + stack::TAG) as *mut u64) = entry.tag;
+        *((to + stack::HOST) as *mut u64) = entry.host;
+        for (number, size) in stack::SIZES.into_iter().enumerate() {
+            *((to + stack::LIMITS + 8 * number) as *mut u64) = u64::from(stack::limit(size));
+        }
+    }
+}
+
+#[test]
+fn the_stack_entry_goes_with_what_it_is_a_copy_of() {
+    let mut tlb = tlb();
+    let page = 0x7fff_1234_5000;
+    let found =
+        |tlb: &Tlb| [false, true].map(|write| find_stack(tlb, write, page + 0x10, 8).is_some());
+    let fresh = |tlb: &mut Tlb| {
+        tlb.fill(1, page, fill(3));
+        copy_to_stack(tlb, false, page);
+        copy_to_stack(tlb, true, page);
+        assert_eq!(found(tlb), [true, true]);
+    };
+    assert_eq!(found(&tlb), [false, false]);
+    fresh(&mut tlb);
+    for (offset, bytes, fits) in [(0xff8, 8, true), (0xff9, 8, false), (0xe00, 512, true)] {
+        let hit = find_stack(&tlb, false, page + offset, bytes).is_some();
+        assert_eq!(hit, fits, "{offset:#x} {bytes}");
+    }
+    // Other pages are nothing to it.
+    tlb.fill(1, page + 0x1000, fill(4));
+    tlb.drop_page(1, page + 0x1000);
+    tlb.drop_writes_to(Offset(4 << PAGE_SHIFT));
+    assert_eq!(found(&tlb), [true, true]);
+    tlb.drop_writes_to(Offset(3 << PAGE_SHIFT));
+    assert_eq!(found(&tlb), [true, false]);
+    fresh(&mut tlb);
+    tlb.drop_page(1, page);
+    assert_eq!(found(&tlb), [false, false]);
+    fresh(&mut tlb);
+    tlb.drop_local(1);
+    assert_eq!(found(&tlb), [false, false]);
+    fresh(&mut tlb);
+    // Another page in the same slot
+    tlb.fill(1, page + ((ENTRIES as u64) << PAGE_SHIFT), fill(5));
+    assert_eq!(found(&tlb), [false, false]);
+}

@@ -175,6 +175,7 @@ const LONG: &[&str] = &[
     "hot-fault-user",
     "hot-interrupt",
     "hot-remap",
+    "hot-stack",
     "hot-stream",
     "interrupt-rep",
     "smc-hot",
