@@ -201,6 +201,8 @@ struct Translator<'a> {
     redo: Option<deferred::Redo>,
     /// Number of the instruction being translated.
     op: usize,
+    /// What is still to be added to the stack pointer.
+    stack_moves: i32,
     /// Bytes of what it pushes or pops.
     slot: u32,
     marks: Vec<Mark>,
@@ -261,6 +263,7 @@ fn attempt(source: Source<'_>, frame: Frame, plan: Plan) -> Result<Translated, P
         state: State::Saved,
         redo: None,
         op: 0,
+        stack_moves: 0,
         slot: if source.wide { 8 } else { 4 },
         marks: Vec::with_capacity(64),
         jumps: Vec::with_capacity(8),
@@ -376,6 +379,8 @@ impl Translator<'_> {
 
     /// Translates one instruction; false when the block ends with it.
     fn instruction(&mut self) -> bool {
+        let instruction = self.source.guests[self.op].instruction;
+        self.settle_stack_for(&instruction);
         let open = self.translated();
         self.note_flags();
         open
@@ -414,6 +419,7 @@ impl Translator<'_> {
         if !self.streamed {
             self.stream = None;
         }
+        self.settle_stack();
         self.save_flags();
         self.flush_x87_ip();
         self.vectors = false;

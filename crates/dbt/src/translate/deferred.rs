@@ -202,7 +202,7 @@ impl Translator<'_> {
 }
 
 /// Whether an instruction may raise an exception where it runs, for which the flags have to be known.
-fn may_fault(instruction: &Instruction) -> bool {
+pub(super) fn may_fault(instruction: &Instruction) -> bool {
     rewrite::names_vectors(instruction) || x87::is_here(instruction)
 }
 

@@ -167,6 +167,7 @@ impl Translator<'_> {
             && self.op >= region.end
         {
             self.region = None;
+            self.settle_stack();
             if let Some(back) = self.region_back.take() {
                 self.out.bind(back);
                 let index = self.ends.len() - 1;

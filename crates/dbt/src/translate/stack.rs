@@ -1,10 +1,13 @@
 //! PUSH, POP and LEAVE, and the stack's part in CALL and RET.
 
-use iced_x86::{Code, Instruction, MemoryOperand, Mnemonic, OpKind, Register};
+use iced_x86::{
+    Code, FlowControl, Instruction, InstructionInfoFactory, MemoryOperand, Mnemonic, OpKind,
+    Register,
+};
 
-use super::Translator;
 use super::probe::{Address, Place};
 use super::register::{self, RAX, RCX, STACK};
+use super::{Translator, deferred};
 use crate::Context;
 
 const GUEST_RSP: u8 = 4;
@@ -82,7 +85,7 @@ impl Translator<'_> {
                 self.store_slot(place, RAX);
             }
         }
-        self.move_stack(-(self.slot() as i32));
+        self.move_stack_later(-(self.slot() as i32));
         true
     }
 
@@ -112,11 +115,11 @@ impl Translator<'_> {
         match register::home(register) {
             Some(home) if number != GUEST_RSP => {
                 self.load_slot(home, place);
-                self.move_stack(self.slot() as i32);
+                self.move_stack_later(self.slot() as i32);
             }
             _ => {
                 self.load_slot(RAX, place);
-                self.move_stack(self.slot() as i32);
+                self.move_stack_later(self.slot() as i32);
                 self.store_guest(number, RAX);
             }
         }
@@ -226,6 +229,40 @@ impl Translator<'_> {
         self.out.add(&store.expect("operands of MOV"));
     }
 
+    /// Adds to the guest's stack pointer what PUSH or POP does. In a run, where accesses do not look at it, that of
+    /// several is added at once.
+    fn move_stack_later(&mut self, by: i32) {
+        if self.in_region() {
+            self.stack_moves += by;
+        } else {
+            self.move_stack(by);
+        }
+    }
+
+    /// Makes the stack pointer what the guest's is, before an instruction that may look at it.
+    pub(super) fn settle_stack_for(&mut self, instruction: &Instruction) {
+        if self.stack_moves == 0 {
+            return;
+        }
+        let slot = matches!(instruction.mnemonic(), Mnemonic::Push | Mnemonic::Pop)
+            && (0..instruction.op_count())
+                .all(|operand| instruction.op_register(operand) != Register::RSP);
+        let looks = instruction.flow_control() != FlowControl::Next
+            || deferred::may_fault(instruction)
+            || !slot && names_stack(&mut self.info, instruction);
+        if looks || !self.in_region() {
+            self.settle_stack();
+        }
+    }
+
+    /// Makes the stack pointer what the guest's is.
+    pub(super) fn settle_stack(&mut self) {
+        let by = std::mem::take(&mut self.stack_moves);
+        if by != 0 {
+            self.move_stack(by);
+        }
+    }
+
     /// Adds to the guest's stack pointer; changes no flags.
     pub(super) fn move_stack(&mut self, by: i32) {
         let operand = MemoryOperand::with_base_displ(register::wide(STACK), i64::from(by));
@@ -237,6 +274,13 @@ impl Translator<'_> {
         let lea = Instruction::with2(code, register::part(STACK, like), operand);
         self.out.add(&lea.expect("operands of LEA"));
     }
+}
+
+/// Whether an instruction reads or writes the stack pointer.
+fn names_stack(info: &mut InstructionInfoFactory, instruction: &Instruction) -> bool {
+    let used = info.info(instruction).used_registers();
+    used.iter()
+        .any(|used| used.register().full_register() == Register::RSP)
 }
 
 /// Bytes of what an instruction of segmented code pushes or pops.
