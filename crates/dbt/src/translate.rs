@@ -11,6 +11,7 @@
 //!   deferred   flags that are made again when somebody wants them
 //!   probe      memory operands: effective address, TLB probe
 //!   region     accesses that share a probe
+//!   borrow     host addresses in homes of guest registers
 //!   stream     loops that step through pages
 //!   rewrite    an instruction on other registers
 //!   resident   instructions on guest registers that live in the context
@@ -27,6 +28,7 @@
 //!   thunk      code around blocks: entering, leaving, vector registers
 //! ```
 
+mod borrow;
 mod branch;
 mod cold;
 mod deferred;
@@ -48,7 +50,7 @@ pub(crate) mod thunk;
 mod writer;
 mod x87;
 
-use iced_x86::{Instruction, InstructionInfoFactory};
+use iced_x86::{FlowControl, Instruction, InstructionInfoFactory};
 
 pub(crate) use branch::{Far, Link};
 use cold::Cold;
@@ -184,6 +186,8 @@ struct Plan {
     wanted: flags::Wanted,
     /// Whether flags may be made again instead of being saved.
     defers: bool,
+    /// Whether homes of guest registers may hold host addresses.
+    borrows: bool,
     /// Whether the block may have a second body.
     streams: bool,
 }
@@ -217,6 +221,8 @@ struct Translator<'a> {
     /// The x87 instruction pointer, where the one in the context is older.
     x87_ip: Option<u64>,
     region: Option<region::Region>,
+    /// The homes that hold host addresses now.
+    borrowed: borrow::Borrowed,
     /// The group of the run whose range is in RCX.
     held: u8,
     /// Where the copy of the present run comes back.
@@ -240,6 +246,7 @@ pub(crate) fn block(source: Source<'_>, frame: Frame) -> Translated {
     let mut plan = Plan {
         wanted: flags::wanted(source.guests, source.wide),
         defers: true,
+        borrows: true,
         streams: true,
     };
     loop {
@@ -274,6 +281,7 @@ fn attempt(source: Source<'_>, frame: Frame, plan: Plan) -> Result<Translated, P
         x87: false,
         x87_ip: None,
         region: None,
+        borrowed: borrow::Borrowed::default(),
         held: 0,
         region_back: None,
         ends: Vec::new(),
@@ -381,6 +389,9 @@ impl Translator<'_> {
     fn instruction(&mut self) -> bool {
         let instruction = self.source.guests[self.op].instruction;
         self.settle_stack_for(&instruction);
+        if instruction.flow_control() != FlowControl::Next {
+            self.return_all_borrowed();
+        }
         let open = self.translated();
         self.note_flags();
         open
@@ -410,8 +421,8 @@ impl Translator<'_> {
             }
         }
         self.interpret();
-        instruction.flow_control() == iced_x86::FlowControl::Next
-            || instruction.flow_control() == iced_x86::FlowControl::ConditionalBranch
+        instruction.flow_control() == FlowControl::Next
+            || instruction.flow_control() == FlowControl::ConditionalBranch
     }
 
     /// Has the instruction executed elsewhere, and goes on behind it.
@@ -420,6 +431,7 @@ impl Translator<'_> {
             self.stream = None;
         }
         self.settle_stack();
+        self.leave_borrowed();
         self.save_flags();
         self.flush_x87_ip();
         self.vectors = false;
@@ -433,6 +445,7 @@ impl Translator<'_> {
 
     /// A label at which the present instruction is left to others.
     fn slow(&mut self) -> Label {
+        self.leave_borrowed();
         let op = self.op as u16;
         for cold in self.cold.iter().rev() {
             match cold {

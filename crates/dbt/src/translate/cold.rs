@@ -1,5 +1,6 @@
 //! Code of a block that is run seldom: it stands behind the rest, out of its way.
 
+use super::borrow::Borrowed;
 use super::branch::Link;
 use super::deferred::Redo;
 use super::probe::Missed;
@@ -16,6 +17,7 @@ pub(super) enum Cold {
         end: usize,
         /// How the flags are made again, where they are not saved.
         redo: Option<Redo>,
+        borrowed: Borrowed,
         /// In [`Translator::ends`].
         index: usize,
         vectors: bool,
@@ -142,6 +144,7 @@ impl Translator<'_> {
         let mut next = 0;
         while next < self.cold.len() {
             self.redo = None;
+            self.borrowed = Borrowed::default();
             match self.cold[next] {
                 Cold::Apart {
                     label,
@@ -149,11 +152,13 @@ impl Translator<'_> {
                     first,
                     end,
                     redo,
+                    borrowed,
                     index,
                     vectors,
                     x87,
                 } => {
                     self.out.bind(label);
+                    self.return_borrowed(borrowed);
                     self.save_again(first, redo);
                     self.vectors = vectors;
                     self.x87 = x87;

@@ -30,6 +30,11 @@ pub(super) struct Redo {
 }
 
 impl Redo {
+    /// Guest registers that tell them, as bits.
+    pub(super) fn registers(self) -> u16 {
+        self.registers
+    }
+
     /// Whether they are made by one instruction.
     pub(super) fn is_short(self) -> bool {
         self.then.is_none() && self.short

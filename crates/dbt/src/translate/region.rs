@@ -11,6 +11,7 @@ use iced_x86::{
     OpKind, Register,
 };
 
+use super::borrow::Borrowed;
 use super::probe::Place;
 use super::register::{self, RAX, RCX};
 use super::writer::Slot;
@@ -22,7 +23,7 @@ const WIDEST: i64 = 512;
 /// Most instructions of a run.
 const MOST: usize = 64;
 /// Most addresses.
-const ADDRESSES: usize = 4;
+pub(super) const ADDRESSES: usize = 4;
 
 /// An address that accesses share.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -80,6 +81,13 @@ impl Translator<'_> {
     pub(super) fn region_place(&mut self) -> Option<Place> {
         let region = self.region.filter(|_| self.in_region())?;
         let (group, at) = region.places[self.op - region.first];
+        if let Some(home) = self.borrowed[usize::from(group)] {
+            return Some(Place {
+                base: home,
+                index: None,
+                displacement: i64::from(at),
+            });
+        }
         if self.held != group {
             self.out.load(RCX, Context::RANGES + 8 * i64::from(group));
             self.held = group;
@@ -110,13 +118,18 @@ impl Translator<'_> {
         }
         let apart = self.out.label();
         let back = self.out.label();
-        let count = region.groups.iter().flatten().count();
-        for (number, group) in region.groups.iter().flatten().enumerate() {
+        let kept = region.last_group();
+        let borrowed = self.find_borrowed(&region, kept);
+        self.spill_borrowed(borrowed);
+        // The one that is kept in RCX comes last.
+        let groups = region.groups.iter().flatten().enumerate();
+        let order = groups.clone().filter(|(number, _)| *number != kept);
+        for (number, group) in order.chain(groups.filter(|(number, _)| *number == kept)) {
             let bytes = (group.high - group.low) as u32;
             if group.base.base == Register::RSP && group.base.index == Register::None {
                 self.probe_stack(group.low, bytes, group.write, apart);
                 self.out.add_host(Slot::Stack, group.write);
-                self.hold(number, count);
+                self.hold(number, borrowed, region.count());
                 continue;
             }
             let base = self.addressing(group.base.base, RAX);
@@ -136,14 +149,16 @@ impl Translator<'_> {
             self.out.add(&lea.expect("operands of LEA"));
             self.out.probe(Slot::Dynamic, bytes, group.write, apart);
             self.out.add_host(Slot::Dynamic, group.write);
-            self.hold(number, count);
+            self.hold(number, borrowed, region.count());
         }
+        self.borrowed = borrowed;
         self.cold.push(Cold::Apart {
             label: apart,
             back,
             first: self.op,
             end: region.end,
             redo,
+            borrowed,
             index: self.ends.len(),
             vectors: self.vectors,
             x87: self.x87,
@@ -154,9 +169,13 @@ impl Translator<'_> {
     }
 
     /// Keeps the host address in RCX, that of one of so many ranges.
-    fn hold(&mut self, number: usize, count: usize) {
-        if count > 1 {
-            self.out.store(Context::RANGES + 8 * number as i64, RCX);
+    fn hold(&mut self, number: usize, borrowed: Borrowed, count: usize) {
+        match borrowed[number] {
+            Some(home) => self.out.copy(home, RCX),
+            None if count > 1 && borrowed == [None; ADDRESSES] => {
+                self.out.store(Context::RANGES + 8 * number as i64, RCX);
+            }
+            None => {}
         }
         self.held = number as u8;
     }
@@ -168,6 +187,7 @@ impl Translator<'_> {
         {
             self.region = None;
             self.settle_stack();
+            self.return_all_borrowed();
             if let Some(back) = self.region_back.take() {
                 self.out.bind(back);
                 let index = self.ends.len() - 1;
@@ -232,6 +252,16 @@ impl Translator<'_> {
 }
 
 impl Region {
+    /// How many addresses it has.
+    pub(super) fn count(&self) -> usize {
+        self.groups.iter().flatten().count()
+    }
+
+    /// The group of its last access.
+    fn last_group(&self) -> usize {
+        usize::from(self.places[self.end - 1 - self.first].0)
+    }
+
     /// Takes an access in; false when there is no room for it.
     fn add(&mut self, offset: usize, touch: &Touch) -> bool {
         let known = self

@@ -30,6 +30,14 @@ pub(super) const HOMES: [Option<u8>; 16] = [
     Some(15),
 ];
 
+/// Homes of guest registers that are not in a set of them, as bits.
+pub(super) fn free_homes(used: u16) -> impl Iterator<Item = u8> {
+    let homes = HOMES.into_iter().enumerate();
+    homes
+        .filter(move |(guest, _)| used >> guest & 1 == 0)
+        .filter_map(|(_, home)| home)
+}
+
 /// Number of the 64-bit register that holds a general register.
 pub(super) fn number(register: Register) -> u8 {
     register.full_register().number() as u8

@@ -23,7 +23,7 @@ use iced_x86::{
 
 use super::probe::Place;
 use super::region::{self, Base};
-use super::register::{self, HOMES, RAX, RCX};
+use super::register::{self, RAX, RCX};
 use super::rewrite::{self, Free};
 use super::writer::Label;
 use super::{Cold, Link, State, Translator, flags};
@@ -451,11 +451,7 @@ impl Stream {
 
     /// Gives each group the home of a guest register that is not in `used`; false when there are too few.
     fn borrow(&mut self, used: u16) -> bool {
-        let mut free = HOMES
-            .iter()
-            .enumerate()
-            .filter(|(guest, _)| used >> guest & 1 == 0)
-            .filter_map(|(_, home)| *home);
+        let mut free = register::free_homes(used);
         self.groups.iter_mut().all(|group| {
             let home = free.next();
             group.home = home.unwrap_or(0);
