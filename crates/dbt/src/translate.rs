@@ -252,7 +252,13 @@ pub(crate) fn block(source: Source<'_>, frame: Frame) -> Translated {
     loop {
         match attempt(source, frame, plan) {
             Ok(translated) => return translated,
-            Err(instead) => plan = instead,
+            Err(instead) => {
+                assert_ne!(
+                    instead, plan,
+                    "each plan does with less than the last: {source:?}"
+                );
+                plan = instead;
+            }
         }
     }
 }
@@ -495,7 +501,7 @@ impl Translator<'_> {
     fn restore_flags(&mut self) {
         self.settle();
         match (self.state, self.redo) {
-            (State::Saved, Some(redo)) if redo.is_short() => {
+            (State::Saved, Some(redo)) if self.plan.defers && redo.is_short() => {
                 self.redo(redo);
                 self.state = State::Both;
             }

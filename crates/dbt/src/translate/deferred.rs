@@ -61,7 +61,8 @@ impl Translator<'_> {
     /// Sees to it that the flags are known where the present instruction raises an exception.
     pub(super) fn hold_flags(&mut self) {
         self.settle();
-        if self.state == State::Nowhere {
+        // The second body of a loop runs with all exceptions masked.
+        if self.state == State::Nowhere && !self.streaming {
             self.misjudge(flags::Wanted::Host);
         }
     }
