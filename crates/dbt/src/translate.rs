@@ -18,6 +18,7 @@
 //!   implicit   instructions with registers of their own choice
 //!   system     RFLAGS as a whole, IF, DF, AC, CR2, the bases of GS, PAUSE
 //!   gate       SYSCALL, SYSRET
+//!   iret       IRET
 //!   string     MOVS, STOS, LODS, CMPS, SCAS
 //!   x87        x87 and MMX
 //!   stack      PUSH, POP, LEAVE, CALL, RET
@@ -35,6 +36,7 @@ mod deferred;
 mod flags;
 mod gate;
 mod implicit;
+mod iret;
 mod poll;
 mod probe;
 mod region;

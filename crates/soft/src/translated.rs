@@ -477,6 +477,7 @@ impl Translation {
                 Mnemonic::Swapgs,
                 Mnemonic::Syscall,
                 Mnemonic::Sysretq,
+                Mnemonic::Iretq,
             ];
             for guest in &mut guests {
                 guest.native &= !elsewhere.contains(&guest.instruction.mnemonic());

@@ -42,7 +42,7 @@ pub(crate) struct Thunks {
     pub(crate) find_stack: [u32; 2],
     /// Called for repeated string instructions.
     pub(crate) strings: Routines,
-    /// Behind SYSCALL and SYSRET.
+    /// Behind SYSCALL, SYSRET and IRET.
     pub(crate) ways: Ways,
 }
 

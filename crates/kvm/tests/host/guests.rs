@@ -27,6 +27,7 @@ const LISTED: &[(Quirk, &str, &[&str])] = &[
             "exception-idt",
             "exception-user",
             "hot-crossing",
+            "hot-iret",
             "hot-rights",
             "hot-syscall",
             "interrupt-user",

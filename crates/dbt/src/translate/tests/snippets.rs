@@ -1,7 +1,7 @@
 //! Guest code for listings: name, whether it is 64-bit code, machine code in hexadecimal.
 
 /// See the listings for what they are.
-pub(super) const SNIPPETS: [(&str, bool, &str); 47] = [
+pub(super) const SNIPPETS: [(&str, bool, &str); 48] = [
     (
         "registers that live in the context",
         true,
@@ -86,6 +86,7 @@ pub(super) const SNIPPETS: [(&str, bool, &str); 47] = [
     ("string comparison", true, "660f3a63071a720e"),
     ("what is left to others", true, "0f310fa2f4"),
     ("a system call", true, "b8010000000f05"),
+    ("a return from an exception", true, "4883c40848cf"),
     ("32-bit loop", false, "8b048e01c24975f8"),
     ("32-bit frame", false, "5589e58b45085dc3"),
     ("32-bit thread-local", false, "65a114000000"),
