@@ -25,7 +25,7 @@ pub struct Context {
     pub ymm: [[u64; 4]; 16],
     /// Makes every [`crate::Slots`] address lie inside.
     _end: [u64; 32],
-    /// Base addresses of FS and GS, for generated blocks, which change the latter.
+    /// Base addresses of FS and GS, for generated blocks, which change them.
     pub segment_base: [u64; 2],
     /// The other base of GS, for SWAPGS.
     pub kernel_gs_base: u64,
@@ -55,6 +55,10 @@ pub struct Context {
     pub(crate) run: Run,
     /// What IRET must find.
     pub iret: Iret,
+    /// Selectors by segment register. Generated blocks read those of ES, DS, FS and GS.
+    pub selectors: [u16; 6],
+    /// Not zero while there are instructions for the bases of FS and GS.
+    pub fsgsbase: u32,
 }
 
 /// What a segment lets through outside 64-bit mode.
@@ -147,6 +151,8 @@ impl Context {
     pub(crate) const STACK_SELECTOR: i64 = std::mem::offset_of!(Segments, stack) as i64;
     pub(crate) const SYSCALL_STACK: i64 =
         Self::IRET + std::mem::offset_of!(Iret, syscall_stack) as i64;
+    pub(crate) const SELECTORS: i64 = std::mem::offset_of!(Self, selectors) as i64;
+    pub(crate) const FSGSBASE: i64 = std::mem::offset_of!(Self, fsgsbase) as i64;
     pub(crate) const INTERRUPTS: i64 = std::mem::offset_of!(Self, interrupts) as i64;
     pub(crate) const WAITING: i64 = std::mem::offset_of!(Self, waiting) as i64;
     pub(crate) const X87_AWAY: i64 = std::mem::offset_of!(Self, x87_away) as i64;
@@ -210,6 +216,8 @@ impl Default for Context {
                 ..Run::default()
             },
             iret: Iret::default(),
+            selectors: [0; 6],
+            fsgsbase: 0,
         }
     }
 }

@@ -17,6 +17,7 @@
 //!   resident   instructions on guest registers that live in the context
 //!   implicit   instructions with registers of their own choice
 //!   system     RFLAGS as a whole, IF, DF, AC, CR2, the bases of GS, PAUSE
+//!   segment    selectors, the bases of FS and GS
 //!   gate       SYSCALL, SYSRET
 //!   iret       IRET
 //!   string     MOVS, STOS, LODS, CMPS, SCAS
@@ -44,6 +45,7 @@ mod register;
 mod resident;
 mod returns;
 mod rewrite;
+mod segment;
 mod stack;
 mod stream;
 pub(crate) mod string;
@@ -414,6 +416,7 @@ impl Translator<'_> {
             }
             if self.stack(&instruction)
                 || self.system(&instruction)
+                || self.segment_register(&instruction)
                 || self.string(&instruction)
                 || self.x87(&instruction)
                 || self.implicit(&instruction)

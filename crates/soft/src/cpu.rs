@@ -120,6 +120,7 @@ impl Cpu {
         let runner = shared.ram.flags().register(id, Box::new(expel));
         ctx.gpr[..16].copy_from_slice(&reset.gpr);
         ctx.cr2 = reset.cr2;
+        ctx.selectors = reset.segments.map(|segment| segment.selector);
         let mut cpu = Self {
             ctx,
             rip: reset.rip,

@@ -2,7 +2,7 @@
 //! processor. What the instructions do is said in `system::syscall` and `system::iret`.
 
 use dbt::{Crossing, Iret, Segments, cc};
-use x86::cr::efer;
+use x86::cr::{cr4, efer};
 use x86::descriptor::SegmentRegister::{Cs, Ss};
 use x86::descriptor::{Descriptor, Segment, Table};
 use x86::flags;
@@ -75,10 +75,11 @@ impl Translation {
         }
     }
 
-    /// Opens the gates where code on both sides is 64-bit code and what SYSCALL clears is what a kernel has it clear.
+    /// Tells code what it may do by the registers that open gates depend on. Opens the gates where code on both sides is 64-bit code and what SYSCALL clears is what a kernel has it clear.
     #[cold]
     fn open_gates(&mut self, cpu: &mut Cpu) {
         cpu.ctx.gates.close();
+        cpu.ctx.fsgsbase = (cpu.cr4 & cr4::FSGSBASE) as u32;
         let needed = efer::LMA | efer::SCE;
         let mask = cpu.msrs.sfmask;
         if cpu.efer & needed != needed || mask & CLEARED != CLEARED {

@@ -86,6 +86,7 @@ impl Cpu {
         self.rip = state.rip;
         self.set_rflags(state.rflags);
         self.seg = state.segments;
+        self.ctx.selectors = state.segments.map(|segment| segment.selector);
         self.ldtr = state.ldtr;
         self.tr = state.tr;
         self.gdtr = state.gdtr;

@@ -289,7 +289,7 @@ impl Processor {
         } else if (before ^ cpu.flags) & flags::AC != 0 {
             cpu.refresh_privilege();
         }
-        cpu.seg[Gs as usize].base = cpu.ctx.segment_base[1];
+        [cpu.seg[Fs as usize].base, cpu.seg[Gs as usize].base] = cpu.ctx.segment_base;
         cpu.msrs.kernel_gs_base = cpu.ctx.kernel_gs_base;
         Some(left)
     }
@@ -478,6 +478,8 @@ impl Translation {
                 Mnemonic::Syscall,
                 Mnemonic::Sysretq,
                 Mnemonic::Iretq,
+                Mnemonic::Wrfsbase,
+                Mnemonic::Wrgsbase,
             ];
             for guest in &mut guests {
                 guest.native &= !elsewhere.contains(&guest.instruction.mnemonic());

@@ -141,6 +141,12 @@ impl Writer {
         self.context_operand(&[0x48 | register >> 3 << 2, 0x89], register, offset, 0);
     }
 
+    /// MOVZX of a 16-bit word of the context to a low register.
+    pub(super) fn load16(&mut self, register: u8, offset: i64) {
+        debug_assert!(register < 8);
+        self.context_operand(&[0x0f, 0xb7], register, offset, 0);
+    }
+
     /// MOV of a 32-bit word of the context to a low register.
     pub(crate) fn load32(&mut self, register: u8, offset: i64) {
         debug_assert!(register < 8);

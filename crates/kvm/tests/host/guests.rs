@@ -29,6 +29,7 @@ const LISTED: &[(Quirk, &str, &[&str])] = &[
             "hot-crossing",
             "hot-iret",
             "hot-rights",
+            "hot-segments",
             "hot-syscall",
             "interrupt-user",
             "iret-user-flags",
