@@ -59,7 +59,16 @@ pub struct Context {
     pub selectors: [u16; 6],
     /// Not zero while there are instructions for the bases of FS and GS.
     pub fsgsbase: u32,
+    /// Not zero while users may read the TSC.
+    pub users_read_tsc: u32,
+    /// What RDTSCP tells beside it.
+    pub tsc_aux: u32,
+    /// Address of a [`Clock`], while code runs.
+    pub(crate) clock: u64,
 }
+
+/// Tells the TSC.
+pub(crate) type Clock<'a> = &'a dyn Fn() -> u64;
 
 /// What a segment lets through outside 64-bit mode.
 #[derive(Debug, Clone, Copy, Default)]
@@ -153,6 +162,9 @@ impl Context {
         Self::IRET + std::mem::offset_of!(Iret, syscall_stack) as i64;
     pub(crate) const SELECTORS: i64 = std::mem::offset_of!(Self, selectors) as i64;
     pub(crate) const FSGSBASE: i64 = std::mem::offset_of!(Self, fsgsbase) as i64;
+    pub(crate) const USERS_READ_TSC: i64 = std::mem::offset_of!(Self, users_read_tsc) as i64;
+    pub(crate) const TSC_AUX: i64 = std::mem::offset_of!(Self, tsc_aux) as i64;
+    pub(crate) const CLOCK: i64 = std::mem::offset_of!(Self, clock) as i64;
     pub(crate) const INTERRUPTS: i64 = std::mem::offset_of!(Self, interrupts) as i64;
     pub(crate) const WAITING: i64 = std::mem::offset_of!(Self, waiting) as i64;
     pub(crate) const X87_AWAY: i64 = std::mem::offset_of!(Self, x87_away) as i64;
@@ -218,6 +230,9 @@ impl Default for Context {
             iret: Iret::default(),
             selectors: [0; 6],
             fsgsbase: 0,
+            users_read_tsc: 0,
+            tsc_aux: 0,
+            clock: 0,
         }
     }
 }

@@ -20,6 +20,7 @@
 //!   segment    selectors, the bases of FS and GS
 //!   gate       SYSCALL, SYSRET
 //!   iret       IRET
+//!   tsc        RDTSC, RDTSCP
 //!   string     MOVS, STOS, LODS, CMPS, SCAS
 //!   x87        x87 and MMX
 //!   stack      PUSH, POP, LEAVE, CALL, RET
@@ -51,6 +52,7 @@ mod stream;
 pub(crate) mod string;
 mod system;
 pub(crate) mod thunk;
+mod tsc;
 mod writer;
 mod x87;
 
@@ -178,6 +180,8 @@ pub(crate) struct Frame {
     pub(crate) find_stack: [u32; 2],
     pub(crate) strings: string::Routines,
     pub(crate) ways: Ways,
+    /// Offset of the code that reads the TSC.
+    pub(crate) read_tsc: u32,
     /// The block's number.
     pub(crate) number: u32,
     pub(crate) first_jump: u32,
@@ -417,6 +421,7 @@ impl Translator<'_> {
             if self.stack(&instruction)
                 || self.system(&instruction)
                 || self.segment_register(&instruction)
+                || self.read_tsc(&instruction)
                 || self.string(&instruction)
                 || self.x87(&instruction)
                 || self.implicit(&instruction)

@@ -80,6 +80,7 @@ impl Translation {
     fn open_gates(&mut self, cpu: &mut Cpu) {
         cpu.ctx.gates.close();
         cpu.ctx.fsgsbase = (cpu.cr4 & cr4::FSGSBASE) as u32;
+        cpu.ctx.users_read_tsc = u32::from(cpu.cr4 & cr4::TSD == 0);
         let needed = efer::LMA | efer::SCE;
         let mask = cpu.msrs.sfmask;
         if cpu.efer & needed != needed || mask & CLEARED != CLEARED {

@@ -31,6 +31,7 @@ const LISTED: &[(Quirk, &str, &[&str])] = &[
             "hot-rights",
             "hot-segments",
             "hot-syscall",
+            "hot-tsc",
             "interrupt-user",
             "iret-user-flags",
             "long-io-bitmap",
