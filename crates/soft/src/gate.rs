@@ -70,12 +70,13 @@ impl Translation {
             self.open_gates(cpu);
             self.gates = Basis::of(cpu, self.blocks.gate_changes());
         }
-        if !cpu.ctx.gates.are_closed() {
+        if cpu.returns_changed && !cpu.ctx.gates.are_closed() {
             cpu.open_iret();
         }
     }
 
-    /// Tells code what it may do by the registers that open gates depend on. Opens the gates where code on both sides is 64-bit code and what SYSCALL clears is what a kernel has it clear.
+    /// Tells code what it may do by the registers that open gates depend on. Opens the gates where code on both sides is
+    /// 64-bit code and what SYSCALL clears is what a kernel has it clear.
     #[cold]
     fn open_gates(&mut self, cpu: &mut Cpu) {
         cpu.ctx.gates.close();
@@ -94,6 +95,7 @@ impl Translation {
         self.hold_links(cpu, entry);
         self.blocks.open_gates(&mut cpu.ctx, supervisor, user);
         cpu.ctx.iret = cpu.iret_segments();
+        cpu.returns_changed = true;
         let gates = &mut cpu.ctx.gates;
         gates.entry = entry;
         gates.kept_cc = cc::from_rflags(!mask & flags::ARITHMETIC);
@@ -137,8 +139,8 @@ impl Cpu {
     }
 
     /// What else IRET in code depends on.
-    #[inline(always)]
     fn open_iret(&mut self) {
+        self.returns_changed = false;
         let open = !(self.nmi_blocked || self.nmi_pending || self.code_breakpoints);
         let outwards = self.keeps_segments(3);
         let [code, stack] = [Cs, Ss].map(|register| self.segment(register));

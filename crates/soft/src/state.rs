@@ -103,6 +103,7 @@ impl Cpu {
         self.load_xsave(&state.xsave);
         self.activity = state.events.activity;
         self.shadow = state.events.shadow;
+        self.returns_changed = true;
         self.nmi_blocked = state.events.nmi_blocked;
         self.nmi_pending = state.events.nmi_pending;
         self.injected_exception = state.events.exception;
