@@ -201,6 +201,7 @@ impl Blocks {
             find_stack: self.thunks.find_stack,
             strings: self.thunks.strings,
             ways: self.thunks.ways,
+            read_tsc: self.thunks.read_tsc,
             number: self.blocks.len() as u32,
             first_jump: self.sites.count(),
         };
@@ -386,9 +387,15 @@ impl Blocks {
         self.table = 0;
     }
 
-    /// Runs code until it leaves. `tlb` is the address of the TLB's table.
+    /// Runs code until it leaves. `tlb` is the address of the TLB's table; `clock` tells the TSC.
     #[inline(always)]
-    pub fn enter(&mut self, registers: &mut Registers, tlb: usize, entry: Entry) -> Left {
+    pub fn enter(
+        &mut self,
+        registers: &mut Registers,
+        tlb: usize,
+        clock: &dyn Fn() -> u64,
+        entry: Entry,
+    ) -> Left {
         debug_assert!(registers.belongs_to(&self.area));
         registers.run.target = entry.address;
         self.tables.load(&mut registers.run);
@@ -403,10 +410,11 @@ impl Blocks {
         };
         let enter = self.area.start() + u64::from(enter);
         registers.run.table = tlb as u64;
+        registers.clock = &raw const clock as u64;
         self.tables.approach(&mut registers.gates);
         // SAFETY: code made by `thunk` keeps the registers that the C ABI keeps. Generated code stays inside the context,
         // which `registers` lends, inside guest RAM as the TLB has it, and reads tables that live as long as `self` and
-        // the TLB's owner. It comes back by a jump: the processor foresees returns by calls, and those of the code that
+        // the TLB's owner, and asks a clock that is borrowed until it is left. It comes back by a jump: the processor foresees returns by calls, and those of the code that
         // was left may be more or fewer than its returns.
         unsafe {
             asm!(

@@ -1,6 +1,6 @@
 //! The registers that native code works on.
 
-use crate::gate::{Gates, Side};
+use crate::gate::{Gates, Iret, Segments, Side};
 
 /// MXCSR of this process's own code: its value after reset, as the ABI has it. The flags may be any.
 pub(crate) const HOST_MXCSR: u32 = 0x1f80;
@@ -25,7 +25,7 @@ pub struct Context {
     pub ymm: [[u64; 4]; 16],
     /// Makes every [`crate::Slots`] address lie inside.
     _end: [u64; 32],
-    /// Base addresses of FS and GS, for generated blocks, which change the latter.
+    /// Base addresses of FS and GS, for generated blocks, which change them.
     pub segment_base: [u64; 2],
     /// The other base of GS, for SWAPGS.
     pub kernel_gs_base: u64,
@@ -39,7 +39,7 @@ pub struct Context {
     pub supervisor_tables: [u64; 2],
     /// CR2, for generated blocks of supervisors, which read it.
     pub cr2: u64,
-    /// For SYSCALL and SYSRET in generated blocks.
+    /// For SYSCALL, SYSRET and IRET in generated blocks; see `iret`, too.
     pub gates: Gates,
     /// IF, 0 or 1: generated blocks look and change it.
     pub interrupts: u64,
@@ -53,7 +53,22 @@ pub struct Context {
     pub windows: [Window; 6],
     /// What only generated blocks and those who run them use.
     pub(crate) run: Run,
+    /// What IRET must find.
+    pub iret: Iret,
+    /// Selectors by segment register. Generated blocks read those of ES, DS, FS and GS.
+    pub selectors: [u16; 6],
+    /// Not zero while there are instructions for the bases of FS and GS.
+    pub fsgsbase: u32,
+    /// Not zero while users may read the TSC.
+    pub users_read_tsc: u32,
+    /// What RDTSCP tells beside it.
+    pub tsc_aux: u32,
+    /// Address of a [`Clock`], while code runs.
+    pub(crate) clock: u64,
 }
+
+/// Tells the TSC.
+pub(crate) type Clock<'a> = &'a dyn Fn() -> u64;
 
 /// What a segment lets through outside 64-bit mode.
 #[derive(Debug, Clone, Copy, Default)]
@@ -134,6 +149,22 @@ impl Context {
     pub(crate) const KEPT_CC: i64 = Self::GATES + std::mem::offset_of!(Gates, kept_cc) as i64;
     pub(crate) const KEPT_FLAGS: i64 = Self::GATES + std::mem::offset_of!(Gates, kept_flags) as i64;
     pub(crate) const CROSSED: i64 = Self::GATES + std::mem::offset_of!(Gates, crossed) as i64;
+    const IRET: i64 = std::mem::offset_of!(Self, iret) as i64;
+    pub(crate) const IRET_OPEN: i64 = Self::IRET + std::mem::offset_of!(Iret, open) as i64;
+    pub(crate) const IRET_OUTWARDS: i64 = Self::IRET + std::mem::offset_of!(Iret, outwards) as i64;
+    pub(crate) const INNER: i64 = Self::IRET + std::mem::offset_of!(Iret, inner) as i64;
+    pub(crate) const OUTER: i64 = Self::IRET + std::mem::offset_of!(Iret, outer) as i64;
+    pub(crate) const SEGMENTS_AT: i64 = std::mem::offset_of!(Segments, at) as i64;
+    pub(crate) const DESCRIPTORS: i64 = std::mem::offset_of!(Segments, descriptors) as i64;
+    pub(crate) const CODE_SELECTOR: i64 = std::mem::offset_of!(Segments, code) as i64;
+    pub(crate) const STACK_SELECTOR: i64 = std::mem::offset_of!(Segments, stack) as i64;
+    pub(crate) const SYSCALL_STACK: i64 =
+        Self::IRET + std::mem::offset_of!(Iret, syscall_stack) as i64;
+    pub(crate) const SELECTORS: i64 = std::mem::offset_of!(Self, selectors) as i64;
+    pub(crate) const FSGSBASE: i64 = std::mem::offset_of!(Self, fsgsbase) as i64;
+    pub(crate) const USERS_READ_TSC: i64 = std::mem::offset_of!(Self, users_read_tsc) as i64;
+    pub(crate) const TSC_AUX: i64 = std::mem::offset_of!(Self, tsc_aux) as i64;
+    pub(crate) const CLOCK: i64 = std::mem::offset_of!(Self, clock) as i64;
     pub(crate) const INTERRUPTS: i64 = std::mem::offset_of!(Self, interrupts) as i64;
     pub(crate) const WAITING: i64 = std::mem::offset_of!(Self, waiting) as i64;
     pub(crate) const X87_AWAY: i64 = std::mem::offset_of!(Self, x87_away) as i64;
@@ -196,6 +227,12 @@ impl Default for Context {
                 masks: [63, 31],
                 ..Run::default()
             },
+            iret: Iret::default(),
+            selectors: [0; 6],
+            fsgsbase: 0,
+            users_read_tsc: 0,
+            tsc_aux: 0,
+            clock: 0,
         }
     }
 }

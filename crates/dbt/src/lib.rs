@@ -16,7 +16,7 @@
 //!   region     memory for a vCPU's context and code
 //!   tlb, jump  tables that generated code looks into
 //!   returns    stacks on which it remembers calls
-//!   gate       what SYSCALL and SYSRET need
+//!   gate       what SYSCALL, SYSRET and IRET need
 //!   cache      a vCPU's translated blocks: found, entered, linked, dropped
 //! ```
 
@@ -44,6 +44,6 @@ pub use emit::Access;
 pub use error::Error;
 pub use feature::{host_has, missing};
 pub use form::{Slots, converts};
-pub use gate::{Crossing, Gates};
+pub use gate::{Crossing, Gates, Iret, Segments};
 pub use region::{Attention, Registers};
 pub use translate::{Guest, Segmented, Source};

@@ -17,7 +17,10 @@
 //!   resident   instructions on guest registers that live in the context
 //!   implicit   instructions with registers of their own choice
 //!   system     RFLAGS as a whole, IF, DF, AC, CR2, the bases of GS, PAUSE
+//!   segment    selectors, the bases of FS and GS
 //!   gate       SYSCALL, SYSRET
+//!   iret       IRET
+//!   tsc        RDTSC, RDTSCP
 //!   string     MOVS, STOS, LODS, CMPS, SCAS
 //!   x87        x87 and MMX
 //!   stack      PUSH, POP, LEAVE, CALL, RET
@@ -35,6 +38,7 @@ mod deferred;
 mod flags;
 mod gate;
 mod implicit;
+mod iret;
 mod poll;
 mod probe;
 mod region;
@@ -42,11 +46,13 @@ mod register;
 mod resident;
 mod returns;
 mod rewrite;
+mod segment;
 mod stack;
 mod stream;
 pub(crate) mod string;
 mod system;
 pub(crate) mod thunk;
+mod tsc;
 mod writer;
 mod x87;
 
@@ -174,6 +180,8 @@ pub(crate) struct Frame {
     pub(crate) find_stack: [u32; 2],
     pub(crate) strings: string::Routines,
     pub(crate) ways: Ways,
+    /// Offset of the code that reads the TSC.
+    pub(crate) read_tsc: u32,
     /// The block's number.
     pub(crate) number: u32,
     pub(crate) first_jump: u32,
@@ -418,6 +426,8 @@ impl Translator<'_> {
             }
             if self.stack(&instruction)
                 || self.system(&instruction)
+                || self.segment_register(&instruction)
+                || self.read_tsc(&instruction)
                 || self.string(&instruction)
                 || self.x87(&instruction)
                 || self.implicit(&instruction)

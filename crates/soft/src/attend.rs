@@ -21,6 +21,7 @@ impl Cpu {
     /// [`crate::trap::Trap::SHUTDOWN`] when a delivery ends the processor.
     pub(crate) fn attend(&mut self) -> R<bool> {
         self.attend = false;
+        self.returns_changed = true;
         self.settle_eoi();
         let mut bits = 0;
         if self.is_wanted() {

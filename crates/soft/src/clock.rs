@@ -1,6 +1,7 @@
 //! The time-stamp counter: the machine's clock at the TSC's frequency.
 
 use crate::cpu::Cpu;
+use crate::engine::Shared;
 
 /// Converts between nanoseconds and TSC ticks.
 #[derive(Debug, Clone, Copy)]
@@ -52,6 +53,13 @@ impl Scale {
     }
 }
 
+impl Shared {
+    /// The TSC that counts from an offset.
+    pub(crate) fn tsc(&self, offset: u64) -> u64 {
+        self.scale.ticks(self.clock.now()).wrapping_add(offset)
+    }
+}
+
 impl Cpu {
     /// Nanoseconds of machine time.
     pub(crate) fn now(&self) -> u64 {
@@ -60,7 +68,7 @@ impl Cpu {
 
     /// The TSC.
     pub(crate) fn tsc(&self) -> u64 {
-        self.tsc_at(self.now())
+        self.shared.tsc(self.tsc_offset)
     }
 
     /// The TSC at a moment of machine time.

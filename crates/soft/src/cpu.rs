@@ -66,6 +66,8 @@ pub(crate) struct Cpu {
     pub(crate) single_step: bool,
     /// B0 to B3 and BS of debug traps to be raised after the running instruction, as in DR6.
     pub(crate) debug_traps: u64,
+    /// What IRET in generated code depends on may have changed: segments, NMIs, code breakpoints.
+    pub(crate) returns_changed: bool,
     /// A debugger outside of the guest, while it wants anything.
     pub(crate) debugger: Option<Box<Debugger>>,
     pub(crate) x87: X87,
@@ -120,6 +122,7 @@ impl Cpu {
         let runner = shared.ram.flags().register(id, Box::new(expel));
         ctx.gpr[..16].copy_from_slice(&reset.gpr);
         ctx.cr2 = reset.cr2;
+        ctx.selectors = reset.segments.map(|segment| segment.selector);
         let mut cpu = Self {
             ctx,
             rip: reset.rip,
@@ -147,6 +150,7 @@ impl Cpu {
             code_breakpoints: false,
             single_step: false,
             debug_traps: 0,
+            returns_changed: true,
             debugger: None,
             x87: X87::default(),
             mmu: Mmu::new(shared.ram.clone()),

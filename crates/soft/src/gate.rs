@@ -1,14 +1,17 @@
-//! SYSCALL and SYSRET between translated blocks: when code may pass without being left, and what that changes of the
-//! processor. What the instructions do is said in `system::syscall`.
+//! SYSCALL, SYSRET and IRET between translated blocks: when code may pass without being left, and what that changes of the
+//! processor. What the instructions do is said in `system::syscall` and `system::iret`.
 
-use dbt::{Crossing, cc};
-use x86::cr::efer;
+use dbt::{Crossing, Iret, Segments, cc};
+use x86::cr::{cr4, efer};
+use x86::descriptor::SegmentRegister::{Cs, Ss};
+use x86::descriptor::{Descriptor, Segment, Table};
 use x86::flags;
 
 use crate::block::Kind;
 use crate::cpu::Cpu;
 use crate::exec;
 use crate::mode::Mode;
+use crate::system::{CodeAndStack, is_null, null_segment};
 use crate::translated::Translation;
 
 /// What SYSCALL must clear for code to pass.
@@ -20,6 +23,8 @@ pub(crate) struct Basis {
     rekeyed: u64,
     changes: u64,
     lstar: u64,
+    star: u64,
+    gdtr: Table,
     /// SFMASK and EFER.
     system: u64,
     /// CR0 and CR4.
@@ -33,6 +38,8 @@ impl Basis {
         rekeyed: u64::MAX,
         changes: u64::MAX,
         lstar: 0,
+        star: 0,
+        gdtr: Table { base: 0, limit: 0 },
         system: 0,
         control: 0,
         xcr0: 0,
@@ -44,6 +51,8 @@ impl Basis {
             rekeyed: cpu.mmu.rekeyed(),
             changes,
             lstar: cpu.msrs.lstar,
+            star: cpu.msrs.star,
+            gdtr: cpu.gdtr,
             system: cpu.msrs.sfmask << 32 | cpu.efer,
             control: cpu.cr4 << 32 | cpu.cr0,
             xcr0: cpu.xcr0,
@@ -61,12 +70,18 @@ impl Translation {
             self.open_gates(cpu);
             self.gates = Basis::of(cpu, self.blocks.gate_changes());
         }
+        if cpu.returns_changed && !cpu.ctx.gates.are_closed() {
+            cpu.open_iret();
+        }
     }
 
-    /// Opens the gates where code on both sides is 64-bit code and what SYSCALL clears is what a kernel has it clear.
+    /// Tells code what it may do by the registers that open gates depend on. Opens the gates where code on both sides is
+    /// 64-bit code and what SYSCALL clears is what a kernel has it clear.
     #[cold]
     fn open_gates(&mut self, cpu: &mut Cpu) {
         cpu.ctx.gates.close();
+        cpu.ctx.fsgsbase = (cpu.cr4 & cr4::FSGSBASE) as u32;
+        cpu.ctx.users_read_tsc = u32::from(cpu.cr4 & cr4::TSD == 0);
         let needed = efer::LMA | efer::SCE;
         let mask = cpu.msrs.sfmask;
         if cpu.efer & needed != needed || mask & CLEARED != CLEARED {
@@ -79,6 +94,8 @@ impl Translation {
         let user = cpu.mmu.key(0) | kind(crate::mmu::Privilege::User as u8) | open;
         self.hold_links(cpu, entry);
         self.blocks.open_gates(&mut cpu.ctx, supervisor, user);
+        cpu.ctx.iret = cpu.iret_segments();
+        cpu.returns_changed = true;
         let gates = &mut cpu.ctx.gates;
         gates.entry = entry;
         gates.kept_cc = cc::from_rflags(!mask & flags::ARITHMETIC);
@@ -87,6 +104,55 @@ impl Translation {
 }
 
 impl Cpu {
+    /// The segments that IRET may return to by a look at their selectors and descriptors alone.
+    fn iret_segments(&self) -> Iret {
+        let syscall = self.syscall_segments();
+        Iret {
+            inner: self.returnable(syscall),
+            outer: self.returnable(self.sysret_segments::<true>()),
+            syscall_stack: syscall[1].selector.into(),
+            ..Iret::default()
+        }
+    }
+
+    /// Flat segments as IRET may find them: side by side in the GDT; where they can't be there none have their selectors.
+    fn returnable(&self, [code, stack]: CodeAndStack) -> Segments {
+        let (first, second) = match code.selector < stack.selector {
+            true => (code, stack),
+            false => (stack, code),
+        };
+        let selector = first.selector;
+        let inside = selector & 4 == 0
+            && !is_null(selector)
+            && selector.checked_add(8) == Some(second.selector)
+            && second.selector | 7 <= self.gdtr.limit;
+        let named = |segment: Segment| match inside {
+            true => u32::from(segment.selector),
+            false => Segments::NONE,
+        };
+        Segments {
+            at: self.gdtr.base.wrapping_add(u64::from(selector & !7)),
+            descriptors: [first, second].map(|segment| Descriptor::flat(segment.attributes).0),
+            code: named(code),
+            stack: named(stack),
+        }
+    }
+
+    /// What else IRET in code depends on.
+    fn open_iret(&mut self) {
+        self.returns_changed = false;
+        let open = !(self.nmi_blocked || self.nmi_pending || self.code_breakpoints);
+        let outwards = self.keeps_segments(3);
+        let [code, stack] = [Cs, Ss].map(|register| self.segment(register));
+        let syscall = self.syscall_segments();
+        let known = *code == syscall[0] && (*stack == syscall[1] || *stack == null_segment(0, 0));
+        let selector = u32::from(stack.selector);
+        let iret = &mut self.ctx.iret;
+        iret.open = open.into();
+        iret.outwards = outwards.into();
+        iret.inner.stack = if known { selector } else { Segments::NONE };
+    }
+
     /// Code has passed the gates, the last time so: the segments, and what is derived from them.
     pub(crate) fn cross(&mut self, crossing: Crossing) {
         match crossing {

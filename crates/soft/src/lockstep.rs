@@ -188,6 +188,10 @@ impl Cpu {
                 }
             }
             let here = Point::Behind(block);
+            if code.indirect && usize::from(op) == code.ops.len() {
+                // A direct way out of the same block may be linked to where it leads.
+                return (here, path, None);
+            }
             match lockstep.links.get(&(block, self.rip)) {
                 Some(next) if until != Some(here) => (block, op) = (*next, 0),
                 _ => return (here, path, None),

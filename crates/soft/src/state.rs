@@ -86,6 +86,7 @@ impl Cpu {
         self.rip = state.rip;
         self.set_rflags(state.rflags);
         self.seg = state.segments;
+        self.ctx.selectors = state.segments.map(|segment| segment.selector);
         self.ldtr = state.ldtr;
         self.tr = state.tr;
         self.gdtr = state.gdtr;
@@ -102,6 +103,7 @@ impl Cpu {
         self.load_xsave(&state.xsave);
         self.activity = state.events.activity;
         self.shadow = state.events.shadow;
+        self.returns_changed = true;
         self.nmi_blocked = state.events.nmi_blocked;
         self.nmi_pending = state.events.nmi_pending;
         self.injected_exception = state.events.exception;

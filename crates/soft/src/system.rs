@@ -29,6 +29,8 @@ use std::sync::atomic::{Ordering, fence};
 use iced_x86::Instruction;
 
 use crate::block::{Op, Source};
+pub(crate) use descriptor::{is_null, null_segment};
+pub(crate) use syscall::CodeAndStack;
 
 /// What every serializing instruction does beside its work: stores before it are seen by all before loads behind it are
 /// made (SDM vol. 3A, 9.3).

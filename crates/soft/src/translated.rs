@@ -276,9 +276,12 @@ impl Processor {
         cpu.ctx.interrupts = u64::from(cpu.flags & flags::IF != 0);
         cpu.ctx.waiting = u64::from(cpu.is_interrupt_waiting());
         cpu.lend_x87();
+        cpu.ctx.tsc_aux = cpu.msrs.tsc_aux as u32;
         let table = cpu.mmu.base();
+        let (shared, offset) = (&cpu.shared, cpu.tsc_offset);
+        let clock = || shared.tsc(offset);
         cpu.doing.set(Doing::Code);
-        let left = translation.blocks.enter(&mut cpu.ctx, table, entry);
+        let left = translation.blocks.enter(&mut cpu.ctx, table, &clock, entry);
         cpu.doing.set(Doing::Interpreting);
         cpu.leave_code();
         cpu.take_back_x87();
@@ -289,7 +292,7 @@ impl Processor {
         } else if (before ^ cpu.flags) & flags::AC != 0 {
             cpu.refresh_privilege();
         }
-        cpu.seg[Gs as usize].base = cpu.ctx.segment_base[1];
+        [cpu.seg[Fs as usize].base, cpu.seg[Gs as usize].base] = cpu.ctx.segment_base;
         cpu.msrs.kernel_gs_base = cpu.ctx.kernel_gs_base;
         Some(left)
     }
@@ -474,9 +477,14 @@ impl Translation {
             let elsewhere = [
                 Mnemonic::Rdrand,
                 Mnemonic::Rdseed,
+                Mnemonic::Rdtsc,
+                Mnemonic::Rdtscp,
                 Mnemonic::Swapgs,
                 Mnemonic::Syscall,
                 Mnemonic::Sysretq,
+                Mnemonic::Iretq,
+                Mnemonic::Wrfsbase,
+                Mnemonic::Wrgsbase,
             ];
             for guest in &mut guests {
                 guest.native &= !elsewhere.contains(&guest.instruction.mnemonic());

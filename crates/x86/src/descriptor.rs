@@ -112,6 +112,11 @@ impl Descriptor {
         Attributes((self.0 >> 40 & 0xf0ff) as u32)
     }
 
+    /// That of a segment of all 4 GiB, in units of pages.
+    pub const fn flat(attributes: Attributes) -> Self {
+        Self(0x000f_0000_0000_ffff | (attributes.0 as u64) << 40)
+    }
+
     /// The segment register that results from loading this descriptor with `selector`.
     pub const fn segment(self, selector: u16) -> Segment {
         Segment {
@@ -138,4 +143,18 @@ pub mod system {
     pub const CALL_GATE: u8 = 12;
     pub const INTERRUPT_GATE: u8 = 14;
     pub const TRAP_GATE: u8 = 15;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_flat_descriptor_is_that_of_a_flat_segment() {
+        let attributes = Attributes(0xa0fb);
+        let segment = Descriptor::flat(attributes).segment(0x33);
+        assert_eq!(Descriptor::flat(attributes).0, 0x00af_fb00_0000_ffff);
+        assert_eq!((segment.base, segment.limit), (0, u32::MAX));
+        assert_eq!((segment.selector, segment.attributes), (0x33, attributes));
+    }
 }

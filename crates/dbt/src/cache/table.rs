@@ -149,7 +149,7 @@ impl Tables {
     /// Code is about to run under the selected key: it may pass the gates when that is of one of their sides.
     #[inline(always)]
     pub(super) fn approach(&mut self, gates: &mut Gates) {
-        let open = gates.supervisor.jumps != 0 && self.sides.contains(&self.current);
+        let open = !gates.are_closed() && self.sides.contains(&self.current);
         gates.open = u64::from(open);
         gates.crossed = 0;
         if open {

@@ -1,4 +1,4 @@
-//! SYSCALL and SYSRET: from code of one privilege to code of another.
+//! SYSCALL, SYSRET and IRET: from code of one privilege to code of another.
 //!
 //! The instruction looks whether it may pass, and whether the vCPU is wanted; what follows is the same for all of them and
 //! made once for a vCPU. Code on the other side is sought in that side's jump table. What privilege code has left with
@@ -7,8 +7,8 @@
 use iced_x86::{Code, Instruction};
 
 use super::register::{self, RAX, RCX, RSP};
-use super::writer::Writer;
-use super::{State, Translator, thunk};
+use super::writer::{Label, Writer};
+use super::{State, Translator, iret, thunk};
 use crate::gate::{IN, OUT};
 use crate::{Context, cc};
 use x86::flags;
@@ -16,18 +16,19 @@ use x86::flags;
 /// The host's home of guest RCX.
 const GUEST_RCX: u8 = 9;
 const GUEST_R11: i64 = 11 * 8;
-/// What SYSRET loads here; other flags are for others.
-const SIMPLE: u64 = flags::ARITHMETIC | flags::FIXED | flags::IF;
+/// What is loaded here; other flags are for others.
+pub(super) const SIMPLE: u64 = flags::ARITHMETIC | flags::FIXED | flags::IF;
 
 /// Offsets of what is behind the instructions.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Ways {
     into: u32,
     out: u32,
+    iret: u32,
 }
 
 impl Translator<'_> {
-    /// Translates SYSCALL and SYSRET; false for other instructions, and where that can't be done here.
+    /// Translates SYSCALL, SYSRET and IRET; false for other instructions, and where that can't be done here.
     pub(super) fn gate(&mut self, instruction: &Instruction) -> bool {
         debug_assert_eq!(register::home(iced_x86::Register::RCX), Some(GUEST_RCX));
         match instruction.code() {
@@ -45,17 +46,20 @@ impl Translator<'_> {
                 self.before_gate();
                 let slow = self.slow();
                 self.out.load(RAX, GUEST_R11);
-                self.out.bytes(&[0xa9]); // test eax, all but the simple flags
-                self.out.bytes(&(!SIMPLE as u32).to_le_bytes());
-                self.out.jump_if(5, slow);
-                self.out.bytes(&[0xc1, 0xe8, 9, 0x83, 0xe0, 1]); // shr eax, 9; and eax, 1
-                self.out.test_context(Context::WAITING, RAX);
-                self.out.jump_if(5, slow);
+                look_at_flags(&mut self.out, SIMPLE, slow);
                 // The upper half has another jump table.
                 self.out.copy(RAX, GUEST_RCX);
                 self.out.bytes(&[0x48, 0xc1, 0xe8, 47]); // shr rax, 47
                 self.out.jump_if(5, slow);
                 let way = self.frame.thunks + u64::from(self.frame.ways.out);
+                self.out.jump_to(way);
+                true
+            }
+            Code::Iretq if self.source.wide && self.source.supervisor => {
+                self.before_gate();
+                let slow = self.slow();
+                self.out.address(RAX, slow);
+                let way = self.frame.thunks + u64::from(self.frame.ways.iret);
                 self.out.jump_to(way);
                 true
             }
@@ -87,12 +91,36 @@ pub(super) fn write(out: &mut Writer, leave: u64) -> Ways {
     out.store(Context::SYSTEM_FLAGS, RAX);
     out.set32(Context::INTERRUPTS, 0);
     out.load(RAX, Context::CLOSED_TABLE);
+    out.load32(RCX, Context::SYSCALL_STACK);
+    out.store32(Context::INNER + Context::STACK_SELECTOR, RCX);
     out.load(RCX, Context::ENTRY);
     pass(out, [Context::USER, Context::SUPERVISOR], IN, leave);
 
     out.align();
     let outwards = out.len();
     out.load(RCX, GUEST_R11);
+    load_flags(out);
+    out.load(RAX, Context::USER_TABLE);
+    out.copy(RCX, GUEST_RCX);
+    pass(out, [Context::SUPERVISOR, Context::USER], OUT, leave);
+    Ways {
+        into,
+        out: outwards,
+        iret: iret::write(out, leave),
+    }
+}
+
+/// Goes to `slow` where the flags in EAX are not all among `known`, or let something in that waits. Changes RAX.
+pub(super) fn look_at_flags(out: &mut Writer, known: u64, slow: Label) {
+    out.test_low(RAX, !known as u32);
+    out.jump_if(5, slow);
+    out.bytes(&[0xc1, 0xe8, 9, 0x83, 0xe0, 1]); // shr eax, 9; and eax, 1
+    out.test_context(Context::WAITING, RAX);
+    out.jump_if(5, slow);
+}
+
+/// Makes RFLAGS the simple flags in ECX. Changes RAX and RCX.
+pub(super) fn load_flags(out: &mut Writer) {
     out.bytes(&[0x89, 0xc8]); // mov eax, ecx
     out.bytes(&[0xc1, 0xe8, 9, 0x83, 0xe0, 1]); // shr eax, 9; and eax, 1
     out.store32(Context::INTERRUPTS, RAX);
@@ -105,18 +133,11 @@ pub(super) fn write(out: &mut Writer, leave: u64) -> Ways {
     out.bytes(&(cc::FIXED as u32).to_le_bytes());
     out.store_flags();
     out.set32(Context::SYSTEM_FLAGS, flags::FIXED as u32);
-    out.load(RAX, Context::USER_TABLE);
-    out.copy(RCX, GUEST_RCX);
-    pass(out, [Context::SUPERVISOR, Context::USER], OUT, leave);
-    Ways {
-        into,
-        out: outwards,
-    }
 }
 
 /// Goes from one side to the code for the address in RCX on the other, where the TLB's table at RAX is probed. AC is
 /// clear there.
-fn pass(out: &mut Writer, [from, to]: [i64; 2], crossed: u32, leave: u64) {
+pub(super) fn pass(out: &mut Writer, [from, to]: [i64; 2], crossed: u32, leave: u64) {
     out.select_table();
     out.set32(Context::ALIGNMENT, 0);
     out.set32(Context::CROSSED, crossed);
@@ -126,6 +147,11 @@ fn pass(out: &mut Writer, [from, to]: [i64; 2], crossed: u32, leave: u64) {
     out.store(Context::SPACE, RAX);
     out.load(RAX, to);
     out.store(Context::JUMPS, RAX);
+    go(out, leave);
+}
+
+/// Goes to the code for the address in RCX, which need not be known.
+pub(super) fn go(out: &mut Writer, leave: u64) {
     let missed = out.label();
     out.find_jump(missed);
     out.bytes(&[0xff, 0x60, 8]); // jmp [rax + 8]

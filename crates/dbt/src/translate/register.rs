@@ -7,6 +7,8 @@ pub(super) const RAX: u8 = 0;
 pub(super) const RCX: u8 = 1;
 /// The host's stack pointer, on the return-address stack.
 pub(super) const RSP: u8 = 4;
+/// The first argument of a function.
+pub(super) const RDI: u8 = 7;
 /// The host's number of guest RSP.
 pub(super) const STACK: u8 = 11;
 

@@ -52,6 +52,7 @@ fn listing(bits: u32, code: &[u8]) -> String {
         find_stack: [0x30, 0x38],
         strings: string::Routines::default(),
         ways: Ways::default(),
+        read_tsc: 0,
         number: 0,
         first_jump: 0,
     };

@@ -8,6 +8,7 @@ use super::gate::{self, Ways};
 use super::register::{HOMES, RAX, RCX, RSP};
 use super::returns;
 use super::string::{self, Routines};
+use super::tsc;
 use super::writer::{Slot, Writer};
 use crate::Context;
 use crate::tlb::{Entry, stack};
@@ -42,8 +43,10 @@ pub(crate) struct Thunks {
     pub(crate) find_stack: [u32; 2],
     /// Called for repeated string instructions.
     pub(crate) strings: Routines,
-    /// Behind SYSCALL and SYSRET.
+    /// Behind SYSCALL, SYSRET and IRET.
     pub(crate) ways: Ways,
+    /// See [`tsc::write`].
+    pub(crate) read_tsc: u32,
 }
 
 const CALLEE_SAVED: [Register; 6] = [
@@ -118,6 +121,7 @@ pub(crate) fn write(base: u64, context: u64) -> (Vec<u8>, Thunks) {
     thunks.find_stack = [false, true].map(|write| find_stack(&mut out, write));
     thunks.strings = string::write(&mut out);
     thunks.ways = gate::write(&mut out, leave);
+    thunks.read_tsc = tsc::write(&mut out);
     (out.finish(), thunks)
 }
 

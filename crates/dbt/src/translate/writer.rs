@@ -141,6 +141,18 @@ impl Writer {
         self.context_operand(&[0x48 | register >> 3 << 2, 0x89], register, offset, 0);
     }
 
+    /// MOVZX of a 16-bit word of the context to a low register.
+    pub(super) fn load16(&mut self, register: u8, offset: i64) {
+        debug_assert!(register < 8);
+        self.context_operand(&[0x0f, 0xb7], register, offset, 0);
+    }
+
+    /// MOV of a 32-bit word of the context to a low register.
+    pub(crate) fn load32(&mut self, register: u8, offset: i64) {
+        debug_assert!(register < 8);
+        self.context_operand(&[0x8b], register, offset, 0);
+    }
+
     pub(crate) fn store32(&mut self, offset: i64, register: u8) {
         self.context_operand(&[0x40 | register >> 3 << 2, 0x89], register, offset, 0);
     }
@@ -164,6 +176,18 @@ impl Writer {
     /// AND with a 64-bit word of the context.
     pub(crate) fn and_context(&mut self, register: u8, offset: i64) {
         self.context_operand(&[0x48 | register >> 3 << 2, 0x23], register, offset, 0);
+    }
+
+    /// CMP of a low register with a 32-bit word of the context.
+    pub(super) fn compare_context32(&mut self, register: u8, offset: i64) {
+        debug_assert!(register < 8);
+        self.context_operand(&[0x3b], register, offset, 0);
+    }
+
+    /// TEST of a 32-bit word of the context with a constant.
+    pub(super) fn test_context32(&mut self, offset: i64, bits: u32) {
+        self.context_operand(&[0xf7], 0, offset, 4);
+        self.displacement(bits);
     }
 
     /// TEST of a 64-bit word of the context.
@@ -362,7 +386,7 @@ impl Writer {
 
     /// Goes to `label` unless a 32-bit word of the context is zero; changes RCX, and no flags.
     pub(super) fn jump_unless_zero(&mut self, offset: i64, label: Label) {
-        self.context_operand(&[0x8b], RCX, offset, 0); // mov ecx, [word]
+        self.load32(RCX, offset);
         self.bytes(&[0xe3, 0x05]); // jrcxz +5
         self.jump(label);
     }
@@ -531,7 +555,7 @@ impl Writer {
         let operand = self.in_context(Context::SCRATCH);
         let store = Instruction::with1(iced_x86::Code::Stmxcsr_m32, operand);
         self.add(&store.expect("operand of STMXCSR"));
-        self.context_operand(&[0x8b], RAX, Context::SCRATCH, 0); // mov eax, [scratch]
+        self.load32(RAX, Context::SCRATCH);
         self.bytes(&[0xf7, 0xd0, 0xa9]); // not eax; test eax, bits
         self.displacement(bits);
         self.jump_if(5, label);

@@ -1,5 +1,5 @@
 use mem::Gpa;
-use x86::state::gpr::{RAX, RCX};
+use x86::state::gpr::{RAX, RCX, RDX};
 
 use super::Lockstep;
 use crate::run::Processor;
@@ -93,6 +93,17 @@ fn flags_that_are_needed_come_before_a_second_register_that_lives_in_memory() {
     compare(&mut p, 100);
     assert_eq!(p.cpu.ctx.gpr[10], u64::MAX);
     assert!(p.cpu.figures.compared > 300, "{:?}", p.cpu.figures);
+}
+
+#[test]
+fn an_indirect_branch_ends_a_chain_though_a_direct_one_of_its_block_leads_there_too() {
+    // test cl, 1; jz on; mov eax, on; jmp rax; on: add rdx, rcx; dec ecx; jnz; hlt
+    let mut program = vec![0xf6, 0xc1, 1, 0x74, 7, 0xb8, 0x0c, 0x80, 0, 0, 0xff, 0xe0];
+    program.extend([0x48, 0x01, 0xca, 0xff, 0xc9, 0x75, 0xed, 0xf4]);
+    let mut p = long(&program);
+    p.cpu.ctx.gpr[RDX] = 0;
+    compare(&mut p, 100);
+    assert_eq!(p.cpu.ctx.gpr[RDX], 5050);
 }
 
 #[test]

@@ -105,6 +105,7 @@ impl Cpu {
     pub(crate) fn debug_registers_changed(&mut self) {
         let kinds = [0, 1, 2, 3].map(|index| self.breakpoint(index));
         self.code_breakpoints = kinds.contains(&Some(EXECUTE));
+        self.returns_changed = true;
         if kinds.contains(&Some(WRITE)) || kinds.contains(&Some(ACCESS)) {
             // Pages under a data breakpoint must not be in the TLB.
             self.mmu.flush_all(self.pcid());

@@ -127,6 +127,8 @@ impl Cpu {
     #[inline(always)]
     pub(crate) fn set_segment(&mut self, register: u8, segment: Segment) {
         self.seg[usize::from(register)] = segment;
+        self.ctx.selectors[usize::from(register)] = segment.selector;
+        self.returns_changed = true;
         self.refresh_flatness();
     }
 

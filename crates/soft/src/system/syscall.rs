@@ -50,29 +50,42 @@ fn flat(selector: u16, attributes: u32) -> Segment {
     }
 }
 
+/// CS and SS.
+pub(crate) type CodeAndStack = [Segment; 2];
+
 impl Cpu {
-    fn enter_flat(&mut self, code: Segment, stack: Segment) {
+    fn enter_flat(&mut self, [code, stack]: CodeAndStack) {
         self.set_segment(SegmentRegister::Cs as u8, code);
         self.set_segment(SegmentRegister::Ss as u8, stack);
         self.refresh_mode();
     }
 
-    /// The segments of code that SYSCALL leads to.
-    pub(crate) fn enter_by_syscall(&mut self) {
+    /// The segments that SYSCALL loads.
+    pub(crate) fn syscall_segments(&self) -> CodeAndStack {
         let selector = (self.msrs.star >> 32) as u16 & !3;
         let stack = flat(selector.wrapping_add(8), STACK);
-        self.enter_flat(flat(selector, CODE | LONG), stack);
+        [flat(selector, CODE | LONG), stack]
     }
 
-    /// The segments of code that SYSRET leads to.
-    pub(crate) fn leave_by_sysret<const WIDE: bool>(&mut self) {
+    /// The segments that SYSRET loads.
+    pub(crate) fn sysret_segments<const WIDE: bool>(&self) -> CodeAndStack {
         let base = (self.msrs.star >> 48) as u16;
         let stack = flat(base.wrapping_add(8) | 3, STACK | USER);
         let code = match WIDE {
             true => flat(base.wrapping_add(16) | 3, CODE | LONG | USER),
             false => flat(base | 3, CODE | BIG | USER),
         };
-        self.enter_flat(code, stack);
+        [code, stack]
+    }
+
+    /// SYSCALL's part in the segments.
+    pub(crate) fn enter_by_syscall(&mut self) {
+        self.enter_flat(self.syscall_segments());
+    }
+
+    /// SYSRET's part in the segments.
+    pub(crate) fn leave_by_sysret<const WIDE: bool>(&mut self) {
+        self.enter_flat(self.sysret_segments::<WIDE>());
     }
 }
 
@@ -120,7 +133,7 @@ fn sysenter(cpu: &mut Cpu, _: &Op) -> R {
         (CODE | BIG, 0xffff_ffff)
     };
     cpu.flags &= !(flags::VM | flags::IF | flags::RF);
-    cpu.enter_flat(flat(selector, code), flat(selector.wrapping_add(8), STACK));
+    cpu.enter_flat([flat(selector, code), flat(selector.wrapping_add(8), STACK)]);
     cpu.ctx.gpr[gpr::RSP] = cpu.msrs.sysenter_esp & mask;
     cpu.rip = cpu.msrs.sysenter_eip & mask;
     Ok(())
@@ -136,16 +149,16 @@ fn sysexit<const WIDE: bool>(cpu: &mut Cpu, _: &Op) -> R {
         if !cpu.is_canonical(rcx) || !cpu.is_canonical(rdx) {
             return Err(GP0);
         }
-        cpu.enter_flat(
+        cpu.enter_flat([
             flat(base.wrapping_add(32) | 3, CODE | LONG | USER),
             flat(base.wrapping_add(40) | 3, STACK | USER),
-        );
+        ]);
         (cpu.ctx.gpr[gpr::RSP], cpu.rip) = (rcx, rdx);
     } else {
-        cpu.enter_flat(
+        cpu.enter_flat([
             flat(base.wrapping_add(16) | 3, CODE | BIG | USER),
             flat(base.wrapping_add(24) | 3, STACK | USER),
-        );
+        ]);
         cpu.ctx.gpr[gpr::RSP] = rcx & 0xffff_ffff;
         cpu.rip = rdx & 0xffff_ffff;
     }

@@ -1,6 +1,6 @@
 //! What translated blocks were made from: the guest's code, decoded again where the interpreter executes some of it.
 
-use iced_x86::{Decoder, DecoderOptions, Mnemonic};
+use iced_x86::{Decoder, DecoderOptions, FlowControl, Mnemonic};
 
 use crate::block::{Op, decode};
 use crate::exec;
@@ -27,6 +27,8 @@ pub(crate) struct Decoded {
     pub(crate) mnemonics: Vec<Mnemonic>,
     /// The last op sets RIP.
     pub(crate) branches: bool,
+    /// It is an indirect branch.
+    pub(crate) indirect: bool,
     /// Some instruction uses x87 or MMX registers.
     pub(crate) x87: bool,
 }
@@ -37,17 +39,23 @@ impl Decoded {
         let run = decode::run(mode, bytes);
         let options = DecoderOptions::FORCE_RESERVED_NOP;
         let mut decoder = Decoder::with_ip(mode.code.bits(), bytes, 0, options);
-        let mut x87 = false;
+        let (mut x87, mut indirect) = (false, false);
         let mnemonics = run.ops.iter().map(|_| {
             let instruction = decoder.decode();
             x87 |= exec::touches_x87(&instruction);
+            indirect = matches!(
+                instruction.flow_control(),
+                FlowControl::IndirectBranch | FlowControl::IndirectCall | FlowControl::Return
+            );
             instruction.mnemonic()
         });
+        let mnemonics = mnemonics.collect();
         Self {
             start,
-            mnemonics: mnemonics.collect(),
+            mnemonics,
             ops: run.ops,
             branches: run.branches,
+            indirect,
             x87,
         }
     }

@@ -1,7 +1,7 @@
 //! Guest code for listings: name, whether it is 64-bit code, machine code in hexadecimal.
 
 /// See the listings for what they are.
-pub(super) const SNIPPETS: [(&str, bool, &str); 47] = [
+pub(super) const SNIPPETS: [(&str, bool, &str); 50] = [
     (
         "registers that live in the context",
         true,
@@ -86,6 +86,13 @@ pub(super) const SNIPPETS: [(&str, bool, &str); 47] = [
     ("string comparison", true, "660f3a63071a720e"),
     ("what is left to others", true, "0f310fa2f4"),
     ("a system call", true, "b8010000000f05"),
+    ("a return from an exception", true, "4883c40848cf"),
+    (
+        "segment registers",
+        true,
+        "8cc0668ce0f3480faec0f30faed9f3490faed1",
+    ),
+    ("the time", true, "480faee80f31480fc1d00f01f9"),
     ("32-bit loop", false, "8b048e01c24975f8"),
     ("32-bit frame", false, "5589e58b45085dc3"),
     ("32-bit thread-local", false, "65a114000000"),

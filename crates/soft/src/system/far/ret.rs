@@ -1,11 +1,18 @@
 //! Far RET, and what it shares with IRET.
 
-use x86::descriptor::{Attributes, SegmentRegister};
+use x86::descriptor::SegmentRegister;
 
 use crate::block::Op;
 use crate::cpu::Cpu;
 use crate::system::descriptor::{Found, is_null, null_segment};
 use crate::trap::{GP0, R, gp, np};
+
+const DATA: [SegmentRegister; 4] = [
+    SegmentRegister::Es,
+    SegmentRegister::Ds,
+    SegmentRegister::Fs,
+    SegmentRegister::Gs,
+];
 
 pub(super) fn far_return(cpu: &mut Cpu, op: &Op) -> R {
     let bytes = u64::from(op.reg[0]);
@@ -94,20 +101,27 @@ impl Cpu {
         Ok(())
     }
 
-    /// Nulls the data segments that an outer level must not use (SDM vol. 3, 5.8.6).
+    /// Nulls the data segments that an outer level must not use.
     fn drop_inner_segments(&mut self) {
-        for register in [
-            SegmentRegister::Es,
-            SegmentRegister::Ds,
-            SegmentRegister::Fs,
-            SegmentRegister::Gs,
-        ] {
-            let attributes = self.segment(register).attributes;
-            let shared = attributes.is_code() && attributes.is_conforming();
-            let usable = attributes.0 & Attributes::UNUSABLE == 0;
-            if usable && !shared && attributes.dpl() < self.mode.cpl {
+        for register in DATA {
+            if !self.keeps_segment(register, self.mode.cpl) {
                 self.set_segment(register as u8, null_segment(0, 0));
             }
         }
+    }
+
+    /// Whether a return to an outer level leaves all data segments as they are.
+    #[inline(always)]
+    pub(crate) fn keeps_segments(&self, cpl: u8) -> bool {
+        DATA.into_iter()
+            .all(|register| self.keeps_segment(register, cpl))
+    }
+
+    /// Whether an outer level may use a data segment (SDM vol. 3, 5.8.6).
+    #[inline(always)]
+    fn keeps_segment(&self, register: SegmentRegister, cpl: u8) -> bool {
+        let attributes = self.segment(register).attributes;
+        let shared = attributes.is_code() && attributes.is_conforming();
+        attributes.is_unusable() || shared || attributes.dpl() >= cpl
     }
 }
