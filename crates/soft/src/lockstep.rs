@@ -123,13 +123,14 @@ impl Lockstep {
 }
 
 impl Cpu {
-    /// Executes one instruction of a block, undoing a part of it.
-    fn rehearse_one(&mut self, code: &Decoded, number: u16) -> Rehearsed {
+    /// Executes one instruction of a block, undoing a part of it; `x87` says whether states have those registers.
+    fn rehearse_one(&mut self, code: &Decoded, number: u16, x87: bool) -> Rehearsed {
         let op = &code.ops[usize::from(number)];
         self.ctx.gpr[dbt::Context::BASE] = code.start;
         let stores = self.rehearsal.count();
         let resumable = is_resumable(code.mnemonics[usize::from(number)]);
-        let before = resumable.then(|| State::of(self, code.x87));
+        let before = resumable.then(|| State::of(self, x87));
+        let mxcsr = self.ctx.mxcsr;
         loop {
             self.limit = usize::MAX;
             match (op.run)(self, op) {
@@ -144,12 +145,15 @@ impl Cpu {
                 Err(Trap::AGAIN) => {}
                 Err(_) => {
                     self.rehearsal.undo_from(&self.ram, stores);
-                    let changed = before.map(|before| {
-                        let changed = State::of(self, code.x87);
-                        before.put_back(self);
-                        Box::new(changed)
-                    });
-                    return Rehearsed::Refused(changed);
+                    // A floating-point exception leaves its flag; code that has left the instruction to others has not
+                    // come to it yet.
+                    let flagged = self.ctx.mxcsr != mxcsr;
+                    let changed = (resumable || flagged).then(|| State::of(self, x87));
+                    match before {
+                        Some(before) => before.put_back(self),
+                        None => self.ctx.mxcsr = mxcsr,
+                    }
+                    return Rehearsed::Refused(changed.map(Box::new));
                 }
             }
         }
@@ -177,7 +181,7 @@ impl Cpu {
                 if until == Some(here) || translation.blocks.is_foreign(block, op) {
                     return (here, path, None);
                 }
-                match self.rehearse_one(code, op) {
+                match self.rehearse_one(code, op, before.x87.is_some()) {
                     Rehearsed::Done => {}
                     Rehearsed::Branched => branched = true,
                     Rehearsed::Refused(changed) => return (here, path, changed),
@@ -247,7 +251,10 @@ impl Cpu {
             if is_string(code.mnemonics[usize::from(op)]) && left != whole {
                 let cc = self.ctx.cc;
                 self.ctx.gpr[RCX] = whole.wrapping_sub(left);
-                if !matches!(self.rehearse_one(code, op), Rehearsed::Done) {
+                if !matches!(
+                    self.rehearse_one(code, op, before.x87.is_some()),
+                    Rehearsed::Done
+                ) {
                     end = Point::Behind(u32::MAX);
                 }
                 self.ctx.cc = cc;
