@@ -28,6 +28,7 @@ const LISTED: &[(Quirk, &str, &[&str])] = &[
             "exception-user",
             "hot-crossing",
             "hot-iret",
+            "hot-indirect",
             "hot-rights",
             "hot-segments",
             "hot-syscall",
