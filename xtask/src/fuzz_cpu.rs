@@ -10,7 +10,7 @@ use crate::cargo;
 
 /// Compares random instructions and random programs on the software processor with the same on the host's
 ///
-/// Half of the time goes to each; with a filter, all goes to instructions. Each disagreement's first case is made minimal and written to a file.
+/// Half of the time goes to each; with a filter, all goes to instructions. Each disagreement's first case is made minimal and written to a file; so is what makes the software processor panic.
 #[derive(clap::Args)]
 pub(crate) struct Arguments {
     /// How long
@@ -58,7 +58,8 @@ fn tell(what: &str, seed: u64, report: &Report) -> anyhow::Result<usize> {
     for (name, (times, text)) in &report.disagreements {
         let path = folder.join(format!("{}-{seed}.txt", name.replace(' ', "-")));
         std::fs::write(&path, text)?;
-        println!("{name}: {times} times, {}\n{text}", path.display());
+        let title = text.lines().next().unwrap_or_default();
+        println!("{name}: {times} times, {title}: {}", path.display());
     }
     Ok(report.disagreements.len())
 }

@@ -5,6 +5,7 @@
 #![allow(unsafe_code, reason = "runs generated code")]
 
 mod block;
+mod guess;
 mod index;
 mod site;
 mod step;
@@ -72,6 +73,17 @@ pub enum Left {
     /// A return or an indirect jump leads to what the selected jump table does not have.
     Sought {
         /// Linear address to go on at.
+        target: u64,
+    },
+    /// An indirect branch is to be executed by other means, and may be linked to where it leads.
+    Unguessed {
+        /// For [`Blocks::guess`].
+        site: u32,
+        /// The block that it belongs to, and its number in there.
+        block: u32,
+        /// As above.
+        op: u16,
+        /// Where it leads.
         target: u64,
     },
     /// A branch led to the address of [`Blocks::land`].
@@ -345,7 +357,9 @@ impl Blocks {
     fn unlink(&mut self, site: u32) {
         let start = self.blocks[self.sites.block(site) as usize].start;
         let link = self.sites.jump(site).link;
-        if link.is_patchable() {
+        if let Some(guess) = link.guess {
+            self.forget_guess(start, guess, link.stub);
+        } else if link.is_patchable() {
             self.patch(start + link.at, start + link.stub);
             if let Some(far) = link.far {
                 self.patch(start + far.other_at, start + link.stub);
@@ -447,6 +461,9 @@ impl Blocks {
             return Left::Interpret { block, op };
         }
         let target = self.sites.target(exit);
+        if self.sites.is_guess(exit) {
+            return self.unguessed(registers, exit, target as u16);
+        }
         Left::Jump { site: exit, target }
     }
 

@@ -107,6 +107,8 @@ pub(crate) struct Run {
     pub(crate) fault_cc: u64,
     /// The site by which the block was left.
     pub(crate) exit: u32,
+    /// How many more indirect branches may lead elsewhere than they are linked to until one of them is linked anew.
+    pub(crate) strays: u32,
     /// Zero while the vector registers and MXCSR are in the host's.
     pub(crate) vectors_away: u32,
     /// 63 and 31.
@@ -195,6 +197,7 @@ impl Context {
     pub(crate) const RANGES: i64 = Self::RUN + std::mem::offset_of!(Run, ranges) as i64;
     pub(crate) const SPILLED: i64 = Self::RUN + std::mem::offset_of!(Run, spilled) as i64;
     pub(crate) const EXIT: i64 = Self::RUN + std::mem::offset_of!(Run, exit) as i64;
+    pub(crate) const STRAYS: i64 = Self::RUN + std::mem::offset_of!(Run, strays) as i64;
     pub(crate) const VECTORS_AWAY: i64 = Self::RUN + std::mem::offset_of!(Run, vectors_away) as i64;
 }
 

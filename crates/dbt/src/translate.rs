@@ -25,6 +25,7 @@
 //!   x87        x87 and MMX
 //!   stack      PUSH, POP, LEAVE, CALL, RET
 //!   branch     ways out of a block
+//!   guess      indirect branches that are linked to one target
 //!   returns    calls that are remembered, returns to them
 //!   poll       looks whether the vCPU is wanted
 //!   cold       what is run seldom, behind the block
@@ -37,6 +38,7 @@ mod cold;
 mod deferred;
 mod flags;
 mod gate;
+mod guess;
 mod implicit;
 mod iret;
 mod poll;
@@ -62,7 +64,9 @@ pub(crate) use branch::{Far, Link};
 use cold::Cold;
 pub(crate) use flags::State;
 pub(crate) use gate::Ways;
+pub(crate) use guess::Guess;
 pub(crate) use stream::ADDRESSES as MOST_SPILLED;
+pub(crate) use writer::{GUESS, GUESSED, UNGUESSED};
 use writer::{Label, Writer};
 
 /// An instruction of a block.
@@ -107,10 +111,10 @@ pub struct Source<'a> {
     pub guests: &'a [Guest],
 }
 
-/// A direct way out of a block: another one comes next.
+/// A way out of a block that can be linked: another one comes next.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Jump {
-    /// Its linear address.
+    /// Its linear address; for indirect branches, the number of the instruction.
     pub(crate) target: u64,
     /// What to patch so that it comes at once.
     pub(crate) link: Link,

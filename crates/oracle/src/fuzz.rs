@@ -46,6 +46,9 @@ pub enum Error {
     /// The software side.
     #[error("no memory for the software processor")]
     Software(#[from] mem::Error),
+    /// A program whose end is left open.
+    #[error("the program reads flags that are undefined")]
+    Undefined,
 }
 
 impl Fuzz {
@@ -122,8 +125,7 @@ impl Fuzz {
         for (case, native) in batch.iter().zip(outcomes) {
             report.cases += 1;
             report.faults += u64::from(native.vector != Outcome::COMPLETED);
-            let soft = self.software.run(case);
-            let differences = compare::differences(case, &native, &soft);
+            let differences = self.judge(case, &native);
             if !differences.is_empty() {
                 let key = format!("{:?}", case.instruction().code());
                 if !report.disagreements.contains_key(&key) {
@@ -138,6 +140,18 @@ impl Fuzz {
             }
         }
         Ok(())
+    }
+
+    /// What the software processor does otherwise than the host, a line each.
+    fn judge(&mut self, case: &Case, native: &Outcome) -> Vec<String> {
+        match self.software.run(case) {
+            Ok(soft) => compare::differences(case, native, &soft),
+            Err(panicked) => {
+                let first = format!("panicked {}", panicked.summary());
+                let details = panicked.details().map(str::to_owned);
+                std::iter::once(first).chain(details).collect()
+            }
+        }
     }
 
     /// Sets registers to their plainest values as long as the two sides go on to disagree.
@@ -158,7 +172,7 @@ impl Fuzz {
                 Err(error) => return Err(error.into()),
             };
             let Some(native) = native else { continue };
-            let found = compare::differences(&smaller, &native, &self.software.run(&smaller));
+            let found = self.judge(&smaller, &native);
             if !found.is_empty() {
                 case = smaller;
                 differences = found;

@@ -8,7 +8,7 @@ mod draw;
 mod flow;
 mod plain;
 
-use iced_x86::{Decoder, DecoderOptions, Instruction};
+use iced_x86::{Code, Decoder, DecoderOptions, Instruction};
 
 use crate::case::Case;
 
@@ -27,6 +27,27 @@ pub struct Program {
 }
 
 impl Program {
+    /// The program that a case's code is; nothing when that has no INT3.
+    pub fn of(case: Case) -> Option<Self> {
+        let mut program = Self {
+            case,
+            labels: Vec::new(),
+            end: 0,
+        };
+        for instruction in program.instructions() {
+            if instruction.code() == Code::Int3 {
+                program.end = program.offset(&instruction) as u16;
+                return Some(program);
+            }
+            let target = instruction.near_branch_target();
+            if target != 0 {
+                let label = target.wrapping_sub(program.case.registers.rip);
+                program.labels.push(label as u16);
+            }
+        }
+        None
+    }
+
     /// Where it ends.
     pub fn end(&self) -> u64 {
         self.case.registers.rip + u64::from(self.end)

@@ -1,5 +1,6 @@
 //! Executes cases on the software processor, alone in user mode with the same address space.
 
+mod panic;
 pub mod way;
 
 use std::sync::Arc;
@@ -17,6 +18,7 @@ use crate::case::{Bits, Case, MOST_CODE, Outcome, Registers};
 use crate::layout::{CODE, CODE_LEN, DATA, DATA_LEN, PAGE, STOP};
 use crate::native::settle;
 use crate::program::Program;
+pub use panic::Panicked;
 use way::Way;
 
 /// Guest-physical places: page tables, then the code, data and read-only pages.
@@ -31,7 +33,7 @@ const MOST: u64 = 200_000;
 pub struct Software {
     ram: Arc<GuestRam>,
     stepper: Stepper,
-    run: way::Run,
+    way: Way,
     base: CpuState,
     patterns: Vec<Box<[u8; DATA_LEN]>>,
 }
@@ -51,7 +53,7 @@ impl Software {
         let patterns = (0..bytes::PATTERNS).map(bytes::data).collect();
         Ok(Self {
             ram,
-            run: way.run,
+            way: *way,
             stepper,
             base: base(),
             patterns,
@@ -59,14 +61,15 @@ impl Software {
     }
 
     /// Executes one case: a single instruction.
-    pub fn run(&mut self, case: &Case) -> Outcome {
-        self.execute(case, Stepper::step)
+    pub fn run(&mut self, case: &Case) -> Result<Outcome, Panicked> {
+        self.catch(|software| software.execute(case, Stepper::step))
     }
 
     /// Executes a program until its end, an exception, or for ever.
-    pub fn run_program(&mut self, program: &Program) -> Outcome {
-        let (run, end) = (self.run, program.end());
-        let mut outcome = self.execute(&program.case, |stepper| run(stepper, end, MOST));
+    pub fn run_program(&mut self, program: &Program) -> Result<Outcome, Panicked> {
+        let (run, end) = (self.way.run, program.end());
+        let mut outcome = self
+            .catch(|software| software.execute(&program.case, |stepper| run(stepper, end, MOST)))?;
         settle(&program.case, &mut outcome);
         if outcome.vector == Outcome::COMPLETED
             && outcome.registers.rip != end
@@ -74,7 +77,16 @@ impl Software {
         {
             outcome.vector = Outcome::ENDLESS;
         }
-        outcome
+        Ok(outcome)
+    }
+
+    /// Another processor and other memory take the place of those that were there when it panicked.
+    fn catch(&mut self, work: impl FnOnce(&mut Self) -> Outcome) -> Result<Outcome, Panicked> {
+        let result = panic::caught(|| work(self));
+        if result.is_err() {
+            *self = Self::with(&self.way).expect("there is as much memory as before");
+        }
+        result
     }
 
     fn execute(

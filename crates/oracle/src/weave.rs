@@ -10,8 +10,8 @@ use crate::fuzz::{Error, Report};
 use crate::native::{self, BATCH, Native};
 use crate::program::{Flow, Pools, Program};
 use crate::random::Random;
-use crate::software::Software;
 use crate::software::way::{self, Way};
+use crate::software::{Panicked, Software};
 
 /// Disagreements that are made minimal in one run; the others are only counted.
 const MINIMIZED: usize = 12;
@@ -60,6 +60,17 @@ impl Weave {
     /// Runs for a time.
     pub fn time(&mut self, limit: Duration) -> Result<Report, Error> {
         self.run(|_, time| time >= limit)
+    }
+
+    /// Executes a program that reads no undefined flags: what disagrees, for people.
+    pub fn compare(&mut self, program: &Program) -> Result<Option<String>, Error> {
+        let flow = Flow::of(program).ok_or(Error::Undefined)?;
+        let natives = match self.native(std::slice::from_ref(&program.case))? {
+            Ok(outcomes) => outcomes,
+            Err(_) => return Ok(Some(minimize::describe(program, &Finding::died()))),
+        };
+        let finding = self.judge(program, &flow, natives.first());
+        Ok(finding.map(|finding| minimize::describe(program, &finding)))
     }
 
     fn run(&mut self, enough: impl Fn(u64, Duration) -> bool) -> Result<Report, Error> {
@@ -145,7 +156,10 @@ impl Weave {
     ) -> Option<Finding> {
         let mut first: Option<(&str, Outcome)> = None;
         for (name, software) in &mut self.ways {
-            let outcome = software.run_program(program);
+            let outcome = match software.run_program(program) {
+                Ok(outcome) => outcome,
+                Err(panicked) => return Some(Finding::panicked(name, &panicked)),
+            };
             let lines = native.map_or_else(Vec::new, |native| {
                 compare::program(program, flow, native, &outcome)
             });
@@ -172,6 +186,13 @@ impl Finding {
         Self {
             title: format!("`{way}` against `{judge}`"),
             lines,
+        }
+    }
+
+    fn panicked(way: &str, panicked: &Panicked) -> Self {
+        Self {
+            title: format!("`{way}` panicked {}", panicked.summary()),
+            lines: panicked.details().map(str::to_owned).collect(),
         }
     }
 

@@ -71,3 +71,37 @@ fn a_processor_that_forgets_a_flag_is_found_out_with_few_instructions() {
     // A line of title, registers, state, xsave and the difference each, INT3, and an instruction or two
     assert!(shortest.lines().count() <= 8, "{shortest}");
 }
+
+/// Panics at the end of a program with CF set, having come to the same state.
+fn fearful(stepper: &mut Stepper, until: u64, most: u64) -> Option<(Exception, u64)> {
+    let result = (STEP.run)(stepper, until, most);
+    let flags = stepper.save().rflags;
+    assert!(flags & x86::flags::CF == 0, "a carry\nflags {flags:#x}");
+    result
+}
+
+#[test]
+fn a_processor_that_panics_is_found_out_with_few_instructions_and_goes_on() {
+    let broken = Way {
+        name: "broken",
+        run: fearful,
+        ..STEP
+    };
+    let mut weave = Weave::with_ways(1, false, &[STEP, broken]).unwrap();
+    let report = weave.rounds(100).unwrap();
+    assert_eq!(report.cases, 100);
+    let found: u64 = report.disagreements.values().map(|(times, _)| times).sum();
+    assert!((10..100).contains(&found), "{found} programs");
+    for (_, text) in report.disagreements.values() {
+        let title = text.lines().next().unwrap();
+        assert!(title.starts_with("`broken` panicked at "), "{title}");
+        assert!(
+            title.contains("programs.rs:") && title.contains(": a carry ["),
+            "{title}"
+        );
+        assert!(text.contains("\n   flags 0x"), "{text}");
+    }
+    let texts = report.disagreements.values().map(|(_, text)| text.as_str());
+    let shortest = texts.min_by_key(|text| text.lines().count()).unwrap();
+    assert!(shortest.lines().count() <= 8, "{shortest}");
+}

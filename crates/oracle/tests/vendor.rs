@@ -39,7 +39,8 @@ fn compare(
         .run(std::slice::from_ref(&case))
         .expect("an outcome")
         .remove(0);
-    let soft = Software::new().expect("memory").run(&case);
+    let mut software = Software::new().expect("memory");
+    let soft = software.run(&case).expect("an end without a panic");
     let differences = compare::differences(&case, &native, &soft);
     Some((soft, differences))
 }

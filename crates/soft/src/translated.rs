@@ -234,6 +234,24 @@ impl Processor {
                     }
                     self.sought()?
                 }
+                Some(Left::Unguessed {
+                    site,
+                    block,
+                    op,
+                    target,
+                }) => {
+                    if let Some(translation) = &mut self.translation {
+                        let half = self.cpu.mmu.half_of(translation.code.start(block));
+                        translation.blocks.guess(site, target, half);
+                    }
+                    match self.interpret(block, op)? {
+                        Some(next) => {
+                            entry = next;
+                            continue;
+                        }
+                        None => return Ok(None),
+                    }
+                }
                 Some(Left::Interpret { block, op }) => match self.interpret(block, op)? {
                     Some(next) => {
                         entry = next;

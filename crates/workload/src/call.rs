@@ -52,3 +52,54 @@ pub(crate) fn indirect() -> Task {
         black_box(x);
     }))
 }
+
+/// What objects do.
+trait Object {
+    fn step(&self, x: u64) -> u64;
+}
+
+struct Adds(u64);
+
+struct Multiplies(u64);
+
+impl Object for Adds {
+    fn step(&self, x: u64) -> u64 {
+        x.wrapping_add(self.0)
+    }
+}
+
+impl Object for Multiplies {
+    fn step(&self, x: u64) -> u64 {
+        x.wrapping_mul(self.0)
+    }
+}
+
+/// Calls of a method of 64 objects, which are all of one type though nobody knows.
+pub(crate) fn method() -> Task {
+    let object = |i| -> Box<dyn Object> {
+        match black_box(i) {
+            64.. => Box::new(Multiplies(i)),
+            _ => Box::new(Adds(i)),
+        }
+    };
+    let objects: Vec<_> = (0..64).map(object).collect();
+    Task::Timed(Box::new(move |n| {
+        let mut x = 1;
+        for i in 0..n {
+            x = objects[i as usize & 63].step(x);
+        }
+        black_box(x);
+    }))
+}
+
+/// Calls through a table, as of shared libraries, all of whose eight entries are one function.
+pub(crate) fn table() -> Task {
+    let table = black_box([STEPS[0]; 8]);
+    Task::Timed(Box::new(move |n| {
+        let mut x = 1;
+        for i in 0..n {
+            x = table[i as usize & 7](x);
+        }
+        black_box(x);
+    }))
+}

@@ -103,6 +103,8 @@ pub(crate) const ROWS: &[Row] = &[
     plain!("sort", Integer, integer::sort),
     plain!("recursion", Integer, call::recursion),
     ready!("indirect-call", Integer, One, call::indirect()),
+    ready!("method-call", Integer, One, call::method()),
+    ready!("table-call", Integer, One, call::table()),
     ready!("switch-interpreter", Integer, One, code::interpreter()),
     ready!("sha256", Integer, One, crypto::sha256::prepare()),
     ready!("gzip", Integer, One, crypto::gzip()),

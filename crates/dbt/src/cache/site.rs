@@ -1,10 +1,10 @@
-//! Direct ways out of blocks, and which of them lead to a block.
+//! Ways out of blocks that can be linked, and which of them lead to a block.
 //!
 //! The sites that are linked to a block are a list through the sites themselves, so that one may leave it from the
 //! middle.
 
 use super::block::{Block, near};
-use crate::translate::{Far, Jump, Link, State};
+use crate::translate::{Far, Guess, Jump, Link, State};
 
 /// No site.
 pub(super) const NONE: u32 = u32::MAX;
@@ -13,7 +13,8 @@ const OF_BLOCK: u32 = 1 << 31;
 /// An offset that stands for what can't be patched; no displacement is so far behind in a block.
 const NEVER: u16 = u16::MAX;
 
-/// A direct way out of some block; offsets are from the start of its code.
+/// A way out of some block; offsets are from the start of its code. An indirect branch's target is its number in the
+/// block.
 #[derive(Debug, Clone, Copy)]
 #[repr(C, packed(4))]
 struct Site {
@@ -28,15 +29,43 @@ struct Site {
     other_at: u16,
     look_up: u16,
     state: State,
-    /// Whether there is a [`Far`], and whether that is negated.
-    far: Option<bool>,
+    kind: Kind,
+}
+
+/// What there is beside a link.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u8)]
+enum Kind {
+    Plain,
+    Far,
+    FarNegated,
+    Guess,
+    GuessInSpace,
 }
 
 const _: () = assert!(size_of::<Site>() == 32);
 
 impl Site {
     fn new(block: u32, Jump { target, link }: Jump) -> Self {
-        let far = |offset: fn(Far) -> u32| near(link.far.map_or(0, offset));
+        let (kind, offsets) = match (link.far, link.guess) {
+            (Some(far), _) => (
+                if far.negated {
+                    Kind::FarNegated
+                } else {
+                    Kind::Far
+                },
+                [far.space_at, far.other_at, far.look_up],
+            ),
+            (_, Some(guess)) => (
+                match guess.space_at {
+                    Some(_) => Kind::GuessInSpace,
+                    None => Kind::Guess,
+                },
+                [guess.space_at.unwrap_or(0), guess.other_at, guess.look_up],
+            ),
+            _ => (Kind::Plain, [0; 3]),
+        };
+        let [space_at, other_at, look_up] = offsets.map(near);
         Self {
             target,
             block,
@@ -48,25 +77,42 @@ impl Site {
                 NEVER
             },
             stub: near(link.stub),
-            space_at: far(|far| far.space_at),
-            other_at: far(|far| far.other_at),
-            look_up: far(|far| far.look_up),
+            space_at,
+            other_at,
+            look_up,
             state: link.state,
-            far: link.far.map(|far| far.negated),
+            kind,
         }
     }
 
     fn jump(self) -> Jump {
+        let (space_at, other_at) = (u32::from(self.space_at), u32::from(self.other_at));
+        let look_up = u32::from(self.look_up);
+        let far = |negated| Far {
+            space_at,
+            negated,
+            other_at,
+            look_up,
+        };
+        let guess = |space_at| Guess {
+            space_at,
+            other_at,
+            look_up,
+        };
         let link = Link {
             at: u32::from(self.at),
             stub: u32::from(self.stub),
             state: self.state,
-            far: self.far.map(|negated| Far {
-                space_at: u32::from(self.space_at),
-                negated,
-                other_at: u32::from(self.other_at),
-                look_up: u32::from(self.look_up),
-            }),
+            far: match self.kind {
+                Kind::Far => Some(far(false)),
+                Kind::FarNegated => Some(far(true)),
+                _ => None,
+            },
+            guess: match self.kind {
+                Kind::Guess => Some(guess(None)),
+                Kind::GuessInSpace => Some(guess(Some(space_at))),
+                _ => None,
+            },
         };
         Jump {
             target: self.target,
@@ -111,6 +157,12 @@ impl Sites {
     /// Where it leads.
     pub(super) fn target(&self, site: u32) -> u64 {
         self.0[site as usize].target
+    }
+
+    /// Whether it is an indirect branch's.
+    #[inline(always)]
+    pub(super) fn is_guess(&self, site: u32) -> bool {
+        matches!(self.0[site as usize].kind, Kind::Guess | Kind::GuessInSpace)
     }
 
     pub(super) fn jump(&self, site: u32) -> Jump {
@@ -188,6 +240,7 @@ mod tests {
             stub: 4,
             state: State::Both,
             far,
+            guess: None,
         };
         Jump {
             target: 0xffff_8000_1234_5678,
@@ -201,11 +254,29 @@ mod tests {
             target: 3,
             link: Link::never(),
         };
-        let jumps = [jump(1, false), jump(2, true), jump(3, true), never];
+        let guesses = [None, Some(9)].map(|space_at| {
+            let mut jump = jump(1, false);
+            jump.link.guess = Some(Guess {
+                space_at,
+                other_at: 10,
+                look_up: 11,
+            });
+            jump
+        });
+        let [guess, spaced] = guesses;
+        let jumps = [
+            jump(1, false),
+            jump(2, true),
+            jump(3, true),
+            never,
+            guess,
+            spaced,
+        ];
         let mut sites = Sites::default();
         sites.extend(9, &jumps);
         for (number, jump) in (0..).zip(jumps) {
             assert_eq!((sites.block(number), sites.jump(number)), (9, jump));
+            assert_eq!(sites.is_guess(number), jump.link.guess.is_some());
         }
     }
 

@@ -1,15 +1,17 @@
-//! Ways out of a block: direct ones are linked to the next block once that is known, indirect ones look into the jump
-//! table. Whatever may close a loop looks whether the vCPU is wanted.
+//! Ways out of a block: direct ones are linked to the next block once that is known; indirect ones look into the jump
+//! table, or are linked to where they led once ([`super::guess`]). Whatever may close a loop looks whether the vCPU is
+//! wanted.
 
 use iced_x86::{Code, Instruction, MemoryOperand, Mnemonic, OpKind, Register};
 
+use super::guess::Guess;
 use super::register::{self, RAX, RCX};
 use super::writer::Label;
 use super::{Cold, State, Translator, thunk};
 use crate::cache::may_cross;
 use crate::{Context, jump};
 
-/// A direct way out, to be patched.
+/// A way out, to be patched.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Link {
     /// Offset of the jump's 32-bit displacement.
@@ -20,6 +22,8 @@ pub(crate) struct Link {
     pub(crate) state: State,
     /// Where the link is good in one address space only: what else is to be patched.
     pub(crate) far: Option<Far>,
+    /// Where it is an indirect branch's, good for one target.
+    pub(crate) guess: Option<Guess>,
 }
 
 /// A direct way out to another page that looks whether its address space is the running one.
@@ -194,6 +198,7 @@ impl Translator<'_> {
                 stub: 0,
                 state,
                 far: None,
+                guess: None,
             },
             state,
         });
@@ -285,6 +290,7 @@ impl Translator<'_> {
                 other_at,
                 look_up: 0,
             }),
+            guess: None,
         };
         self.cold.push(Cold::Far {
             label,
@@ -400,6 +406,11 @@ impl Translator<'_> {
     fn indirect(&mut self, instruction: &Instruction, bytes: u32) -> Option<bool> {
         self.save_flags();
         self.state = State::Saved;
+        let jumps = instruction.mnemonic() == Mnemonic::Jmp;
+        let guesses = self.guesses(instruction);
+        if guesses && !jumps {
+            self.look_for_room();
+        }
         match instruction.op0_kind() {
             OpKind::Register => {
                 let register = instruction.op0_register();
@@ -416,8 +427,14 @@ impl Translator<'_> {
                 self.load_slot(RCX, place);
             }
         }
-        let jumps = instruction.mnemonic() == Mnemonic::Jmp;
         let missed = if jumps { self.missed(0) } else { self.slow() };
+        if guesses {
+            if jumps && !self.polled {
+                let slow = self.slow();
+                self.look_up_attention(slow);
+            }
+            return self.guess(instruction, missed);
+        }
         self.look_up(missed);
         if jumps {
             self.out.bytes(&[0xff, 0x60, 8]); // jmp [rax + 8]
@@ -425,9 +442,6 @@ impl Translator<'_> {
         }
         self.out.bytes(&[0x48, 0x8b, 0x40, 8]); // mov rax, [rax + 8]
         self.out.store(Context::TEMPORARY, RAX);
-        if self.remembers() {
-            return self.call_temporary(instruction);
-        }
         if !self.push_constant(self.address(instruction.next_ip())) {
             return None;
         }
@@ -447,6 +461,7 @@ impl Link {
             stub: 0,
             state: State::Saved,
             far: None,
+            guess: None,
         }
     }
 

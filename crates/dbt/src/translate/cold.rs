@@ -3,6 +3,7 @@
 use super::borrow::Borrowed;
 use super::branch::Link;
 use super::deferred::Redo;
+use super::guess::Unguessed;
 use super::probe::Missed;
 use super::writer::Label;
 use super::{State, Translator};
@@ -50,6 +51,8 @@ pub(super) enum Cold {
         /// Where a CALL comes back to.
         back: Option<Label>,
     },
+    /// Behind an indirect branch that is linked to one target.
+    Unguessed(Unguessed),
     LoadVectors {
         label: Label,
         back: Label,
@@ -197,6 +200,7 @@ impl Translator<'_> {
                     link,
                     back,
                 } => self.write_far(label, target, link, back),
+                Cold::Unguessed(unguessed) => self.write_unguessed(unguessed),
                 Cold::LoadVectors { label, back } => {
                     self.out.bind(label);
                     self.out.call(self.frame.load_vectors);

@@ -33,20 +33,9 @@ impl Translator<'_> {
         Some(false)
     }
 
-    /// CALL to the code at the address in [`Context::TEMPORARY`].
-    pub(super) fn call_temporary(&mut self, instruction: &Instruction) -> Option<bool> {
-        let linear = self.address(instruction.next_ip());
-        self.look_for_room();
-        self.remember(linear)?;
-        self.out.call_context(Context::TEMPORARY);
-        let back = self.out.label();
-        self.come_back(back, linear);
-        Some(false)
-    }
-
     /// Looks whether there is room for another call and, if that was not done in the block, whether the vCPU is wanted:
     /// calls and returns alone may keep it busy.
-    fn look_for_room(&mut self) {
+    pub(super) fn look_for_room(&mut self) {
         let slow = self.slow();
         if !self.polled {
             self.save_flags();
@@ -57,7 +46,7 @@ impl Translator<'_> {
     }
 
     /// Pushes the address that a call returns to, on the guest's stack and on ours.
-    fn remember(&mut self, linear: u64) -> Option<()> {
+    pub(super) fn remember(&mut self, linear: u64) -> Option<()> {
         let place = self.push_place()?;
         self.out.constant(RAX, linear);
         self.store_slot(place, RAX);
@@ -68,7 +57,7 @@ impl Translator<'_> {
     }
 
     /// What stands behind a call.
-    fn come_back(&mut self, back: Label, linear: u64) {
+    pub(super) fn come_back(&mut self, back: Label, linear: u64) {
         self.out.bind(back);
         self.out.bytes(&[0x48, 0x8d, 0x64, 0x24, EXTRA]); // lea rsp, [rsp + EXTRA]
         self.state = State::Saved;

@@ -13,6 +13,12 @@ pub(crate) struct Label(u32);
 
 const UNBOUND: u32 = u32::MAX;
 
+/// JMP and JNE, for [`Writer::guess`].
+pub(crate) const UNGUESSED: [u8; 2] = [0x90, 0xe9];
+pub(crate) const GUESSED: [u8; 2] = [0x0f, 0x85];
+/// See there.
+pub(crate) const GUESS: u32 = 13;
+
 /// RFLAGS.DF.
 const DF: u32 = x86::flags::DF as u32;
 
@@ -343,6 +349,18 @@ impl Writer {
     pub(super) fn address(&mut self, register: u8, label: Label) {
         self.bytes(&[0x48 | register >> 3 << 2, 0x8d, (register & 7) << 3 | 5]);
         self.fixup(label);
+    }
+
+    /// Goes to `other` unless RCX is what is put there later; always, to begin with. The offset of the displacement of the
+    /// jump, behind whatever [`UNGUESSED`] or [`GUESSED`] is to be there; the address is [`GUESS`] bytes before. Changes
+    /// RAX and the flags.
+    pub(super) fn guess(&mut self, other: Label) -> u32 {
+        self.bytes(&[0x48, 0xb8]); // mov rax, ...
+        self.bytes(&[0; 8]);
+        self.bytes(&[0x48, 0x39, 0xc1]); // cmp rcx, rax
+        self.bytes(&UNGUESSED);
+        self.fixup(other);
+        self.len - 4
     }
 
     /// Finds the code for the linear address in RCX: afterwards RAX points at its entry in the jump table. Where there is

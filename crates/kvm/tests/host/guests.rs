@@ -27,6 +27,7 @@ const LISTED: &[(Quirk, &str, &[&str])] = &[
             "exception-idt",
             "exception-user",
             "hot-crossing",
+            "hot-indirect",
             "hot-iret",
             "hot-rights",
             "hot-segments",

@@ -11,6 +11,7 @@ use x86::Exception;
 pub type Run = fn(&mut Stepper, u64, u64) -> Option<(Exception, u64)>;
 
 /// A way to execute programs.
+#[derive(Debug, Clone, Copy)]
 pub struct Way {
     /// For reports.
     pub name: &'static str,

@@ -69,7 +69,8 @@ impl Weave {
         let Some((_, stepwise)) = self.ways.first_mut() else {
             return Ok(None);
         };
-        if stepwise.run_program(&program).vector == Outcome::ENDLESS {
+        let outcome = stepwise.run_program(&program);
+        if outcome.is_ok_and(|outcome| has_no_end(&program, &outcome)) {
             return Ok(None);
         }
         let Ok(natives) = self.native(std::slice::from_ref(&program.case))? else {
@@ -78,6 +79,12 @@ impl Weave {
         let finding = self.judge(&program, &flow, natives.first());
         Ok(finding.map(|finding| (program, finding)))
     }
+}
+
+/// Whether a program runs for ever, or into what lies behind its code: INT3s that only the host takes for an end.
+fn has_no_end(program: &Program, outcome: &Outcome) -> bool {
+    let astray = || program.instruction_at(outcome.registers.rip).is_none();
+    outcome.vector == Outcome::ENDLESS || outcome.vector != Outcome::COMPLETED && astray()
 }
 
 /// NOPs, and the end.

@@ -6,7 +6,7 @@ use super::Report;
 use crate::bench::plan::own;
 
 /// Rows that have missed a goal, and what keeps them from it.
-const REASONS: [(&str, &str); 11] = [
+const REASONS: [(&str, &str); 12] = [
     (
         "integer-loop",
         "both run the loop's own instructions; what differs is chance",
@@ -20,6 +20,10 @@ const REASONS: [(&str, &str); 11] = [
         "recursion",
         "its one branch, often foreseen wrongly, waits for a store to the stack, whose address a probe finds six cycles \
          later than the host would",
+    ),
+    (
+        "method-call",
+        "a call has five probes around one addition: the object, its method's address, its field, and the stack twice",
     ),
     (
         "switch-interpreter",

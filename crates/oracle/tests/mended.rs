@@ -1,0 +1,76 @@
+//! Programs at whose end translated code once was wrong: on the host's processor, and in each way on ours.
+
+use oracle::case::{MOST_CODE, Registers};
+use oracle::layout::{CODE, DATA};
+use oracle::program::Program;
+use oracle::{Bits, Case, Weave};
+
+/// What each is about, and its code but for the INT3 at its end.
+const PROGRAMS: [(&str, &str); 4] = [
+    // mov edi, 3; again: add rax, rbx; jmp next; next: shld r9, r10, cl; adc rdx, rdx; dec edi; jne again
+    (
+        "flags at a branch to SHLD by CL of registers that live in the context",
+        "bf03000000 4801d8 eb00 4d0fa5d1 4811d2 ffcf 75f0",
+    ),
+    (
+        "flags at a branch to SHRD by CL of registers that live in the context",
+        "bf03000000 4801d8 eb00 4d0fadd1 4811d2 ffcf 75f0",
+    ),
+    (
+        "flags at a branch to CMPXCHG of registers that live in the context",
+        "bf03000000 4801d8 eb00 4d0fb1d1 4811d2 ffcf 75f0",
+    ),
+    // cmp bh, ah; cmovbe ax, [rsp]; setb dl
+    (
+        "a comparison of high bytes, whose flags can't be made again",
+        "38e7 660f460424 0f92c2",
+    ),
+];
+
+/// RAX, RBX and CL: with carries and without; shifts by nothing and by something.
+const STATES: [[u64; 3]; 4] = [
+    [0, 0, 0],
+    [u64::MAX, 1, 0],
+    [1 << 63, 1 << 63, 3],
+    [0x7fff_ffff_ffff_ffff, 5, 64],
+];
+
+fn program(code: &str, [rax, rbx, rcx]: [u64; 3]) -> Program {
+    let digits: String = code.split_whitespace().collect();
+    let mut bytes = [0; MOST_CODE];
+    let len = digits.len() / 2;
+    for (at, byte) in bytes[..len].iter_mut().enumerate() {
+        *byte = u8::from_str_radix(&digits[2 * at..][..2], 16).expect("hexadecimal digits");
+    }
+    bytes[len] = 0xcc;
+    let mut registers = Registers {
+        rip: CODE + 0x100,
+        ..Registers::new()
+    };
+    registers.gpr[..4].copy_from_slice(&[rax, rcx, 0, rbx]);
+    registers.gpr[4] = DATA + 0x800;
+    registers.gpr[9] = 0x0123_4567_89ab_cdef;
+    registers.gpr[10] = 0xfedc_ba98_7654_3210;
+    registers.xsave[..2].copy_from_slice(&0x37f_u16.to_le_bytes());
+    registers.xsave[24..28].copy_from_slice(&0x1f80_u32.to_le_bytes());
+    let case = Case {
+        bits: Bits::B64,
+        code: bytes,
+        len: len as u16 + 1,
+        registers,
+        data_seed: 0,
+    };
+    Program::of(case).expect("a program with an end")
+}
+
+#[test]
+fn programs_that_went_wrong_once_come_to_the_same_end_everywhere() {
+    let host = std::arch::is_x86_feature_detected!("avx2");
+    let mut weave = Weave::new(0, host).unwrap();
+    for (name, code) in PROGRAMS {
+        for state in STATES {
+            let found = weave.compare(&program(code, state)).unwrap();
+            assert!(found.is_none(), "{name}: {}", found.unwrap_or_default());
+        }
+    }
+}
