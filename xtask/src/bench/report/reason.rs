@@ -18,8 +18,8 @@ const REASONS: [(&str, &str); 12] = [
     ),
     (
         "recursion",
-        "its one branch, often foreseen wrongly, waits for a store to the stack, whose address a probe finds six cycles \
-         later than the host would",
+        "its one branch, often foreseen wrongly, waits for a store to the stack, whose address a probe finds later than \
+         the host would",
     ),
     (
         "method-call",
@@ -27,8 +27,8 @@ const REASONS: [(&str, &str); 12] = [
     ),
     (
         "switch-interpreter",
-        "each step has four probes that share nothing, an indirect branch by the jump table, and saves the flags before \
-         each probe, though nobody looks at most of them",
+        "each step has four probes that share nothing, an indirect branch by the jump table, and saves the flags of \
+         shifts and of what follows them, though nobody looks at most of them",
     ),
     (
         "gzip",
