@@ -13,7 +13,7 @@ pub(crate) const SIZES: [u32; 4] = [8, 32, 128, 512];
 
 /// A copy of an entry. Empty while its limits are zero.
 #[derive(Debug)]
-#[repr(C, align(64))]
+#[repr(C)]
 pub(crate) struct StackEntry {
     entry: Entry,
     /// By size: a range is in the page if `linear ^ tag` of its first byte is less.
