@@ -5,6 +5,7 @@
 //! again behind it.
 //!
 //! ```text
+//!   plan       how a block is translated, and how instead where that was wrong
 //!   register   where guest registers live
 //!   writer     bytes, labels, and the fixed sequences
 //!   flags      what instructions do with the arithmetic flags
@@ -41,6 +42,7 @@ mod gate;
 mod guess;
 mod implicit;
 mod iret;
+mod plan;
 mod poll;
 mod probe;
 mod region;
@@ -65,6 +67,8 @@ use cold::Cold;
 pub(crate) use flags::State;
 pub(crate) use gate::Ways;
 pub(crate) use guess::Guess;
+use plan::Plan;
+pub(crate) use plan::block;
 pub(crate) use stream::ADDRESSES as MOST_SPILLED;
 pub(crate) use writer::{GUESS, GUESSED, UNGUESSED};
 use writer::{Label, Writer};
@@ -191,19 +195,6 @@ pub(crate) struct Frame {
     pub(crate) first_jump: u32,
 }
 
-/// How a block is translated.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Plan {
-    /// Where the flags are to be on the way in.
-    wanted: flags::Wanted,
-    /// Whether flags may be made again instead of being saved.
-    defers: bool,
-    /// Whether homes of guest registers may hold host addresses.
-    borrows: bool,
-    /// Whether the block may have a second body.
-    streams: bool,
-}
-
 /// A block in the making.
 struct Translator<'a> {
     source: Source<'a>,
@@ -251,28 +242,6 @@ struct Translator<'a> {
     saved_entry: Label,
     /// Whether each way through the block looks at the vCPU's attention before its last instruction.
     polled: bool,
-}
-
-/// Translates a block.
-pub(crate) fn block(source: Source<'_>, frame: Frame) -> Translated {
-    let mut plan = Plan {
-        wanted: flags::wanted(source.guests, source.wide),
-        defers: true,
-        borrows: true,
-        streams: true,
-    };
-    loop {
-        match attempt(source, frame, plan) {
-            Ok(translated) => return translated,
-            Err(instead) => {
-                assert_ne!(
-                    instead, plan,
-                    "each plan does with less than the last: {source:?}"
-                );
-                plan = instead;
-            }
-        }
-    }
 }
 
 /// Translates a block by a plan, or tells by which else.
@@ -526,23 +495,6 @@ impl Translator<'_> {
             (State::Nowhere, _) => self.misjudge(flags::Wanted::Host),
             (State::Host | State::Both | State::Deferred, _) => {}
         }
-    }
-
-    /// Flags are wanted that are nowhere: the block is to be translated in another way.
-    #[cold]
-    fn misjudge(&mut self, wanted: flags::Wanted) {
-        let plan = self.plan;
-        self.instead.get_or_insert(match () {
-            () if self.streaming => Plan {
-                streams: false,
-                ..plan
-            },
-            () if plan.defers => Plan {
-                defers: false,
-                ..plan
-            },
-            () => Plan { wanted, ..plan },
-        });
     }
 
     /// Sees to it that the vector registers are in the host's.

@@ -6,7 +6,7 @@
 
 use super::region::{ADDRESSES, Region};
 use super::register::{self, STACK};
-use super::{Plan, Translator, deferred};
+use super::{Translator, deferred};
 use crate::Context;
 
 /// How many instructions behind a run are looked at for registers that they name.
@@ -83,16 +83,5 @@ impl Translator<'_> {
     pub(super) fn return_all_borrowed(&mut self) {
         let borrowed = std::mem::take(&mut self.borrowed);
         self.return_borrowed(borrowed);
-    }
-
-    /// Code is left in a way that was not foreseen: nothing can be borrowed in this block.
-    pub(super) fn leave_borrowed(&mut self) {
-        if self.borrowed.iter().any(Option::is_some) {
-            let plan = self.plan;
-            self.instead.get_or_insert(Plan {
-                borrows: false,
-                ..plan
-            });
-        }
     }
 }

@@ -1,11 +1,14 @@
 //! Bytes of host code, labels, and the sequences that blocks are made of besides the guest's own instructions.
 
-use std::mem::offset_of;
+mod context;
+mod probe;
 
-use iced_x86::{Code, Encoder, Instruction, MemoryOperand, Register};
+use iced_x86::{Code, Encoder, Instruction, MemoryOperand};
+
+pub(crate) use probe::Slot;
 
 use super::register::{self, RAX, RCX};
-use crate::{Context, jump, tlb};
+use crate::{Context, jump};
 
 /// A place in the code that may not be known yet.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -19,9 +22,6 @@ pub(crate) const GUESSED: [u8; 2] = [0x0f, 0x85];
 /// See there.
 pub(crate) const GUESS: u32 = 13;
 
-/// RFLAGS.DF.
-const DF: u32 = x86::flags::DF as u32;
-
 /// Code that is being written.
 pub(crate) struct Writer {
     encoder: Encoder,
@@ -31,17 +31,6 @@ pub(crate) struct Writer {
     labels: Vec<u32>,
     /// Offset of a 32-bit displacement that ends where it counts from, and its target.
     fixups: Vec<(u32, Label)>,
-}
-
-/// How a probe names the address that it checks.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Slot {
-    /// Computed from RCX.
-    Dynamic,
-    /// Known: the linear address.
-    Fixed(u64),
-    /// That of the stack's page.
-    Stack,
 }
 
 impl Writer {
@@ -123,130 +112,6 @@ impl Writer {
     pub(crate) fn add(&mut self, instruction: &Instruction) {
         let added = self.try_add(instruction);
         assert!(added, "made from valid operands: {instruction:?}");
-    }
-
-    /// An operand in the context.
-    pub(crate) fn in_context(&self, offset: i64) -> MemoryOperand {
-        MemoryOperand::with_base_displ(Register::RIP, self.context as i64 + offset)
-    }
-
-    /// `prefix`, then a ModRM byte with `register` and an operand in the context, `tail` bytes following.
-    fn context_operand(&mut self, prefix: &[u8], register: u8, offset: i64, tail: u32) {
-        self.bytes(prefix);
-        self.bytes(&[(register & 7) << 3 | 5]);
-        let next = self.base + u64::from(self.len) + 4 + u64::from(tail);
-        let to = self.context.wrapping_add(offset as u64);
-        self.displacement(to.wrapping_sub(next) as u32);
-    }
-
-    pub(crate) fn load(&mut self, register: u8, offset: i64) {
-        self.context_operand(&[0x48 | register >> 3 << 2, 0x8b], register, offset, 0);
-    }
-
-    pub(crate) fn store(&mut self, offset: i64, register: u8) {
-        self.context_operand(&[0x48 | register >> 3 << 2, 0x89], register, offset, 0);
-    }
-
-    /// MOVZX of a 16-bit word of the context to a low register.
-    pub(super) fn load16(&mut self, register: u8, offset: i64) {
-        debug_assert!(register < 8);
-        self.context_operand(&[0x0f, 0xb7], register, offset, 0);
-    }
-
-    /// MOV of a 32-bit word of the context to a low register.
-    pub(crate) fn load32(&mut self, register: u8, offset: i64) {
-        debug_assert!(register < 8);
-        self.context_operand(&[0x8b], register, offset, 0);
-    }
-
-    pub(crate) fn store32(&mut self, offset: i64, register: u8) {
-        self.context_operand(&[0x40 | register >> 3 << 2, 0x89], register, offset, 0);
-    }
-
-    /// ADD of a 64-bit word of the context.
-    pub(crate) fn add_context(&mut self, register: u8, offset: i64) {
-        self.context_operand(&[0x48 | register >> 3 << 2, 0x03], register, offset, 0);
-    }
-
-    /// ADD of a 32-bit word of the context, the result extended with zeros.
-    pub(crate) fn add_context32(&mut self, register: u8, offset: i64) {
-        debug_assert!(register < 8);
-        self.context_operand(&[0x03], register, offset, 0);
-    }
-
-    /// CMP with a 64-bit word of the context.
-    pub(crate) fn compare_context(&mut self, register: u8, offset: i64) {
-        self.context_operand(&[0x48 | register >> 3 << 2, 0x3b], register, offset, 0);
-    }
-
-    /// AND with a 64-bit word of the context.
-    pub(crate) fn and_context(&mut self, register: u8, offset: i64) {
-        self.context_operand(&[0x48 | register >> 3 << 2, 0x23], register, offset, 0);
-    }
-
-    /// CMP of a low register with a 32-bit word of the context.
-    pub(super) fn compare_context32(&mut self, register: u8, offset: i64) {
-        debug_assert!(register < 8);
-        self.context_operand(&[0x3b], register, offset, 0);
-    }
-
-    /// TEST of a 32-bit word of the context with a constant.
-    pub(super) fn test_context32(&mut self, offset: i64, bits: u32) {
-        self.context_operand(&[0xf7], 0, offset, 4);
-        self.displacement(bits);
-    }
-
-    /// TEST of a 64-bit word of the context.
-    pub(crate) fn test_context(&mut self, offset: i64, register: u8) {
-        self.context_operand(&[0x48 | register >> 3 << 2, 0x85], register, offset, 0);
-    }
-
-    /// OR with a 64-bit word of the context.
-    pub(crate) fn or_context(&mut self, register: u8, offset: i64) {
-        self.context_operand(&[0x48 | register >> 3 << 2, 0x0b], register, offset, 0);
-    }
-
-    pub(crate) fn jump_context(&mut self, offset: i64) {
-        self.context_operand(&[0xff], 4, offset, 0);
-    }
-
-    /// CMP of a 32-bit word of the context with zero.
-    pub(crate) fn is_zero32(&mut self, offset: i64) {
-        self.context_operand(&[0x83], 7, offset, 1);
-        self.bytes(&[0]);
-    }
-
-    /// SUB of one from a 32-bit word of the context.
-    pub(super) fn count_down32(&mut self, offset: i64) {
-        self.context_operand(&[0x83], 5, offset, 1);
-        self.bytes(&[1]);
-    }
-
-    /// CMP of a 32-bit word of the context with a constant, whose offset is returned.
-    pub(crate) fn is_equal32(&mut self, offset: i64, value: u32) -> u32 {
-        self.context_operand(&[0x81], 7, offset, 4);
-        self.displacement(value);
-        self.len - 4
-    }
-
-    pub(crate) fn clear32(&mut self, offset: i64) {
-        self.set32(offset, 0);
-    }
-
-    pub(crate) fn set32(&mut self, offset: i64, value: u32) {
-        self.context_operand(&[0xc7], 0, offset, 4);
-        self.displacement(value);
-    }
-
-    /// A constant into a 64-bit word of the context; changes RAX when it is a long one.
-    pub(crate) fn store_constant(&mut self, offset: i64, value: u64) {
-        if let Ok(short) = i32::try_from(value as i64) {
-            self.context_operand(&[0x48, 0xc7], 0, offset, 4);
-            self.displacement(short as u32);
-        } else {
-            self.constant(RAX, value);
-            self.store(offset, RAX);
-        }
     }
 
     /// MOV between 64-bit registers.
@@ -332,11 +197,6 @@ impl Writer {
         self.fixup(label);
     }
 
-    /// CALL of the address in a word of the context.
-    pub(super) fn call_context(&mut self, offset: i64) {
-        self.context_operand(&[0xff], 2, offset, 0);
-    }
-
     /// PUSH of a 64-bit register.
     pub(super) fn push(&mut self, register: u8) {
         if register >= 8 {
@@ -416,23 +276,6 @@ impl Writer {
         self.jump(label);
     }
 
-    /// Goes to `label` when string instructions go downwards; changes the flags, and clears ZF there.
-    pub(crate) fn leave_if_down(&mut self, label: Label) {
-        self.context_operand(&[0xf6], 0, Context::SYSTEM_FLAGS + 1, 1); // test byte ptr [system_flags + 1], DF
-        self.bytes(&[4]);
-        self.jump_if(5, label);
-    }
-
-    /// Has string instructions go downwards or upwards; changes the flags.
-    pub(super) fn change_direction(&mut self, down: bool) {
-        let (operation, bits) = match down {
-            true => (1, DF),
-            false => (4, !DF),
-        };
-        self.context_operand(&[0x81], operation, Context::SYSTEM_FLAGS, 4);
-        self.displacement(bits);
-    }
-
     /// Skips the JMP that follows, when RCX is not zero; changes no flags.
     pub(crate) fn skip_unless_zero(&mut self) {
         self.bytes(&[0xe3, 0x02, 0xeb, 0x05]); // jrcxz +2; jmp +5
@@ -445,51 +288,6 @@ impl Writer {
         }
     }
 
-    /// Checks that `bytes` bytes at the linear address in RCX, which a fixed slot is for, can be accessed, or goes to
-    /// `slow`; afterwards RCX is their offset in the page, and RAX that of the entry. Changes the flags.
-    ///
-    /// In the slot for the stack, a range that ends near the page's end may go to `slow` too, and RAX stays.
-    pub(super) fn probe(&mut self, slot: Slot, bytes: u32, write: bool, slow: Label) {
-        let half = if write { tlb::WRITE as u32 } else { 0 };
-        if slot == Slot::Stack {
-            let limit = tlb::stack::LIMITS + 8 * tlb::stack::size_class(bytes);
-            self.stack_entry(0x33, RCX, write, tlb::stack::TAG); // xor rcx, tag
-            self.stack_entry(0x3b, RCX, write, limit); // cmp rcx, limit
-            return self.jump_if(3, slow);
-        }
-        if slot == Slot::Dynamic {
-            self.bytes(&[0xc4, 0xe3, 0xfb, 0xf0, 0xc1, 8]); // rorx rax, rcx, 8
-            self.bytes(&[0x25]); // and eax, mask
-            self.displacement(tlb::MASK as u32);
-        }
-        self.entry(0x33, slot, half); // xor rcx, tag
-        self.leave_if_above(4096 - bytes, slow);
-    }
-
-    /// Behind a probe: adds the page's host address to RCX.
-    pub(super) fn add_host(&mut self, slot: Slot, write: bool) {
-        if slot == Slot::Stack {
-            return self.stack_entry(0x03, RCX, write, tlb::stack::HOST);
-        }
-        let half = if write { tlb::WRITE as u32 } else { 0 };
-        self.entry(0x03, slot, half + 8);
-    }
-
-    /// Behind a probe of a slot that is not fixed: the page's host address into RAX.
-    pub(super) fn load_host(&mut self, slot: Slot, write: bool) {
-        if slot == Slot::Stack {
-            return self.stack_entry(0x8b, RAX, write, tlb::stack::HOST);
-        }
-        self.load_entry(RAX, write, offset_of!(tlb::Entry, host));
-    }
-
-    /// A part of the entry that RAX selects into a register.
-    pub(super) fn load_entry(&mut self, register: u8, write: bool, part: usize) {
-        let half = if write { tlb::WRITE } else { 0 };
-        self.bytes(&[0x65, 0x48, 0x8b, 0x80 | register << 3]); // mov register, gs:[rax + ...]
-        self.displacement((half + part) as u32);
-    }
-
     /// The sum of a register and a displacement; changes no flags.
     pub(super) fn lea(&mut self, to: u8, base: u8, displacement: i64) {
         if displacement == 0 {
@@ -498,33 +296,6 @@ impl Writer {
         let operand = MemoryOperand::with_base_displ(register::wide(base), displacement);
         let lea = Instruction::with2(Code::Lea_r64_m, register::wide(to), operand);
         self.add(&lea.expect("operands of LEA"));
-    }
-
-    /// Goes to `label` when RCX is above a constant; changes the flags.
-    pub(super) fn leave_if_above(&mut self, most: u32, label: Label) {
-        self.bytes(&[0x48, 0x81, 0xf9]); // cmp rcx, most
-        self.displacement(most);
-        self.jump_if(7, label);
-    }
-
-    /// The same for the range of `bytes` bytes at the linear address in `register`: afterwards that is the range's offset
-    /// in its page, and RAX its host address. Changes the flags.
-    pub(super) fn probe_offset(&mut self, register: u8, bytes: u32, write: bool, missed: Label) {
-        let half = if write { tlb::WRITE as u32 } else { 0 };
-        let (low, high) = (register & 7, register >> 3);
-        // rorx rax, register, 8; and eax, mask
-        self.bytes(&[0xc4, 0xe3 & !(high << 5), 0xfb, 0xf0, 0xc0 | low, 8, 0x25]);
-        self.displacement(tlb::MASK as u32);
-        // xor register, gs:[rax + half]; cmp register, 4096 - bytes; ja missed
-        self.bytes(&[0x65, 0x48 | high << 2, 0x33, 0x80 | low << 3]);
-        self.displacement(half);
-        self.bytes(&[0x48 | high, 0x81, 0xf8 | low]);
-        self.displacement(4096 - bytes);
-        self.jump_if(7, missed);
-        // mov rax, gs:[rax + half + 8]; add rax, register
-        self.bytes(&[0x65, 0x48, 0x8b, 0x80]);
-        self.displacement(half + 8);
-        self.bytes(&[0x48 | high << 2, 0x01, 0xc0 | low << 3]);
     }
 
     /// Makes ECX the number of steps that an offset of at most `room` in `register` can be moved by and stay from 0 to
@@ -578,49 +349,11 @@ impl Writer {
         self.displacement(bits);
         self.jump_if(5, label);
     }
-
-    /// An operation on RCX and a word of the entry that RAX, or a known address, selects.
-    fn entry(&mut self, opcode: u8, slot: Slot, displacement: u32) {
-        match slot {
-            Slot::Dynamic => {
-                self.bytes(&[0x65, 0x48, opcode]);
-                match displacement {
-                    0 => self.bytes(&[RCX << 3]),
-                    1..=127 => self.bytes(&[0x40 | RCX << 3, displacement as u8]),
-                    _ => {
-                        self.bytes(&[0x80 | RCX << 3]);
-                        self.displacement(displacement);
-                    }
-                }
-            }
-            Slot::Fixed(linear) => self.fixed(&[0x48, opcode], RCX, displacement, linear),
-            Slot::Stack => unreachable!("it has its own"),
-        }
-    }
-
-    /// An operation on a register and a part of the stack's entry.
-    pub(super) fn stack_entry(&mut self, opcode: u8, register: u8, write: bool, part: usize) {
-        let entry = match write {
-            true => tlb::stack::WRITE,
-            false => tlb::stack::READ,
-        };
-        self.bytes(&[0x65, 0x48, opcode, register << 3 | 4, 0x25]);
-        self.displacement((entry + part) as u32);
-    }
-
-    /// An operand at `displacement` of the entry of a linear address.
-    fn fixed(&mut self, prefix: &[u8], register: u8, displacement: u32, linear: u64) {
-        self.bytes(&[0x65]);
-        self.bytes(prefix);
-        self.bytes(&[register << 3 | 4, 0x25]);
-        let slot = (linear >> 8) as u32 & tlb::MASK as u32;
-        self.displacement(slot + displacement);
-    }
 }
 
 #[cfg(test)]
 mod tests {
-    use iced_x86::Code;
+    use iced_x86::Register;
 
     use super::*;
 

@@ -1,0 +1,71 @@
+//! How a block is translated. What is foretold of a block may turn out wrong while it is translated: then it is translated
+//! again, by a plan that does with less.
+
+use super::{Frame, Source, Translated, Translator, attempt, flags};
+
+/// How a block is translated.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Plan {
+    /// Where the flags are to be on the way in.
+    pub(super) wanted: flags::Wanted,
+    /// Whether flags may be made again instead of being saved.
+    pub(super) defers: bool,
+    /// Whether homes of guest registers may hold host addresses.
+    pub(super) borrows: bool,
+    /// Whether the block may have a second body.
+    pub(super) streams: bool,
+}
+
+/// Translates a block.
+pub(crate) fn block(source: Source<'_>, frame: Frame) -> Translated {
+    let mut plan = Plan {
+        wanted: flags::wanted(source.guests, source.wide),
+        defers: true,
+        borrows: true,
+        streams: true,
+    };
+    loop {
+        match attempt(source, frame, plan) {
+            Ok(translated) => return translated,
+            Err(instead) => {
+                assert_ne!(
+                    instead, plan,
+                    "each plan does with less than the last: {source:?}"
+                );
+                plan = instead;
+            }
+        }
+    }
+}
+
+impl Translator<'_> {
+    /// Flags are wanted that are nowhere: the block is to be translated in another way.
+    #[cold]
+    pub(super) fn misjudge(&mut self, wanted: flags::Wanted) {
+        let plan = self.plan;
+        self.instead.get_or_insert(match () {
+            () if !self.streaming && plan.defers => Plan {
+                defers: false,
+                ..plan
+            },
+            () if !self.streaming && plan.wanted == flags::Wanted::Nothing => {
+                Plan { wanted, ..plan }
+            }
+            () => Plan {
+                streams: false,
+                ..plan
+            },
+        });
+    }
+
+    /// Code is left in a way that was not foreseen: nothing can be borrowed in this block.
+    pub(super) fn leave_borrowed(&mut self) {
+        if self.borrowed.iter().any(Option::is_some) {
+            let plan = self.plan;
+            self.instead.get_or_insert(Plan {
+                borrows: false,
+                ..plan
+            });
+        }
+    }
+}

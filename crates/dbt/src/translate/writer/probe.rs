@@ -1,0 +1,130 @@
+//! Probes of the TLB.
+
+use std::mem::offset_of;
+
+use super::{Label, Writer};
+use crate::tlb;
+use crate::translate::register::{RAX, RCX};
+
+/// How a probe names the address that it checks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Slot {
+    /// Computed from RCX.
+    Dynamic,
+    /// Known: the linear address.
+    Fixed(u64),
+    /// That of the stack's page.
+    Stack,
+}
+
+impl Writer {
+    /// Checks that `bytes` bytes at the linear address in RCX, which a fixed slot is for, can be accessed, or goes to
+    /// `slow`; afterwards RCX is their offset in the page, and RAX that of the entry. Changes the flags.
+    ///
+    /// In the slot for the stack, a range that ends near the page's end may go to `slow` too, and RAX stays.
+    pub(crate) fn probe(&mut self, slot: Slot, bytes: u32, write: bool, slow: Label) {
+        let half = if write { tlb::WRITE as u32 } else { 0 };
+        if slot == Slot::Stack {
+            let limit = tlb::stack::LIMITS + 8 * tlb::stack::size_class(bytes);
+            self.stack_entry(0x33, RCX, write, tlb::stack::TAG); // xor rcx, tag
+            self.stack_entry(0x3b, RCX, write, limit); // cmp rcx, limit
+            return self.jump_if(3, slow);
+        }
+        if slot == Slot::Dynamic {
+            self.bytes(&[0xc4, 0xe3, 0xfb, 0xf0, 0xc1, 8]); // rorx rax, rcx, 8
+            self.bytes(&[0x25]); // and eax, mask
+            self.displacement(tlb::MASK as u32);
+        }
+        self.entry(0x33, slot, half); // xor rcx, tag
+        self.leave_if_above(4096 - bytes, slow);
+    }
+
+    /// Behind a probe: adds the page's host address to RCX.
+    pub(crate) fn add_host(&mut self, slot: Slot, write: bool) {
+        if slot == Slot::Stack {
+            return self.stack_entry(0x03, RCX, write, tlb::stack::HOST);
+        }
+        let half = if write { tlb::WRITE as u32 } else { 0 };
+        self.entry(0x03, slot, half + 8);
+    }
+
+    /// Behind a probe of a slot that is not fixed: the page's host address into RAX.
+    pub(crate) fn load_host(&mut self, slot: Slot, write: bool) {
+        if slot == Slot::Stack {
+            return self.stack_entry(0x8b, RAX, write, tlb::stack::HOST);
+        }
+        self.load_entry(RAX, write, offset_of!(tlb::Entry, host));
+    }
+
+    /// A part of the entry that RAX selects into a register.
+    pub(crate) fn load_entry(&mut self, register: u8, write: bool, part: usize) {
+        let half = if write { tlb::WRITE } else { 0 };
+        self.bytes(&[0x65, 0x48, 0x8b, 0x80 | register << 3]); // mov register, gs:[rax + ...]
+        self.displacement((half + part) as u32);
+    }
+
+    /// Goes to `label` when RCX is above a constant; changes the flags.
+    pub(crate) fn leave_if_above(&mut self, most: u32, label: Label) {
+        self.bytes(&[0x48, 0x81, 0xf9]); // cmp rcx, most
+        self.displacement(most);
+        self.jump_if(7, label);
+    }
+
+    /// The same for the range of `bytes` bytes at the linear address in `register`: afterwards that is the range's offset
+    /// in its page, and RAX its host address. Changes the flags.
+    pub(crate) fn probe_offset(&mut self, register: u8, bytes: u32, write: bool, missed: Label) {
+        let half = if write { tlb::WRITE as u32 } else { 0 };
+        let (low, high) = (register & 7, register >> 3);
+        // rorx rax, register, 8; and eax, mask
+        self.bytes(&[0xc4, 0xe3 & !(high << 5), 0xfb, 0xf0, 0xc0 | low, 8, 0x25]);
+        self.displacement(tlb::MASK as u32);
+        // xor register, gs:[rax + half]; cmp register, 4096 - bytes; ja missed
+        self.bytes(&[0x65, 0x48 | high << 2, 0x33, 0x80 | low << 3]);
+        self.displacement(half);
+        self.bytes(&[0x48 | high, 0x81, 0xf8 | low]);
+        self.displacement(4096 - bytes);
+        self.jump_if(7, missed);
+        // mov rax, gs:[rax + half + 8]; add rax, register
+        self.bytes(&[0x65, 0x48, 0x8b, 0x80]);
+        self.displacement(half + 8);
+        self.bytes(&[0x48 | high << 2, 0x01, 0xc0 | low << 3]);
+    }
+
+    /// An operation on RCX and a word of the entry that RAX, or a known address, selects.
+    fn entry(&mut self, opcode: u8, slot: Slot, displacement: u32) {
+        match slot {
+            Slot::Dynamic => {
+                self.bytes(&[0x65, 0x48, opcode]);
+                match displacement {
+                    0 => self.bytes(&[RCX << 3]),
+                    1..=127 => self.bytes(&[0x40 | RCX << 3, displacement as u8]),
+                    _ => {
+                        self.bytes(&[0x80 | RCX << 3]);
+                        self.displacement(displacement);
+                    }
+                }
+            }
+            Slot::Fixed(linear) => self.fixed(&[0x48, opcode], RCX, displacement, linear),
+            Slot::Stack => unreachable!("it has its own"),
+        }
+    }
+
+    /// An operation on a register and a part of the stack's entry.
+    pub(crate) fn stack_entry(&mut self, opcode: u8, register: u8, write: bool, part: usize) {
+        let entry = match write {
+            true => tlb::stack::WRITE,
+            false => tlb::stack::READ,
+        };
+        self.bytes(&[0x65, 0x48, opcode, register << 3 | 4, 0x25]);
+        self.displacement((entry + part) as u32);
+    }
+
+    /// An operand at `displacement` of the entry of a linear address.
+    fn fixed(&mut self, prefix: &[u8], register: u8, displacement: u32, linear: u64) {
+        self.bytes(&[0x65]);
+        self.bytes(prefix);
+        self.bytes(&[register << 3 | 4, 0x25]);
+        let slot = (linear >> 8) as u32 & tlb::MASK as u32;
+        self.displacement(slot + displacement);
+    }
+}
