@@ -180,13 +180,15 @@ impl Translator<'_> {
     pub(super) fn redo(&mut self, redo: Redo) {
         for op in [Some(redo.first), redo.then].into_iter().flatten() {
             let instruction = self.source.guests[usize::from(op)].instruction;
-            if !self.redo_one(&rewrite::canonical(&instruction)) {
+            if !self.redo_one(&instruction) {
                 self.misjudge(flags::Wanted::Saved);
             }
         }
     }
 
-    fn redo_one(&mut self, instruction: &Instruction) -> bool {
+    /// Does an instruction again for its flags; changes RAX. False where it can't be encoded.
+    pub(super) fn redo_one(&mut self, instruction: &Instruction) -> bool {
+        let instruction = &rewrite::canonical(instruction);
         if let Some(amount) = added(instruction) {
             let register = instruction.op0_register();
             let home = self.addressing(register.full_register(), RAX);
@@ -213,7 +215,7 @@ pub(super) fn may_fault(instruction: &Instruction) -> bool {
 }
 
 /// What ADD, SUB, INC or DEC of a register adds to it, where that is a constant.
-fn added(instruction: &Instruction) -> Option<i64> {
+pub(super) fn added(instruction: &Instruction) -> Option<i64> {
     let register = instruction.op0_register();
     if instruction.op0_kind() != OpKind::Register || register.size() < 4 {
         return None;

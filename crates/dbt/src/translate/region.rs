@@ -15,7 +15,7 @@ use super::borrow::Borrowed;
 use super::probe::Place;
 use super::register::{self, RAX, RCX};
 use super::writer::Slot;
-use super::{Cold, Guest, Translator, rewrite};
+use super::{Cold, Guest, Translator, deferred, rewrite};
 use crate::Context;
 
 /// Most bytes that a shared probe covers: the more there are, the more often they cross pages.
@@ -419,21 +419,15 @@ pub(super) fn touch(info: &mut InstructionInfoFactory, guest: &Guest) -> Option<
 
 /// What an instruction that does nothing else adds to its first operand; zero when it does something else.
 pub(super) fn moves(instruction: &Instruction) -> i64 {
-    let constant = instruction.op1_kind() != OpKind::Register
-        && instruction.op1_kind() != OpKind::Memory
-        && instruction.op0_kind() == OpKind::Register
-        && instruction.op0_register().is_gpr64();
-    let alone = instruction.op0_kind() == OpKind::Register && instruction.op0_register().is_gpr64();
-    let steps = alone
-        && instruction.memory_base() == instruction.op0_register()
-        && instruction.memory_index() == Register::None;
+    let register = instruction.op0_register();
+    if instruction.op0_kind() != OpKind::Register || !register.is_gpr64() {
+        return 0;
+    }
+    let steps =
+        instruction.memory_base() == register && instruction.memory_index() == Register::None;
     match instruction.mnemonic() {
-        Mnemonic::Add if constant => instruction.immediate(1) as i64,
-        Mnemonic::Sub if constant => (instruction.immediate(1) as i64).wrapping_neg(),
-        Mnemonic::Inc if alone => 1,
-        Mnemonic::Dec if alone => -1,
         Mnemonic::Lea if steps => instruction.memory_displacement64() as i64,
-        _ => 0,
+        _ => deferred::added(instruction).unwrap_or(0),
     }
 }
 

@@ -24,9 +24,9 @@ use iced_x86::{
 use super::probe::Place;
 use super::region::{self, Base};
 use super::register::{self, RAX, RCX};
-use super::rewrite::{self, Free};
+use super::rewrite;
 use super::writer::Label;
-use super::{Cold, Link, State, Translator, flags};
+use super::{Cold, Link, State, Translator, deferred, flags};
 use crate::{Context, form};
 
 /// Most addresses.
@@ -187,7 +187,7 @@ impl Translator<'_> {
             .all(|operand| instruction.op_kind(operand) != OpKind::Memory);
         let again = match instruction.mnemonic() {
             Mnemonic::Cmp | Mnemonic::Test => simple,
-            Mnemonic::Add | Mnemonic::Sub => undone(&instruction).is_some(),
+            Mnemonic::Add | Mnemonic::Sub => deferred::added(&instruction).is_some(),
             _ => false,
         };
         let (mut operands, mut written) = (0_u16, 0_u16);
@@ -345,19 +345,9 @@ impl Translator<'_> {
         };
         self.out.bytes(&[0x83, 0xe9, 1]); // sub ecx, 1
         self.out.jump_if(3, top);
-        let mut instruction = self.source.guests[last].instruction;
-        if let Some(amount) = undone(&instruction) {
-            let register = instruction.op0_register();
-            let home = self.addressing(register.full_register(), RAX);
-            let operand = MemoryOperand::with_base_displ(home, amount);
-            let lea = Instruction::with2(Code::Lea_r64_m, Register::RAX, operand);
-            self.out.add(&lea.expect("operands of LEA"));
-            instruction.set_op0_register(register::part(RAX, register));
-            self.out.add(&instruction);
-        } else {
-            let done = self.rewrite(&instruction, None, Free::new(&[RCX]));
-            debug_assert!(done, "it was done before");
-        }
+        let instruction = self.source.guests[last].instruction;
+        let done = self.redo_one(&instruction);
+        debug_assert!(done, "it was done before");
     }
 
     /// Gives the guest registers back that the second body has borrowed; changes no flags.
@@ -485,22 +475,4 @@ fn flags_are_dead(guests: &[super::Guest]) -> bool {
         }
     }
     false
-}
-
-/// What has to be added to the result of ADD or SUB of a constant for its operand.
-fn undone(instruction: &Instruction) -> Option<i64> {
-    let register = instruction.op0_register();
-    let constant = instruction.op0_kind() == OpKind::Register
-        && !matches!(instruction.op1_kind(), OpKind::Register | OpKind::Memory)
-        && register.size() >= 4;
-    if !constant {
-        return None;
-    }
-    let amount = instruction.immediate(1) as i64;
-    let back = match instruction.mnemonic() {
-        Mnemonic::Add => amount.checked_neg()?,
-        Mnemonic::Sub => amount,
-        _ => return None,
-    };
-    i32::try_from(back).ok().map(i64::from)
 }
