@@ -119,10 +119,11 @@ fn loops_break_the_queue() {
         // Every descriptor leads on.
         let ring = guest.rings[0].base;
         let packed = format & RING_PACKED != 0;
-        for index in 0..16_u64 {
+        // The first comes last: the device may look before it is told to.
+        for index in (0..16_u64).rev() {
             let (at, flags) = (ring + 16 * index, if packed { 14 } else { 12 });
-            guest.put(at + flags, &[if packed { 0x81 } else { 1 }, 0]);
             guest.put(at, &BUFFERS.to_le_bytes());
+            guest.put(at + flags, &[if packed { 0x81 } else { 1 }, 0]);
             if !packed {
                 guest.put(at + 14, &[(index as u8 + 1) % 16, 0]);
             }

@@ -70,9 +70,11 @@ fn a_flood_of_connections_and_datagrams_takes_no_more_than_its_share() {
     }
     let limits = Limits::new();
     assert!(guest.card.0.stack().connections() <= limits.tcp);
-    // This end of each connection, the echo's twice, and those of tests beside this one.
-    let most = before + limits.tcp * 3 + limits.udp + 200;
-    assert!(descriptors() <= most, "{} > {most}", descriptors());
+    // This end of each connection, and the echo's twice. Tests beside this one have hundreds of
+    // connections too; a flood that is not held back has tens of thousands.
+    let most = before + limits.tcp * 3 + limits.udp + 8000;
+    let now = descriptors();
+    assert!(now <= most, "{now} > {most}");
 }
 
 fn descriptors() -> usize {
