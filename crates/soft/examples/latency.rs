@@ -155,13 +155,13 @@ impl Clock for HostClock {
 }
 
 /// Calls `post` now and then, and tells how long each took to ring the bell, in nanoseconds, sorted: in the thread's own
-/// time, and by the clock.
+/// time, and by the clock. The first is left out: the host loads pages of this program for it.
 fn samples(bell: &Bell, post: impl Fn()) -> [Vec<u64>; 2] {
     let thread = bell.thread.lock().ok().and_then(|thread| *thread);
     let ran = || thread.map_or(0, Thread::time);
     let (mut own, mut times) = (Vec::new(), Vec::new());
     let mut random = 0x9e37_79b9_7f4a_7c15_u64;
-    while times.len() < SAMPLES {
+    while times.len() <= SAMPLES {
         random = random
             .wrapping_mul(6_364_136_223_846_793_005)
             .wrapping_add(1);
@@ -180,8 +180,10 @@ fn samples(bell: &Bell, post: impl Fn()) -> [Vec<u64>; 2] {
         times.push(rung.saturating_sub(posted));
         own.push(bell.ran.load(Ordering::Relaxed).saturating_sub(before));
     }
-    own.sort_unstable();
-    times.sort_unstable();
+    for times in [&mut own, &mut times] {
+        times.remove(0);
+        times.sort_unstable();
+    }
     [own, times]
 }
 

@@ -12,6 +12,8 @@ use crate::mode::{CodeSize, Mode};
 const JUMPS: usize = 4096;
 /// Ops kept before those of blocks that are not in use are dropped.
 const MOST_OPS: usize = 180_000;
+/// Blocks looked at for one that is not in use before any is dropped: an interrupt waits for that.
+const LOOKED_AT: usize = 64;
 /// What else is known of a block is as much as so many ops.
 const BESIDE: usize = 4;
 
@@ -85,6 +87,7 @@ struct Jump {
     linear: u64,
     key: u64,
     block: u32,
+    stamp: u32,
 }
 
 impl Jump {
@@ -92,29 +95,48 @@ impl Jump {
         linear: 0,
         key: u64::MAX,
         block: 0,
+        stamp: 0,
     };
+}
+
+/// A block and where it was decoded from.
+#[derive(Debug)]
+struct Kept {
+    block: Block,
+    place: u64,
+    /// Tells it from what had its number before.
+    stamp: u32,
 }
 
 /// The blocks of one processor.
 #[derive(Debug)]
 pub(crate) struct BlockCache {
-    blocks: Vec<Block>,
+    blocks: Vec<Kept>,
+    /// Numbers without a block.
+    free: Vec<u32>,
     by_place: HashMap<u64, u32, BuildHasherDefault<Mix>>,
     jumps: Box<[Jump; JUMPS]>,
     /// Those of all blocks, and what is beside them.
     ops: usize,
+    /// The next block to be looked at when room is wanted.
+    hand: usize,
+    /// The last one that a block was given.
+    stamp: u32,
 }
 
 impl BlockCache {
     pub(crate) fn new() -> Self {
         Self {
             blocks: Vec::new(),
+            free: Vec::new(),
             by_place: HashMap::default(),
             jumps: vec![Jump::NONE; JUMPS]
                 .into_boxed_slice()
                 .try_into()
                 .expect("of JUMPS entries"),
             ops: 0,
+            hand: 0,
+            stamp: 0,
         }
     }
 
@@ -124,11 +146,11 @@ impl BlockCache {
     }
 
     pub(crate) fn get(&self, block: u32) -> &Block {
-        &self.blocks[block as usize]
+        &self.blocks[block as usize].block
     }
 
     pub(crate) fn get_mut(&mut self, block: u32) -> &mut Block {
-        &mut self.blocks[block as usize]
+        &mut self.blocks[block as usize].block
     }
 
     /// The block at a linear address, when it was entered before under the same key (address space, privilege
@@ -140,7 +162,10 @@ impl BlockCache {
             return None;
         }
         let number = jump.block;
-        let block = &mut self.blocks[number as usize];
+        let Kept { block, stamp, .. } = &mut self.blocks[number as usize];
+        if *stamp != jump.stamp {
+            return None;
+        }
         (block.is_current(ram) || block.renew(ram)).then_some(number)
     }
 
@@ -151,7 +176,13 @@ impl BlockCache {
 
     /// Remembers that a linear address leads to a block.
     pub(crate) fn learn(&mut self, linear: u64, key: u64, block: u32) {
-        self.jumps[Self::slot(linear)] = Jump { linear, key, block };
+        let stamp = self.blocks[block as usize].stamp;
+        self.jumps[Self::slot(linear)] = Jump {
+            linear,
+            key,
+            block,
+            stamp,
+        };
     }
 
     /// Forgets where a linear address leads.
@@ -159,42 +190,47 @@ impl BlockCache {
         self.jumps[Self::slot(linear)] = Jump::NONE;
     }
 
-    /// Drops the blocks that were run once at most since they were decoded or last kept, or half of all at least.
-    /// Those that are translated are not run here any more.
+    /// Drops blocks that were run once at most since they were decoded or last looked at, until there is room for so many
+    /// ops. Those that are translated are not run here any more.
     #[cold]
-    fn sweep(&mut self) {
-        let all = std::mem::take(&mut self.blocks);
-        let places: Vec<_> = self.by_place.drain().collect();
-        let mut place_of = vec![0; all.len()];
-        for (place, number) in places {
-            place_of[number as usize] = place;
-        }
-        self.jumps.fill(Jump::NONE);
-        self.ops = 0;
-        for (mut block, place) in all.into_iter().zip(place_of) {
-            if block.heat - block.kept_at > 1 && self.ops < MOST_OPS / 2 {
-                block.kept_at = block.heat;
-                self.ops += BESIDE + block.ops.len();
-                self.by_place.insert(place, self.blocks.len() as u32);
-                self.blocks.push(block);
+    fn make_room(&mut self, wanted: usize) {
+        let mut looked_at = 0;
+        while self.ops + wanted > MOST_OPS && !self.by_place.is_empty() {
+            self.hand = (self.hand + 1) % self.blocks.len();
+            let Kept { block, place, .. } = &mut self.blocks[self.hand];
+            let number = self.hand as u32;
+            if self.by_place.get(place) != Some(&number) {
+                continue;
             }
+            looked_at += 1;
+            if block.heat - block.kept_at > 1 && looked_at <= LOOKED_AT {
+                block.kept_at = block.heat;
+                continue;
+            }
+            self.ops -= BESIDE + block.ops.len();
+            self.by_place.remove(place);
+            block.ops = Box::default();
+            block.bytes = Box::default();
+            self.free.push(number);
         }
     }
 
     /// Drops a block's ops: it is translated, and will hardly be executed here. How hot it is is remembered.
     pub(crate) fn release(&mut self, block: u32) {
-        let ops = std::mem::take(&mut self.blocks[block as usize].ops);
+        let ops = std::mem::take(&mut self.blocks[block as usize].block.ops);
         self.ops -= ops.len();
     }
 
     /// Adds a block, replacing what was decoded from the same place.
     pub(crate) fn insert(&mut self, at: Offset, kind: Kind, mut block: Block) -> u32 {
-        if self.ops + BESIDE + block.ops.len() > MOST_OPS {
-            self.sweep();
+        let wanted = BESIDE + block.ops.len();
+        if self.ops + wanted > MOST_OPS {
+            self.make_room(wanted);
         }
-        self.ops += block.ops.len();
-        if let Some(&number) = self.by_place.get(&place(at, kind)) {
-            let old = &mut self.blocks[number as usize];
+        let place = place(at, kind);
+        if let Some(&number) = self.by_place.get(&place) {
+            let old = &mut self.blocks[number as usize].block;
+            self.ops += block.ops.len();
             self.ops -= old.ops.len();
             if old.ops.is_empty() && old.bytes == block.bytes {
                 // It was released.
@@ -204,10 +240,24 @@ impl BlockCache {
             *old = block;
             return number;
         }
-        self.ops += BESIDE;
-        let number = self.blocks.len() as u32;
-        self.blocks.push(block);
-        self.by_place.insert(place(at, kind), number);
+        self.ops += wanted;
+        self.stamp = self.stamp.wrapping_add(1);
+        let kept = Kept {
+            block,
+            place,
+            stamp: self.stamp,
+        };
+        let number = match self.free.pop() {
+            Some(number) => {
+                self.blocks[number as usize] = kept;
+                number
+            }
+            None => {
+                self.blocks.push(kept);
+                self.blocks.len() as u32 - 1
+            }
+        };
+        self.by_place.insert(place, number);
         number
     }
 }
@@ -262,26 +312,65 @@ mod tests {
         assert_eq!((cache.ops, cache.get(number).heat), (ops, 0));
     }
 
-    #[test]
-    fn blocks_in_use_outlive_a_sweep() {
+    /// A full cache of blocks without ops that were run so often, in that order from place 0 on.
+    fn full(heats: &[u32]) -> BlockCache {
         let mut cache = BlockCache::new();
-        let heats = [1, 9, 2, 1, 40];
-        for (at, heat) in heats.into_iter().enumerate() {
-            cache.insert(Offset(at as u64), KIND, block(at as u64, heat));
+        for (at, &heat) in (0..).zip(heats) {
+            cache.insert(Offset(at), KIND, block(at, heat));
         }
-        let kept = |cache: &BlockCache| -> Vec<u64> {
-            (0..heats.len() as u64)
-                .filter(|&at| {
-                    let found = cache.find(Offset(at), KIND);
-                    found.is_some_and(|number| cache.get(number).code.0 == Offset(at))
-                })
-                .collect()
-        };
-        cache.sweep();
-        assert_eq!(kept(&cache), [1, 2, 4]);
+        cache.ops = MOST_OPS;
+        // So that place 0 is looked at first.
+        cache.hand = heats.len() - 1;
+        cache
+    }
+
+    fn kept(cache: &BlockCache, count: u64) -> Vec<u64> {
+        let found = |at: &u64| cache.find(Offset(*at), KIND);
+        (0..count)
+            .filter(|at| found(at).is_some_and(|number| cache.get(number).code.0 == Offset(*at)))
+            .collect()
+    }
+
+    #[test]
+    fn blocks_in_use_outlive_others() {
+        let mut cache = full(&[1, 9, 2, 1, 40]);
+        cache.make_room(2 * BESIDE);
+        assert_eq!(kept(&cache, 5), [1, 2, 4]);
         let number = cache.find(Offset(4), KIND).unwrap();
         cache.get_mut(number).heat += 2;
-        cache.sweep();
-        assert_eq!(kept(&cache), [4]);
+        cache.ops = MOST_OPS;
+        cache.make_room(2 * BESIDE);
+        assert_eq!(kept(&cache, 5), [4]);
+    }
+
+    #[test]
+    fn a_number_that_is_given_again_is_not_found_by_an_old_jump() {
+        let mut cache = full(&[1, 9]);
+        let (cpu, _) = crate::testing::cpu();
+        let decoded = |at| {
+            let mut block = block(at, 0);
+            block.ops = crate::block::decode::run(cpu.mode, &[0x90]).ops.into();
+            block
+        };
+        cache.ops = 0;
+        let old = cache.insert(Offset(2), KIND, decoded(2));
+        cache.learn(0x1000, 7, old);
+        assert_eq!(cache.jump(&cpu.ram, 0x1000, 7), Some(old));
+        cache.ops = MOST_OPS;
+        cache.hand = 1;
+        cache.make_room(BESIDE);
+        let new = cache.insert(Offset(3), KIND, decoded(3));
+        assert_eq!(new, old);
+        assert_eq!(cache.jump(&cpu.ram, 0x1000, 7), None);
+    }
+
+    #[test]
+    fn room_is_made_though_all_is_in_use() {
+        let count = 4 * LOOKED_AT;
+        let mut cache = full(&vec![9; count]);
+        cache.make_room(BESIDE);
+        let left = kept(&cache, count as u64);
+        assert_eq!(left.len(), count - 1);
+        assert!(!left.contains(&(LOOKED_AT as u64)));
     }
 }
