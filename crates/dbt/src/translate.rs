@@ -57,6 +57,7 @@ pub(crate) mod string;
 mod system;
 pub(crate) mod thunk;
 mod tsc;
+mod vector;
 mod writer;
 mod x87;
 
@@ -206,6 +207,8 @@ struct Translator<'a> {
     state: State,
     /// How the flags can be made again.
     redo: Option<deferred::Redo>,
+    /// The same behind the present instruction, where that is done without the flags before it.
+    counted: Option<deferred::Redo>,
     /// Number of the instruction being translated.
     op: usize,
     /// What is still to be added to the stack pointer.
@@ -231,7 +234,7 @@ struct Translator<'a> {
     /// Where the copy of the present run comes back.
     region_back: Option<Label>,
     /// Where things are behind each run, once it is known.
-    ends: Vec<Option<(State, bool)>>,
+    ends: Vec<Option<cold::End>>,
     /// Whether runs are looked for.
     merge: bool,
     /// The block's second body, whether that is being written, and whether it was.
@@ -256,6 +259,7 @@ fn attempt(source: Source<'_>, frame: Frame, plan: Plan) -> Result<Translated, P
         out,
         state: State::Saved,
         redo: None,
+        counted: None,
         op: 0,
         stack_moves: 0,
         slot: if source.wide { 8 } else { 4 },

@@ -84,23 +84,35 @@ pub(super) enum Cold {
     },
 }
 
+/// Where things are behind a run.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct End {
+    pub(super) state: State,
+    pub(super) vectors: bool,
+    /// Whether flags that can be made again need what the context has.
+    pub(super) context: bool,
+}
+
 impl Translator<'_> {
     /// Translates a run again, without a shared probe, and comes back to what follows it.
-    fn apart(&mut self, first: usize, end: usize, then: Option<(State, bool)>, back: Label) {
+    fn apart(&mut self, first: usize, end: usize, then: Option<End>, back: Label) {
         for op in first..end {
             self.op = op;
             self.mark(true);
             self.end_x87_run();
             self.instruction();
         }
-        let Some((state, vectors)) = then else {
+        let Some(end) = then else {
             // The run ends the block.
             return;
         };
-        if vectors {
+        if end.vectors {
             self.need_vectors();
         }
-        match state {
+        if end.context {
+            self.save_flags();
+        }
+        match end.state {
             State::Host => self.restore_flags(),
             State::Saved => self.save_flags(),
             State::Both => {

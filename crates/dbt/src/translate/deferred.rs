@@ -11,22 +11,51 @@ use iced_x86::{
 
 use super::register::{self, RAX, RCX};
 use super::rewrite::{self, Free};
-use super::{State, Translator, flags, x87};
+use super::{State, Translator, flags, vector, x87};
 
 /// How many instructions ahead are looked at.
 const AHEAD: usize = 16;
+/// Those in the context.
+const CONTEXT: Redo = Redo {
+    base: Base::Context,
+    then: None,
+    registers: 0,
+};
 
-/// Instructions of the block that make the flags from registers when they are done again.
+/// What makes the flags from registers, when it is done again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Redo {
-    /// The number of the instruction that overwrote them all.
-    first: u16,
-    /// That of an INC or DEC behind it, which left one as it was.
+    base: Base,
+    /// The number of an INC or DEC behind it, which left CF as it was.
     then: Option<u16>,
-    /// The first one can be done as it is.
-    short: bool,
     /// Guest registers that must not change, as bits.
     registers: u16,
+}
+
+/// What overwrote all flags: the number of an instruction of the block, but for the first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Base {
+    /// Nothing since they were saved: CF in the context is right.
+    Context,
+    /// It can be done as it is, or its result tells them.
+    Again(u16),
+    /// It added a constant, which is taken away before.
+    Added(u16),
+    /// It added or subtracted a register, which is undone before.
+    Summed(u16),
+    /// It changed a copy of a register, to which so much was added since.
+    Copied(u16, Register, i64),
+}
+
+/// What becomes of flags.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Fate {
+    /// All are overwritten.
+    Overwritten,
+    /// Somebody wants them while they can be made again.
+    Wanted,
+    /// They are lost before, or wanted where code is left.
+    Lost,
 }
 
 impl Redo {
@@ -35,9 +64,39 @@ impl Redo {
         self.registers
     }
 
-    /// Whether they are made by one instruction.
+    /// Whether they are made by as few instructions as it takes to load them.
     pub(super) fn is_short(self) -> bool {
-        self.then.is_none() && self.short
+        self.then.is_none() && matches!(self.base, Base::Again(_) | Base::Copied(..))
+    }
+
+    /// Whether a flag of theirs is in the context.
+    pub(super) fn needs_context(self) -> bool {
+        self.base == Base::Context
+    }
+
+    /// The same with an INC or DEC behind it, if that can be.
+    fn counted(self, op: usize, instruction: &Instruction) -> Option<Self> {
+        if !matches!(instruction.mnemonic(), Mnemonic::Inc | Mnemonic::Dec) || self.then.is_some() {
+            return None;
+        }
+        let amount = added(instruction)?;
+        let register = instruction.op0_register();
+        let bit = 1 << register::number(register);
+        let base = match self.base {
+            Base::Copied(op, from, moved)
+                if from.full_register() == register.full_register()
+                    && register.size() >= from.size() =>
+            {
+                Base::Copied(op, from, moved + amount)
+            }
+            _ if self.registers & bit != 0 => return None,
+            base => base,
+        };
+        Some(Self {
+            base,
+            then: Some(op as u16),
+            registers: self.registers | bit,
+        })
     }
 }
 
@@ -80,14 +139,20 @@ impl Translator<'_> {
         }
     }
 
-    /// Whether it costs less to make the flags again than to save them: somebody wants them while they can be made again,
-    /// or they are overwritten.
+    /// Whether it costs less to make the flags again than to save them.
     fn may_defer(&mut self, end: usize) -> bool {
-        let Some(redo) = self.redo else {
-            return false;
-        };
+        self.redo
+            .is_some_and(|redo| self.fate(redo, self.op, end) != Fate::Lost)
+    }
+
+    /// What becomes of flags that instructions from number `first` on find, where code is not left before number `end`.
+    fn fate(&mut self, redo: Redo, first: usize, end: usize) -> Fate {
         let mut intact = true;
-        let guests = self.source.guests.iter().enumerate().skip(self.op);
+        let wanted = |intact| match intact {
+            true => Fate::Wanted,
+            false => Fate::Lost,
+        };
+        let guests = self.source.guests.iter().enumerate().skip(first);
         for (op, guest) in guests.take(AHEAD) {
             let instruction = &guest.instruction;
             let conditional = instruction.is_jcc_short_or_near();
@@ -97,22 +162,57 @@ impl Translator<'_> {
                 || !conditional && instruction.flow_control() != FlowControl::Next;
             let may_leave = op >= end && flags::accesses_memory(instruction);
             if leaves || !intact && may_leave {
-                return intact && instruction.is_jmp_short_or_near();
+                return wanted(intact && instruction.is_jmp_short_or_near());
             }
             if conditional || flags::needs(instruction) {
-                return intact;
+                return wanted(intact);
             }
             if flags::modifies(instruction) {
-                return true;
+                return Fate::Overwritten;
             }
             intact &= written(&mut self.info, instruction) & redo.registers == 0;
         }
-        false
+        Fate::Lost
+    }
+
+    /// Sees to it that the host's flags are the guest's before an instruction that needs them; not before an INC or DEC
+    /// whose flags nobody wants.
+    pub(super) fn need_flags(&mut self, instruction: &Instruction) {
+        if !flags::needs(instruction) {
+            return;
+        }
+        self.counted = self.may_count(instruction);
+        if self.counted.is_none() {
+            self.restore_flags();
+        }
+    }
+
+    /// How the flags behind the present INC or DEC can be made again, where it may be done without those before it.
+    fn may_count(&mut self, instruction: &Instruction) -> Option<Redo> {
+        if !self.plan.defers || self.streaming {
+            return None;
+        }
+        let before = match self.state {
+            State::Saved => CONTEXT,
+            State::Deferred => self.redo?,
+            _ => return None,
+        };
+        let redo = before.counted(self.op, instruction)?;
+        let end = match self.region {
+            Some(region) if self.in_region() => region.end,
+            _ => self.op,
+        };
+        (self.fate(redo, self.op + 1, end) == Fate::Overwritten).then_some(redo)
     }
 
     /// Notes what the instruction that was just translated means for how flags can be made again.
     pub(super) fn note_flags(&mut self) {
         let instruction = self.source.guests[self.op].instruction;
+        if let Some(redo) = self.counted.take() {
+            self.redo = Some(redo);
+            self.state = State::Deferred;
+            return;
+        }
         if flags::modifies(&instruction) {
             self.redo = match self.state {
                 State::Host | State::Both => self.find_redo(&instruction),
@@ -145,44 +245,62 @@ impl Translator<'_> {
                 _ => {}
             }
         }
-        let first = self.op as u16;
-        let redo = Redo {
-            first,
-            then: None,
-            short: true,
-            registers,
+        let op = self.op as u16;
+        let redo = |base, registers| {
+            Some(Redo {
+                base,
+                then: None,
+                registers,
+            })
         };
         match instruction.mnemonic() {
-            M::Cmp | M::Test => Some(redo),
-            // The result tells them.
-            M::And | M::Or | M::Xor => Some(Redo {
-                registers: 1 << register::number(instruction.op0_register()),
-                ..redo
-            }),
-            M::Add | M::Sub => added(instruction).map(|_| Redo {
-                short: false,
-                ..redo
-            }),
-            M::Inc | M::Dec => {
-                added(instruction)?;
-                let before = self.redo.filter(|before| before.then.is_none())?;
-                (before.registers & registers == 0).then_some(Redo {
-                    then: Some(first),
-                    registers: before.registers | registers,
-                    ..before
-                })
+            M::Cmp | M::Test => redo(Base::Again(op), registers),
+            M::And | M::Or | M::Xor => {
+                let result = 1 << register::number(instruction.op0_register());
+                redo(Base::Again(op), result)
             }
+            M::Add | M::Sub if added(instruction).is_some() => redo(Base::Added(op), registers),
+            M::Add | M::Sub if is_sum(instruction) => redo(Base::Summed(op), registers),
+            M::Shl | M::Shr | M::Sar => {
+                let from = self.copied(instruction)?;
+                redo(Base::Copied(op, from, 0), 1 << register::number(from))
+            }
+            M::Inc | M::Dec => self.redo?.counted(self.op, instruction),
             _ => None,
         }
     }
 
+    /// The register of which the present shift by a constant changes a copy, as the instruction before it made.
+    fn copied(&self, shift: &Instruction) -> Option<Register> {
+        let copy = &self.source.guests[self.op.checked_sub(1)?].instruction;
+        let (to, from) = (copy.op0_register(), copy.op1_register());
+        let copies = copy.mnemonic() == Mnemonic::Mov
+            && copy.op0_kind() == OpKind::Register
+            && copy.op1_kind() == OpKind::Register
+            && to.is_gpr()
+            && from.is_gpr()
+            && to.size() >= 4
+            && to != from;
+        let constant = shift.op1_kind() == OpKind::Immediate8 && !flags::needs(shift);
+        (copies && constant && shift.op0_register() == to).then_some(from)
+    }
+
     /// Makes the flags again, in the host's register; changes RAX.
     pub(super) fn redo(&mut self, redo: Redo) {
-        for op in [Some(redo.first), redo.then].into_iter().flatten() {
-            let instruction = self.source.guests[usize::from(op)].instruction;
-            if !self.redo_one(&instruction) {
-                self.misjudge(flags::Wanted::Saved);
+        let guests = self.source.guests;
+        let instruction = |op: u16| guests[usize::from(op)].instruction;
+        let done = match redo.base {
+            Base::Context => {
+                self.out.restore_flags();
+                true
             }
+            Base::Again(op) | Base::Added(op) => self.redo_one(&instruction(op)),
+            Base::Summed(op) => self.redo_sum(&instruction(op)),
+            Base::Copied(op, from, moved) => self.redo_on(&instruction(op), from, -moved),
+        };
+        let then = redo.then.is_none_or(|op| self.redo_one(&instruction(op)));
+        if !done || !then {
+            self.misjudge(flags::Wanted::Saved);
         }
     }
 
@@ -190,14 +308,7 @@ impl Translator<'_> {
     pub(super) fn redo_one(&mut self, instruction: &Instruction) -> bool {
         let instruction = &rewrite::canonical(instruction);
         if let Some(amount) = added(instruction) {
-            let register = instruction.op0_register();
-            let home = self.addressing(register.full_register(), RAX);
-            let operand = MemoryOperand::with_base_displ(home, -amount);
-            let before = Instruction::with2(Code::Lea_r64_m, Register::RAX, operand);
-            self.out.add(&before.expect("operands of LEA"));
-            let mut body = *instruction;
-            body.set_op0_register(register::part(RAX, register));
-            return self.out.try_add(&body);
+            return self.redo_on(instruction, instruction.op0_register(), -amount);
         }
         let body = match instruction.mnemonic() {
             Mnemonic::Cmp | Mnemonic::Test => Some(*instruction),
@@ -207,11 +318,44 @@ impl Translator<'_> {
             self.in_place(&body) || self.rewrite(&body, None, Free::new(&[RCX]))
         })
     }
+
+    /// Does an instruction on a copy of a register, to which something is added before.
+    fn redo_on(&mut self, instruction: &Instruction, from: Register, add: i64) -> bool {
+        let home = self.addressing(from.full_register(), RAX);
+        let operand = MemoryOperand::with_base_displ(home, add);
+        let before = Instruction::with2(Code::Lea_r64_m, Register::RAX, operand);
+        let mut body = rewrite::canonical(instruction);
+        body.set_op0_register(register::part(RAX, body.op0_register()));
+        before.is_ok_and(|before| self.out.try_add(&before)) && self.out.try_add(&body)
+    }
+
+    /// Does an addition or subtraction of a register again, on what there was before.
+    fn redo_sum(&mut self, instruction: &Instruction) -> bool {
+        let (to, other) = (instruction.op0_register(), instruction.op1_register());
+        let Some(home) = register::home(other) else {
+            return false;
+        };
+        let (rax, other) = (register::part(RAX, to), register::part(home, other));
+        let [add, sub] = match to.size() {
+            8 => [Code::Add_r64_rm64, Code::Sub_r64_rm64],
+            _ => [Code::Add_r32_rm32, Code::Sub_r32_rm32],
+        };
+        let order = match instruction.mnemonic() {
+            Mnemonic::Add => [sub, add],
+            _ => [add, sub],
+        };
+        self.load_guest(RAX, register::number(to));
+        order.into_iter().all(|code| {
+            let body = Instruction::with2(code, rax, other);
+            body.is_ok_and(|body| self.out.try_add(&body))
+        })
+    }
 }
 
 /// Whether an instruction may raise an exception where it runs, for which the flags have to be known.
 pub(super) fn may_fault(instruction: &Instruction) -> bool {
-    rewrite::names_vectors(instruction) || x87::is_here(instruction)
+    rewrite::names_vectors(instruction) && !vector::is_calm(instruction)
+        || x87::is_here(instruction)
 }
 
 /// What ADD, SUB, INC or DEC of a register adds to it, where that is a constant.
@@ -241,6 +385,16 @@ fn written(info: &mut InstructionInfoFactory, instruction: &Instruction) -> u16 
         .fold(0, |bits, used| {
             bits | 1 << register::number(used.register())
         })
+}
+
+/// Whether an instruction adds or subtracts a register that has a home, and another one than it changes.
+fn is_sum(instruction: &Instruction) -> bool {
+    let (to, other) = (instruction.op0_register(), instruction.op1_register());
+    instruction.op0_kind() == OpKind::Register
+        && instruction.op1_kind() == OpKind::Register
+        && to.size() >= 4
+        && to != other
+        && register::home(other).is_some()
 }
 
 /// TEST of a register with itself.

@@ -2,7 +2,7 @@
 
 use iced_x86::{FlowControl, Instruction, Mnemonic, OpKind, RflagsBits as Bits};
 
-use super::{Guest, rewrite, x87};
+use super::{Guest, deferred, rewrite, x87};
 
 /// Where the guest's arithmetic flags are at a place in a block.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -57,7 +57,7 @@ pub(super) fn wanted(guests: &[Guest], wide: bool) -> Wanted {
     let mut may_fault = false;
     for guest in guests {
         let instruction = &guest.instruction;
-        may_fault |= rewrite::names_vectors(instruction);
+        may_fault |= deferred::may_fault(instruction);
         let conditional = instruction.flow_control() == FlowControl::ConditionalBranch;
         let leaves = !guest.native
             || is_foreign(instruction, wide)

@@ -12,6 +12,8 @@ use iced_x86::{
 };
 
 use super::borrow::Borrowed;
+use super::cold::End;
+use super::deferred::Redo;
 use super::probe::Place;
 use super::register::{self, RAX, RCX};
 use super::writer::Slot;
@@ -191,7 +193,11 @@ impl Translator<'_> {
             if let Some(back) = self.region_back.take() {
                 self.out.bind(back);
                 let index = self.ends.len() - 1;
-                self.ends[index] = Some((self.state, self.vectors));
+                self.ends[index] = Some(End {
+                    state: self.state,
+                    vectors: self.vectors,
+                    context: self.redo.is_some_and(Redo::needs_context),
+                });
             }
         }
     }

@@ -36,9 +36,7 @@ impl Translator<'_> {
             body.set_op_register(operand, register::part(host, guest));
         }
         // By RAX, so first.
-        if flags::needs(instruction) {
-            self.restore_flags();
-        }
+        self.need_flags(instruction);
         if let Some(other) = other {
             self.load_guest(RAX, other);
         }

@@ -4,7 +4,7 @@ use iced_x86::{Code, Instruction, Mnemonic, OpAccess, OpKind, Register};
 
 use super::probe::{Place, is_narrow};
 use super::register::{self, RAX, RCX};
-use super::{Translator, flags, resident};
+use super::{Translator, deferred, flags, resident};
 use crate::form;
 
 /// A guest's register operand that is worked on in a scratch register.
@@ -66,7 +66,9 @@ impl Translator<'_> {
         let instruction = canonical(instruction);
         if names_vectors(&instruction) {
             self.need_vectors();
-            self.hold_flags();
+            if deferred::may_fault(&instruction) {
+                self.hold_flags();
+            }
         }
         let Some(place) = self.memory(&instruction) else {
             return false;
@@ -174,9 +176,7 @@ impl Translator<'_> {
             };
             body.set_op_register(operand, register::part(host, guest));
         }
-        if flags::needs(instruction) {
-            self.restore_flags();
-        }
+        self.need_flags(instruction);
         for one in borrowed.iter().flatten().filter(|one| one.read) {
             self.load_guest(one.scratch, one.guest);
         }

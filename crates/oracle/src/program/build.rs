@@ -72,6 +72,16 @@ impl<'a> Builder<'a> {
         self.code.extend_from_slice(bytes);
     }
 
+    /// An instruction, unless it needs flags that are undefined.
+    pub(super) fn push_if_defined(&mut self, bytes: &[u8]) {
+        let mut decoder =
+            Decoder::with_ip(self.bits.number(), bytes, self.ip(), DecoderOptions::NONE);
+        if let Some(undefined) = undefined_after(&decoder.decode(), self.undefined) {
+            self.undefined = undefined;
+            self.code.extend_from_slice(bytes);
+        }
+    }
+
     /// At most `count` plain instructions.
     pub(super) fn run(&mut self, count: usize, stack: bool) {
         for _ in 0..count {

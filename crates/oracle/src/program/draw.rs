@@ -166,8 +166,64 @@ impl Builder<'_> {
                     self.set(self.roles.small, value);
                 }
                 2 if !self.roles.keeps(1) => self.block(),
+                3 => self.arithmetic_and_accesses(),
                 _ => self.run(1, true),
             }
+        }
+    }
+
+    /// Copies, shifts, sums and steps of two registers among accesses, as compilers write them: translators need not keep
+    /// the flags of all of them.
+    fn arithmetic_and_accesses(&mut self) {
+        let count = match self.bits {
+            Bits::B64 => 16,
+            Bits::B32 => 8,
+        };
+        let mut free: Vec<u8> = (0..count)
+            .filter(|&register| register != 4 && !self.roles.keeps(register))
+            .collect();
+        let first = self.random.below(free.len());
+        free.rotate_left(first);
+        free.truncate(3);
+        let mut before = 0;
+        for _ in 0..2 + self.random.below(7) {
+            let (to, from) = match self.random.below(4) {
+                0 => (self.random.pick(&free), self.random.pick(&free)),
+                _ => (free[0], free[1]),
+            };
+            let wide = self.random.one_in(2);
+            let pointer = self.random.pick(&self.roles.pointers);
+            let shift = self.random.below(8) as u8;
+            let rex = |reg: u8, rm: u8| 0x40 | u8::from(wide) << 3 | reg >> 3 << 2 | rm >> 3;
+            let registers = |reg: u8, rm: u8| 0xc0 | (reg & 7) << 3 | rm & 7;
+            let disp8 = |reg: u8| [0x44 | (reg & 7) << 3, pointer & 7 | 0x20, 16 * shift];
+            // Copies are shifted, and what was copied is counted.
+            let piece = match (before, self.random.one_in(2)) {
+                (0, true) => 1,
+                (1, true) => 5,
+                _ => self.random.below(9),
+            };
+            before = piece;
+            let bytes = match piece {
+                0 => vec![rex(from, to), 0x89, registers(from, to)],
+                // SHL, SHR, SAR
+                1 => {
+                    let operation = self.random.pick(&[4, 5, 7]);
+                    vec![rex(0, to), 0xc1, registers(operation, to), shift]
+                }
+                // ADD, SUB
+                2 => vec![rex(from, to), 0x01, registers(from, to)],
+                3 => vec![rex(from, to), 0x29, registers(from, to)],
+                // INC, DEC
+                4 => vec![rex(0, to), 0xff, registers(shift & 1, to)],
+                5 => vec![rex(0, from), 0xff, registers(shift & 1, from)],
+                6 => [&[rex(to, pointer), 0x8b][..], &disp8(to)].concat(),
+                7 => [&[rex(from, pointer), 0x89][..], &disp8(from)].concat(),
+                // ADC
+                _ => vec![rex(from, to), 0x11, registers(from, to)],
+            };
+            let skip = usize::from(self.bits == Bits::B32);
+            self.push_if_defined(&bytes[skip..]);
         }
     }
 

@@ -1,7 +1,7 @@
 //! Guest code for listings: name, whether it is 64-bit code, machine code in hexadecimal.
 
 /// See the listings for what they are.
-pub(super) const SNIPPETS: [(&str, bool, &str); 50] = [
+pub(super) const SNIPPETS: [(&str, bool, &str); 51] = [
     (
         "registers that live in the context",
         true,
@@ -50,6 +50,11 @@ pub(super) const SNIPPETS: [(&str, bool, &str); 50] = [
     ("bits in memory", true, "480fa307f00fab370fbae003"),
     ("carry chain", true, "480307481357084889064819c9"),
     ("flags across loads", true, "4839d8488b0f480f42c10f94c2"),
+    (
+        "flags of shifted copies, counts and sums before accesses",
+        true,
+        "4989d849c1e0044b8b140748ffc34d6304964d01f0498b00f30f6f004839d8",
+    ),
     ("increments keep the carry", true, "880748ffc1720e"),
     ("flags as a whole", true, "9c589f9e"),
     ("interrupts off and on", true, "fa488b07fb90"),
