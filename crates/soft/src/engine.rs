@@ -49,7 +49,7 @@ pub enum Translate {
 
 impl Default for Translate {
     fn default() -> Self {
-        Self::After(30)
+        Self::After(8)
     }
 }
 

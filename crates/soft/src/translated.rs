@@ -29,9 +29,9 @@ pub(crate) use code::{Codes, Decoded};
 /// Each time that a page of code is written doubles the runs that its blocks take, up to so many times.
 const MOST_CHURN: u8 = 8;
 
-/// So many times the runs a block takes that was translated before, for another address: so many that interpreting has
-/// taken the time of a translation.
-const AGAIN: u32 = 8;
+/// So many times the runs a block takes that was translated before, for another address: most of what a program starts
+/// with is run seldom, and programs are loaded elsewhere each time.
+const AGAIN: u32 = 20;
 
 /// Where keys have the number of the code segment, and how many of them there are.
 const CODE_SEGMENT: u32 = 23;
