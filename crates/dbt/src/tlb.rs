@@ -25,7 +25,7 @@ use mem::{GuestRam, Offset, PAGE_MASK, PAGE_SHIFT, PAGE_SIZE};
 
 use marks::Marks;
 use stack::StackEntry;
-use writers::{Found, Writers};
+use writers::Writers;
 
 /// Entries of each kind in a table: enough for 256 MiB of pages that lie side by side.
 pub const ENTRIES: usize = 1 << 16;
@@ -122,7 +122,7 @@ impl Tlb {
         let mut tlb = Self {
             tables,
             marks: vec![Marks::default(); count].into(),
-            writers: Writers::new(),
+            writers: Writers::new(count),
             views: [tables; VIEWS],
             hidden: [tables; VIEWS],
             start: ram.pointer(Offset(0), 0).as_ptr() as u64,
@@ -322,14 +322,12 @@ impl Tlb {
 
     /// Drops, in all tables, entries for writes to a page.
     pub fn drop_writes_to(&mut self, page: Offset) {
-        match self.writers.find(page) {
-            Found::Nothing => {}
-            Found::One(table, slot) => {
-                if self.written_page(table, slot) == page {
-                    self.forget_write(table, slot);
-                }
+        let mut at = self.writers.first(page);
+        while let Some((table, slot)) = at {
+            at = self.writers.next(table, slot);
+            if self.written_page(table, slot) == page {
+                self.forget_write(table, slot);
             }
-            Found::Some => self.drop_writes(|written| written == page),
         }
     }
 }

@@ -174,7 +174,7 @@ fn writes_to_a_page_are_found_whatever_was_filled_before() {
             assert_ne!(tlb.probe(1, true, linear, 1), Some(page(n)));
             assert_ne!(tlb.probe(0, true, linear, 1), Some(page(n)));
         }
-        assert_eq!(tlb.writers.find(page(n)), super::writers::Found::Nothing);
+        assert_eq!(tlb.writers.first(page(n)), None);
     }
 }
 
