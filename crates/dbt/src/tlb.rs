@@ -27,8 +27,8 @@ use marks::Marks;
 use stack::StackEntry;
 use writers::Writers;
 
-/// Entries of each kind in a table: enough for 256 MiB of pages that lie side by side.
-pub const ENTRIES: usize = 1 << 16;
+/// Entries of each kind in a table: enough for 1 GiB of pages that lie side by side.
+pub const ENTRIES: usize = 1 << 18;
 /// Where in a table the entries for writes begin, in bytes; those for reads begin at its start.
 pub const WRITE: usize = ENTRIES * size_of::<Entry>();
 /// What of an address divided by 256 is the offset of its entry.
