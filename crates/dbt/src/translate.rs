@@ -57,6 +57,7 @@ pub(crate) mod string;
 mod system;
 pub(crate) mod thunk;
 mod tsc;
+mod uses;
 mod vector;
 mod writer;
 mod x87;
@@ -71,6 +72,7 @@ pub(crate) use guess::Guess;
 use plan::Plan;
 pub(crate) use plan::block;
 pub(crate) use stream::ADDRESSES as MOST_SPILLED;
+use uses::Uses;
 pub(crate) use writer::{GUESS, GUESSED, UNGUESSED};
 use writer::{Label, Writer};
 
@@ -221,6 +223,7 @@ struct Translator<'a> {
     foreign: u64,
     /// Code that is run seldom, put behind the block.
     cold: Vec<Cold>,
+    uses: &'a [Uses],
     info: InstructionInfoFactory,
     vectors: bool,
     x87: bool,
@@ -248,7 +251,12 @@ struct Translator<'a> {
 }
 
 /// Translates a block by a plan, or tells by which else.
-fn attempt(source: Source<'_>, frame: Frame, plan: Plan) -> Result<Translated, Plan> {
+fn attempt<'a>(
+    source: Source<'a>,
+    uses: &'a [Uses],
+    frame: Frame,
+    plan: Plan,
+) -> Result<Translated, Plan> {
     let mut out = Writer::new(frame.base, frame.context);
     let saved_entry = out.label_at(0);
     let translator = Translator {
@@ -267,6 +275,7 @@ fn attempt(source: Source<'_>, frame: Frame, plan: Plan) -> Result<Translated, P
         jumps: Vec::with_capacity(8),
         foreign: 0,
         cold: Vec::with_capacity(32),
+        uses,
         info: InstructionInfoFactory::new(),
         vectors: false,
         x87: false,

@@ -45,19 +45,11 @@ impl Translator<'_> {
     }
 
     /// Guest registers that a range of instructions names, as bits.
-    fn named(&mut self, first: usize, end: usize) -> u16 {
+    fn named(&self, first: usize, end: usize) -> u16 {
         let end = end.min(self.source.guests.len());
         let stack = 1 << register::number(iced_x86::Register::RSP);
-        self.source.guests[first..end]
-            .iter()
-            .fold(stack, |bits, guest| {
-                let used = self.info.info(&guest.instruction).used_registers();
-                used.iter()
-                    .filter(|used| used.register().is_gpr())
-                    .fold(bits, |bits, used| {
-                        bits | 1 << register::number(used.register())
-                    })
-            })
+        let uses = self.uses[first..end].iter();
+        uses.fold(stack, |bits, uses| bits | uses.named)
     }
 
     /// Spills what is to be borrowed; changes no flags.

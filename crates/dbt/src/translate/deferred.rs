@@ -4,10 +4,7 @@
 //! still what they were, the same can be done again when somebody wants to know. Often nobody does: the flags are
 //! overwritten, and only where code is left before are they made again, behind the block.
 
-use iced_x86::{
-    Code, FlowControl, Instruction, InstructionInfoFactory, MemoryOperand, Mnemonic, OpAccess,
-    OpKind, Register,
-};
+use iced_x86::{Code, FlowControl, Instruction, MemoryOperand, Mnemonic, OpKind, Register};
 
 use super::register::{self, RAX, RCX};
 use super::rewrite::{self, Free};
@@ -170,7 +167,7 @@ impl Translator<'_> {
             if flags::modifies(instruction) {
                 return Fate::Overwritten;
             }
-            intact &= written(&mut self.info, instruction) & redo.registers == 0;
+            intact &= self.uses[op].written & redo.registers == 0;
         }
         Fate::Lost
     }
@@ -223,7 +220,7 @@ impl Translator<'_> {
         let Some(redo) = self.redo else {
             return;
         };
-        if written(&mut self.info, &instruction) & redo.registers != 0 {
+        if self.uses[self.op].written & redo.registers != 0 {
             self.redo = None;
             if self.state == State::Deferred {
                 self.state = State::Nowhere;
@@ -375,16 +372,6 @@ pub(super) fn added(instruction: &Instruction) -> Option<i64> {
     // The amount is to be taken away by a displacement.
     i32::try_from(amount.checked_neg()?).ok()?;
     Some(amount)
-}
-
-/// The general registers that an instruction may change, as bits.
-fn written(info: &mut InstructionInfoFactory, instruction: &Instruction) -> u16 {
-    let used = info.info(instruction).used_registers().iter();
-    used.filter(|used| !matches!(used.access(), OpAccess::Read | OpAccess::CondRead))
-        .filter(|used| used.register().is_gpr())
-        .fold(0, |bits, used| {
-            bits | 1 << register::number(used.register())
-        })
 }
 
 /// Whether an instruction adds or subtracts a register that has a home, and another one than it changes.

@@ -1,6 +1,7 @@
 //! How a block is translated. What is foretold of a block may turn out wrong while it is translated: then it is translated
 //! again, by a plan that does with less.
 
+use super::uses::Uses;
 use super::{Frame, Source, Translated, Translator, attempt, flags};
 
 /// How a block is translated.
@@ -24,8 +25,9 @@ pub(crate) fn block(source: Source<'_>, frame: Frame) -> Translated {
         borrows: true,
         streams: true,
     };
+    let uses = Uses::of(source.guests);
     loop {
-        match attempt(source, frame, plan) {
+        match attempt(source, &uses, frame, plan) {
             Ok(translated) => return translated,
             Err(instead) => {
                 assert_ne!(

@@ -6,16 +6,14 @@
 //! Where a range crosses pages or a probe misses, a copy of the run with a probe for each access runs instead, out of
 //! line; that copy is also where the run is entered in its middle.
 
-use iced_x86::{
-    Code, FlowControl, Instruction, InstructionInfoFactory, MemoryOperand, Mnemonic, OpAccess,
-    OpKind, Register,
-};
+use iced_x86::{Code, FlowControl, Instruction, MemoryOperand, Mnemonic, OpKind, Register};
 
 use super::borrow::Borrowed;
 use super::cold::End;
 use super::deferred::Redo;
 use super::probe::Place;
 use super::register::{self, RAX, RCX};
+use super::uses::Uses;
 use super::writer::Slot;
 use super::{Cold, Guest, Translator, deferred, rewrite};
 use crate::Context;
@@ -217,19 +215,20 @@ impl Translator<'_> {
             moved: [0; 16],
             places: [(0, 0); MOST],
         };
-        touch(&mut self.info, guests.first()?)?;
+        let uses = &self.uses[first..];
+        touch(uses[0], guests.first()?)?;
         let mut count = 0;
         // Groups that end behind the run's last access do not count.
         let mut kept = region;
-        for (offset, guest) in guests.iter().enumerate().take(MOST) {
+        for (offset, (guest, &uses)) in guests.iter().zip(uses).enumerate().take(MOST) {
             let instruction = &guest.instruction;
-            if let Some(touch) = touch(&mut self.info, guest) {
+            if let Some(touch) = touch(uses, guest) {
                 if !region.add(offset, &touch) {
                     break;
                 }
                 count += 1;
                 region.end = first + offset + 1;
-                let changed = region.note(&mut self.info, instruction, touch.moves);
+                let changed = region.note(uses, instruction, touch.moves);
                 kept = region;
                 if touch.last || changed {
                     break;
@@ -238,13 +237,13 @@ impl Translator<'_> {
                 break;
             } else {
                 let by = moves(instruction);
-                if region.note(&mut self.info, instruction, by) {
+                if region.note(uses, instruction, by) {
                     break;
                 }
             }
         }
         let mut region = kept;
-        for (group, at) in &mut region.places {
+        for (group, at) in &mut region.places[..region.end - first] {
             if let Some(group) = region.groups[usize::from(*group)] {
                 *at = at.wrapping_sub(i16::try_from(group.low).ok()?);
             }
@@ -313,41 +312,36 @@ impl Region {
 
     /// Notes what an instruction does to registers, `moves` being what it adds to the one that it only adds to (RSP for
     /// the stack's instructions); true when an address of the run is not known any more.
-    fn note(
-        &mut self,
-        info: &mut InstructionInfoFactory,
-        instruction: &Instruction,
-        moves: i64,
-    ) -> bool {
+    fn note(&mut self, uses: Uses, instruction: &Instruction, moves: i64) -> bool {
         let moved = match moves {
-            0 => Register::None,
-            _ if instruction.is_stack_instruction() => Register::RSP,
-            _ => instruction.op0_register(),
+            0 => 0,
+            _ if instruction.is_stack_instruction() => bit(Register::RSP),
+            _ => bit(instruction.op0_register()),
         };
-        let mut changed = false;
-        for used in info.info(instruction).used_registers() {
-            let register = used.register();
-            if !register.is_gpr() || matches!(used.access(), OpAccess::Read | OpAccess::CondRead) {
-                continue;
-            }
-            let full = register.full_register();
-            let groups = || self.groups.iter().flatten();
-            let indexes = groups().any(|group| group.base.index == full);
-            let number = register::number(full);
-            if full == moved && !indexes {
-                let sum = &mut self.moved[usize::from(number)];
-                *sum = sum.wrapping_add(moves);
-            } else {
-                changed |= indexes || groups().any(|group| group.base.base == full);
-                self.written |= 1 << number;
-            }
+        let groups = || self.groups.iter().flatten();
+        let bases = groups().fold(0, |bits, group| bits | bit(group.base.base));
+        let indexes = groups().fold(0, |bits, group| bits | bit(group.base.index));
+        let moved = moved & uses.written & !indexes;
+        if moved != 0 {
+            let sum = &mut self.moved[moved.trailing_zeros() as usize];
+            *sum = sum.wrapping_add(moves);
         }
-        changed
+        let changed = uses.written & !moved;
+        self.written |= changed;
+        changed & (bases | indexes) != 0
+    }
+}
+
+/// A general register as a bit; none for none.
+fn bit(register: Register) -> u16 {
+    match register {
+        Register::None => 0,
+        _ => 1 << register::number(register),
     }
 }
 
 /// An instruction's access by a base register, as far as runs know it.
-pub(super) fn touch(info: &mut InstructionInfoFactory, guest: &Guest) -> Option<Touch> {
+pub(super) fn touch(uses: Uses, guest: &Guest) -> Option<Touch> {
     let instruction = &guest.instruction;
     if !guest.native {
         return None;
@@ -391,7 +385,7 @@ pub(super) fn touch(info: &mut InstructionInfoFactory, guest: &Guest) -> Option<
         }
         _ => {}
     }
-    let (operand, bytes) = rewrite::memory_operand(instruction)?;
+    let (_, bytes) = rewrite::memory_operand(instruction)?;
     let (base, index) = (instruction.memory_base(), instruction.memory_index());
     let simple = rewrite::is_plain(instruction)
         && instruction.mnemonic() != Mnemonic::Lea
@@ -405,8 +399,7 @@ pub(super) fn touch(info: &mut InstructionInfoFactory, guest: &Guest) -> Option<
     if !simple {
         return None;
     }
-    let access = info.info(instruction).op_access(operand);
-    if matches!(access, OpAccess::NoMemAccess | OpAccess::None) {
+    if uses.spares_memory() {
         return None;
     }
     Some(Touch {
@@ -417,7 +410,7 @@ pub(super) fn touch(info: &mut InstructionInfoFactory, guest: &Guest) -> Option<
         },
         displacement: instruction.memory_displacement64() as i64,
         bytes,
-        write: !matches!(access, OpAccess::Read | OpAccess::CondRead),
+        write: uses.writes_memory(),
         moves: 0,
         last: false,
     })

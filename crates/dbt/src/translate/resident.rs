@@ -6,7 +6,7 @@ use iced_x86::{
 };
 
 use super::register::{self, RAX};
-use super::{State, Translator, flags};
+use super::{State, Translator, flags, uses};
 
 impl Translator<'_> {
     /// Emits an instruction without a memory operand on a register that lives in the context; false when there is none,
@@ -24,7 +24,7 @@ impl Translator<'_> {
             if body.op_kind(operand) != OpKind::Register || guest.is_vector_register() {
                 continue;
             }
-            let access = self.info.info(&body).op_access(operand);
+            let access = uses::access(&mut self.info, &body, operand);
             let host = match at_home(guest) {
                 Some(home) => home,
                 None if access == OpAccess::Read && other.is_none() && guest.is_gpr() => {
@@ -66,7 +66,7 @@ impl Translator<'_> {
         }
         let mut body = *instruction;
         let operand = in_memory(&mut body, away)?;
-        let written = self.info.info(instruction).op_access(away);
+        let written = uses::access(&mut self.info, instruction, away);
         // Some write a whole register, but less to memory: EXTRACTPS and PEXTRB with REX.W.
         let whole =
             instruction.op_register(away).size() == 8 && instruction.memory_size().size() == 8;

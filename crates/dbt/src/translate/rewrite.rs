@@ -4,7 +4,7 @@ use iced_x86::{Code, Instruction, Mnemonic, OpAccess, OpKind, Register};
 
 use super::probe::{Place, is_narrow};
 use super::register::{self, RAX, RCX};
-use super::{Translator, deferred, flags, resident};
+use super::{Translator, deferred, flags, resident, uses};
 use crate::form;
 
 /// A guest's register operand that is worked on in a scratch register.
@@ -86,7 +86,7 @@ impl Translator<'_> {
 
     /// Probes the memory operand, if there is one: `Some(None)` when there is none.
     pub(super) fn memory(&mut self, instruction: &Instruction) -> Option<Option<Place>> {
-        let Some((operand, bytes)) = memory_operand(instruction) else {
+        let Some((_, bytes)) = memory_operand(instruction) else {
             return Some(None);
         };
         if self.streaming {
@@ -95,9 +95,9 @@ impl Translator<'_> {
         if self.in_region() {
             return self.region_place().map(Some);
         }
-        let access = self.info.info(instruction).op_access(operand);
-        let write = !matches!(access, OpAccess::Read | OpAccess::CondRead);
-        if matches!(access, OpAccess::NoMemAccess | OpAccess::None) || bytes == 0 {
+        let uses = self.uses[self.op];
+        let write = uses.writes_memory();
+        if uses.spares_memory() || bytes == 0 {
             return None;
         }
         self.yield_flags();
@@ -142,7 +142,7 @@ impl Translator<'_> {
                 return false;
             }
             let (read, written) = {
-                let access = self.info.info(instruction).op_access(operand);
+                let access = uses::access(&mut self.info, instruction, operand);
                 (
                     !matches!(access, OpAccess::Write) && !zeroes || guest.size() < 4,
                     !matches!(access, OpAccess::Read | OpAccess::CondRead | OpAccess::None),

@@ -1,9 +1,6 @@
 //! PUSH, POP and LEAVE, and the stack's part in CALL and RET.
 
-use iced_x86::{
-    Code, FlowControl, Instruction, InstructionInfoFactory, MemoryOperand, Mnemonic, OpKind,
-    Register,
-};
+use iced_x86::{Code, FlowControl, Instruction, MemoryOperand, Mnemonic, OpKind, Register};
 
 use super::probe::{Address, Place};
 use super::register::{self, RAX, RCX, STACK};
@@ -249,7 +246,7 @@ impl Translator<'_> {
                 .all(|operand| instruction.op_register(operand) != Register::RSP);
         let looks = instruction.flow_control() != FlowControl::Next
             || deferred::may_fault(instruction)
-            || !slot && names_stack(&mut self.info, instruction);
+            || !slot && self.uses[self.op].named >> GUEST_RSP & 1 != 0;
         if looks || !self.in_region() {
             self.settle_stack();
         }
@@ -274,13 +271,6 @@ impl Translator<'_> {
         let lea = Instruction::with2(code, register::part(STACK, like), operand);
         self.out.add(&lea.expect("operands of LEA"));
     }
-}
-
-/// Whether an instruction reads or writes the stack pointer.
-fn names_stack(info: &mut InstructionInfoFactory, instruction: &Instruction) -> bool {
-    let used = info.info(instruction).used_registers();
-    used.iter()
-        .any(|used| used.register().full_register() == Register::RSP)
 }
 
 /// Bytes of what an instruction of segmented code pushes or pops.

@@ -17,16 +17,15 @@
 //! what may fault otherwise keeps a block from having one. So state has to be exact only where the body is left. It
 //! holds host addresses in the homes of guest registers that it does not name; their values are spilled meanwhile.
 
-use iced_x86::{
-    Code, Instruction, InstructionInfoFactory, MemoryOperand, Mnemonic, OpAccess, OpKind, Register,
-};
+use iced_x86::{Code, Instruction, MemoryOperand, Mnemonic, OpKind, Register};
 
 use super::probe::Place;
 use super::region::{self, Base};
 use super::register::{self, RAX, RCX};
 use super::rewrite;
+use super::uses::Uses;
 use super::writer::Label;
-use super::{Cold, Link, State, Translator, deferred, flags};
+use super::{Cold, Guest, Link, State, Translator, deferred, flags};
 use crate::{Context, form};
 
 /// Most addresses.
@@ -84,32 +83,24 @@ struct Moves {
 }
 
 impl Moves {
-    fn of(info: &mut InstructionInfoFactory, guests: &[super::Guest]) -> Self {
+    fn of(guests: &[Guest], uses: &[Uses]) -> Self {
         let mut moves = Self {
             sums: [0; 16],
             written: 0,
             used: 0,
         };
-        for guest in guests {
+        for (guest, uses) in guests.iter().zip(uses) {
             let instruction = &guest.instruction;
             let by = region::moves(instruction);
-            for used in info.info(instruction).used_registers() {
-                let register = used.register();
-                if !register.is_gpr() {
-                    continue;
-                }
-                let number = register::number(register);
-                moves.used |= 1 << number;
-                if matches!(used.access(), OpAccess::Read | OpAccess::CondRead) {
-                    continue;
-                }
-                if by != 0 && register.full_register() == instruction.op0_register() {
-                    let sum = &mut moves.sums[usize::from(number)];
-                    *sum = sum.wrapping_add(by);
-                } else {
-                    moves.written |= 1 << number;
-                }
+            moves.used |= uses.named;
+            let mut written = uses.written;
+            if by != 0 {
+                let number = register::number(instruction.op0_register());
+                let sum = &mut moves.sums[usize::from(number)];
+                *sum = sum.wrapping_add(by);
+                written &= !(1 << number);
             }
+            moves.written |= written;
         }
         moves
     }
@@ -138,7 +129,7 @@ impl Translator<'_> {
             return None;
         }
         let body = &guests[..guests.len() - 1];
-        let moves = Moves::of(&mut self.info, body);
+        let moves = Moves::of(body, self.uses);
         let mut so_far = [0_i64; 16];
         let mut stream = Stream {
             groups: Vec::new(),
@@ -149,7 +140,7 @@ impl Translator<'_> {
         };
         for (op, guest) in body.iter().enumerate() {
             let instruction = &guest.instruction;
-            if let Some(touch) = region::touch(&mut self.info, guest) {
+            if let Some(touch) = region::touch(self.uses[op], guest) {
                 if touch.last || touch.moves != 0 {
                     return None;
                 }
@@ -177,7 +168,7 @@ impl Translator<'_> {
 
     /// The instruction whose flags the block ends with, when it can be done again there: a comparison of registers, or
     /// an addition of a constant.
-    fn last_flags(&mut self) -> Option<usize> {
+    fn last_flags(&self) -> Option<usize> {
         let guests = self.source.guests;
         let last = guests
             .iter()
@@ -190,21 +181,15 @@ impl Translator<'_> {
             Mnemonic::Add | Mnemonic::Sub => deferred::added(&instruction).is_some(),
             _ => false,
         };
-        let (mut operands, mut written) = (0_u16, 0_u16);
+        let mut operands = 0_u16;
         for operand in 0..instruction.op_count() {
             let register = instruction.op_register(operand);
             if instruction.op_kind(operand) == OpKind::Register && register.is_gpr() {
                 operands |= 1 << register::number(register);
             }
         }
-        for guest in &guests[last + 1..] {
-            for used in self.info.info(&guest.instruction).used_registers() {
-                let reads = matches!(used.access(), OpAccess::Read | OpAccess::CondRead);
-                if used.register().is_gpr() && !reads {
-                    written |= 1 << register::number(used.register());
-                }
-            }
-        }
+        let behind = self.uses[last + 1..].iter();
+        let written = behind.fold(0, |bits, uses| bits | uses.written);
         (again && operands & written == 0).then_some(last)
     }
 

@@ -79,9 +79,9 @@ impl Writer {
     }
 
     pub(crate) fn bytes(&mut self, bytes: &[u8]) {
-        for &byte in bytes {
-            self.encoder.write_u8(byte);
-        }
+        let mut code = self.encoder.take_buffer();
+        code.extend_from_slice(bytes);
+        self.encoder.set_buffer(code);
         self.len += bytes.len() as u32;
     }
 
