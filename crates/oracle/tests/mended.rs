@@ -27,6 +27,35 @@ const PROGRAMS: [(&str, &str); 4] = [
     ),
 ];
 
+/// The same, with a signalling NaN in XMM0, single or double, and invalid operations unmasked: each ends with #XM.
+const FAULTS: [(&str, &str); 5] = [
+    // add rax, rbx; jmp next; next: ucomiss xmm0, xmm0
+    (
+        "flags at a branch to UCOMISS that faults",
+        "4801d8 eb00 0f2ec0",
+    ),
+    // add rax, rbx; jmp next; next: cvttsd2si rdx, xmm0
+    (
+        "flags at a branch to CVTTSD2SI that faults",
+        "4801d8 eb00 f2480f2cd0",
+    ),
+    // mov rdx, rax; shl rdx, 4; movdqu xmm1, [rsp]; ucomiss xmm0, xmm0
+    (
+        "flags of a shifted copy behind a move that can't fault, at UCOMISS that does",
+        "4889c2 48c1e204 f30f6f0c24 0f2ec0",
+    ),
+    // add rax, rbx; mov rdx, [rsp]; inc rax; movdqu xmm1, [rsp]; addss xmm0, xmm0; xor eax, eax
+    (
+        "flags of a count behind a sum at ADDSS that faults",
+        "4801d8 488b1424 48ffc0 f30f6f0c24 f30f58c0 31c0",
+    ),
+    // mov rdx, [rsp]; dec rbx; cvttsd2si rdx, xmm0; xor eax, eax
+    (
+        "flags of a count behind those of the start at CVTTSD2SI that faults",
+        "488b1424 48ffcb f2480f2cd0 31c0",
+    ),
+];
+
 /// RAX, RBX and CL: with carries and without; shifts by nothing and by something.
 const STATES: [[u64; 3]; 4] = [
     [0, 0, 0],
@@ -35,7 +64,7 @@ const STATES: [[u64; 3]; 4] = [
     [0x7fff_ffff_ffff_ffff, 5, 64],
 ];
 
-fn program(code: &str, [rax, rbx, rcx]: [u64; 3]) -> Program {
+fn program(code: &str, [rax, rbx, rcx]: [u64; 3], mxcsr: u32) -> Program {
     let digits: String = code.split_whitespace().collect();
     let mut bytes = [0; MOST_CODE];
     let len = digits.len() / 2;
@@ -52,7 +81,10 @@ fn program(code: &str, [rax, rbx, rcx]: [u64; 3]) -> Program {
     registers.gpr[9] = 0x0123_4567_89ab_cdef;
     registers.gpr[10] = 0xfedc_ba98_7654_3210;
     registers.xsave[..2].copy_from_slice(&0x37f_u16.to_le_bytes());
-    registers.xsave[24..28].copy_from_slice(&0x1f80_u32.to_le_bytes());
+    registers.xsave[24..28].copy_from_slice(&mxcsr.to_le_bytes());
+    registers.xsave[160..168].copy_from_slice(&0x7ff0_0000_7f80_0001_u64.to_le_bytes());
+    // XSTATE_BV
+    registers.xsave[512] = 3;
     let case = Case {
         bits: Bits::B64,
         code: bytes,
@@ -67,9 +99,11 @@ fn program(code: &str, [rax, rbx, rcx]: [u64; 3]) -> Program {
 fn programs_that_went_wrong_once_come_to_the_same_end_everywhere() {
     let host = std::arch::is_x86_feature_detected!("avx2");
     let mut weave = Weave::new(0, host).unwrap();
-    for (name, code) in PROGRAMS {
+    let programs = PROGRAMS.map(|program| (program, 0x1f80));
+    let faults = FAULTS.map(|program| (program, 0x1f00));
+    for ((name, code), mxcsr) in programs.into_iter().chain(faults) {
         for state in STATES {
-            let found = weave.compare(&program(code, state)).unwrap();
+            let found = weave.compare(&program(code, state, mxcsr)).unwrap();
             assert!(found.is_none(), "{name}: {}", found.unwrap_or_default());
         }
     }
