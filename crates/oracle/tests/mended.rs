@@ -39,20 +39,20 @@ const FAULTS: [(&str, &str); 5] = [
         "flags at a branch to CVTTSD2SI that faults",
         "4801d8 eb00 f2480f2cd0",
     ),
-    // mov rdx, rax; shl rdx, 4; movdqu xmm1, [rsp]; ucomiss xmm0, xmm0
+    // mov rdx, [rsp]; jmp next; next: mov rdx, rax; shl rdx, 4; movdqu xmm1, [rsp]; ucomiss xmm0, xmm0
     (
         "flags of a shifted copy behind a move that can't fault, at UCOMISS that does",
-        "4889c2 48c1e204 f30f6f0c24 0f2ec0",
+        "488b1424 eb00 4889c2 48c1e204 f30f6f0c24 0f2ec0",
     ),
-    // add rax, rbx; mov rdx, [rsp]; inc rax; movdqu xmm1, [rsp]; addss xmm0, xmm0; xor eax, eax
+    // mov rdx, [rsp]; jmp next; next: add rax, rbx; inc rcx; movdqu xmm1, [rsp]; addss xmm0, xmm0; xor eax, eax
     (
         "flags of a count behind a sum at ADDSS that faults",
-        "4801d8 488b1424 48ffc0 f30f6f0c24 f30f58c0 31c0",
+        "488b1424 eb00 4801d8 48ffc1 f30f6f0c24 f30f58c0 31c0",
     ),
-    // mov rdx, [rsp]; dec rbx; cvttsd2si rdx, xmm0; xor eax, eax
+    // mov rdx, [rsp]; cmp rax, rbx; jmp next; next: movdqu xmm1, [rsp]; dec rbx; cvttsd2si rdx, xmm0; xor eax, eax
     (
         "flags of a count behind those of the start at CVTTSD2SI that faults",
-        "488b1424 48ffcb f2480f2cd0 31c0",
+        "488b1424 4839d8 eb00 f30f6f0c24 48ffcb f2480f2cd0 31c0",
     ),
 ];
 
