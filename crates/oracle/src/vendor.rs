@@ -5,7 +5,7 @@
 
 use std::sync::OnceLock;
 
-use iced_x86::{Code, Instruction, Mnemonic, OpKind};
+use iced_x86::{Code, Instruction, Mnemonic, OpKind, Register};
 use x86::flags;
 
 use crate::case::{Bits, Outcome};
@@ -95,6 +95,19 @@ fn is_vex_w(bytes: &[u8]) -> bool {
     bytes.get(vex) == Some(&0xc4) && bytes.get(vex + 2).is_some_and(|byte| byte & 0x80 != 0)
 }
 
+/// Where the memory operand of an instruction that faulted begins in its segment, of 32 bits.
+fn address(instruction: &Instruction, outcome: &Outcome) -> u64 {
+    let value = |register: Register| match register {
+        Register::None => 0,
+        _ => outcome.registers.gpr[register.full_register().number()],
+    };
+    let index = value(instruction.memory_index()) * u64::from(instruction.memory_index_scale());
+    let base = value(instruction.memory_base());
+    base.wrapping_add(index)
+        .wrapping_add(instruction.memory_displacement64())
+        & 0xffff_ffff
+}
+
 /// What the host's vendor leaves otherwise.
 pub(crate) fn allow(
     tolerance: &mut Tolerance,
@@ -112,6 +125,11 @@ pub(crate) fn allow(
     let is_limit = matches!(native.vector, PROTECTION_FAULT | STACK_FAULT)
         && soft.vector == PAGE_FAULT
         && (soft.cr2 >= END_OF_32_BITS || soft.cr2 < 0x200);
+    // Nor need it where it is not aligned either.
+    let is_limit = is_limit
+        || native.vector == STACK_FAULT
+            && soft.vector == PROTECTION_FAULT
+            && address(instruction, native) >= END_OF_32_BITS;
     tolerance.everything |= bits == Bits::B32 && is_limit;
     // A fault of the destination comes before the exception of what would be stored.
     let raises = soft.vector == SIMD_FAULT || is_x87_store(instruction) && has_x87_exception(soft);

@@ -82,3 +82,16 @@ fn mxcsr_has_no_bit_for_operands_that_are_not_aligned() {
         assert!(differences.is_empty(), "{differences:?}");
     }
 }
+
+#[test]
+fn an_operand_that_is_not_aligned_may_reach_past_the_end_of_a_segment() {
+    // fxrstor [ebp - 0x3c]
+    let found = compare(Bits::B32, &[0x0f, 0xae, 0x4d, 0xc4], |registers| {
+        registers.gpr[5] = 0x3a;
+    });
+    let Some((soft, differences)) = found else {
+        return;
+    };
+    assert_eq!(soft.vector, 13);
+    assert!(differences.is_empty(), "{differences:?}");
+}
