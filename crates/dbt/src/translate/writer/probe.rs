@@ -59,8 +59,7 @@ impl Writer {
     /// A part of the entry that RAX selects into a register.
     pub(crate) fn load_entry(&mut self, register: u8, write: bool, part: usize) {
         let half = if write { tlb::WRITE } else { 0 };
-        self.bytes(&[0x65, 0x48, 0x8b, 0x80 | register << 3]); // mov register, gs:[rax + ...]
-        self.displacement((half + part) as u32);
+        self.entry_word(0x8b, register, (half + part) as u32); // mov register, gs:[rax + ...]
     }
 
     /// Goes to `label` when RCX is above a constant; changes the flags.
@@ -93,19 +92,22 @@ impl Writer {
     /// An operation on RCX and a word of the entry that RAX, or a known address, selects.
     fn entry(&mut self, opcode: u8, slot: Slot, displacement: u32) {
         match slot {
-            Slot::Dynamic => {
-                self.bytes(&[0x65, 0x48, opcode]);
-                match displacement {
-                    0 => self.bytes(&[RCX << 3]),
-                    1..=127 => self.bytes(&[0x40 | RCX << 3, displacement as u8]),
-                    _ => {
-                        self.bytes(&[0x80 | RCX << 3]);
-                        self.displacement(displacement);
-                    }
-                }
-            }
+            Slot::Dynamic => self.entry_word(opcode, RCX, displacement),
             Slot::Fixed(linear) => self.fixed(&[0x48, opcode], RCX, displacement, linear),
             Slot::Stack => unreachable!("it has its own"),
+        }
+    }
+
+    /// An operation on a register below R8 and a word behind the entry that RAX selects.
+    fn entry_word(&mut self, opcode: u8, register: u8, displacement: u32) {
+        self.bytes(&[0x65, 0x48, opcode]);
+        match displacement {
+            0 => self.bytes(&[register << 3]),
+            1..=127 => self.bytes(&[0x40 | register << 3, displacement as u8]),
+            _ => {
+                self.bytes(&[0x80 | register << 3]);
+                self.displacement(displacement);
+            }
         }
     }
 
