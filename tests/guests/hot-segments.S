@@ -86,6 +86,8 @@ main:
     dec r14d
     jnz 1b
     # Selectors
+    mov ecx, HOT
+    call code_and_stack
     mov r14d, TIMES
 1:  mov eax, KDATA
     mov ds, eax
@@ -193,6 +195,24 @@ selectors:
     dec ecx
     jnz selectors
     ret
+code_and_stack:
+    mov rax, -1
+    stc
+    mov eax, cs
+    jnc wrong
+    cmp rax, KCODE64
+    jne wrong
+    mov r10, -1
+    mov r10, ss
+    cmp r10, KDATA
+    jne wrong
+    mov rdx, -1
+    mov dx, cs
+    cmp rdx, -0x10000+KCODE64
+    jne wrong
+    dec ecx
+    jnz code_and_stack
+    ret
 wrong:
     FAIL64
 
@@ -226,6 +246,12 @@ user_selectors:
     or r12, rax
     mov eax, gs
     or r12, rax
+    mov eax, cs
+    cmp eax, UCODE64
+    jne user_wrong
+    mov eax, ss
+    cmp eax, UDATA
+    jne user_wrong
     dec r15d
     jnz 1b
     int 0x80

@@ -207,6 +207,8 @@ clone:
 
 # Handlers
 entry:
+    mov r9d, cs
+    mov r10d, ss
     pushfq                          # on the user's stack
     pop [CALLS]
     mov [USER_SP], rsp
@@ -216,6 +218,10 @@ entry:
     or [FLAGS_IN], rax
     or [FLAGS_SAVED], r11
     inc qword ptr [COUNT]
+    cmp r9d, KCODE64
+    jne entry_wrong
+    cmp r10d, KDATA
+    jne entry_wrong
     xor eax, eax
     xchg rax, [RETURN]
     test rax, rax
@@ -230,6 +236,8 @@ entry:
     mov rsp, [USER_SP]
 back:
     sysretq
+entry_wrong:
+    FAIL64
 broken:
     ud2
 deep:

@@ -55,7 +55,8 @@ pub struct Context {
     pub(crate) run: Run,
     /// What IRET must find.
     pub iret: Iret,
-    /// Selectors by segment register. Generated blocks read those of ES, DS, FS and GS.
+    /// Selectors by segment register. Generated blocks read them; those of CS and SS are as they were when
+    /// code was entered.
     pub selectors: [u16; 6],
     /// Not zero while there are instructions for the bases of FS and GS.
     pub fsgsbase: u32,

@@ -25,17 +25,22 @@ impl Translator<'_> {
         }
     }
 
-    /// MOV of a selector that code does not change to a register.
+    /// MOV of a selector to a register. Those of CS and SS are known until code passes from one privilege to another.
     fn selector(&mut self, instruction: &Instruction) -> bool {
         let (to, segment) = (instruction.op0_register(), instruction.op1_register());
-        if instruction.op0_kind() != OpKind::Register
-            || matches!(segment, Register::CS | Register::SS)
-        {
+        if instruction.op0_kind() != OpKind::Register {
             return false;
         }
         let narrow = register::home(to).filter(|_| to.size() == 2);
         if to.size() == 2 && narrow.is_none() {
             return false;
+        }
+        if matches!(segment, Register::CS | Register::SS) {
+            self.save_flags();
+            let slow = self.slow();
+            self.out.is_zero32(Context::CROSSED);
+            self.out.jump_if(5, slow);
+            self.state = State::Saved;
         }
         self.out
             .load16(RAX, Context::SELECTORS + 2 * segment.number() as i64);
