@@ -45,11 +45,18 @@ const ALL: u32 = Bits::CF | Bits::PF | Bits::AF | Bits::ZF | Bits::SF | Bits::OF
 pub(super) fn needs(instruction: &Instruction) -> bool {
     let modified = instruction.rflags_modified() & ALL;
     instruction.rflags_read() & ALL != 0
+        || rotates_through_carry(instruction)
         || modified != 0 && (modified != ALL || rewrite::shifts_by_cl(instruction))
 }
 
 pub(super) fn modifies(instruction: &Instruction) -> bool {
-    instruction.rflags_modified() & ALL != 0
+    instruction.rflags_modified() & ALL != 0 || rotates_through_carry(instruction)
+}
+
+/// RCL and RCR may change OF, which is undefined then, even by a count of which nothing is left, as of 9 for bytes, for
+/// which iced-x86 says that they leave all flags.
+fn rotates_through_carry(instruction: &Instruction) -> bool {
+    matches!(instruction.mnemonic(), Mnemonic::Rcl | Mnemonic::Rcr)
 }
 
 /// What a block wants of those who come in.
@@ -170,6 +177,22 @@ mod tests {
             };
             let guests: Vec<_> = decoder.into_iter().map(guest).collect();
             assert_eq!(wanted(&guests, true), expected, "{code:x?}");
+        }
+    }
+
+    #[test]
+    fn rotations_through_carry_modify_flags_whatever_is_left_of_their_count() {
+        // rcl bl, 41; rcr bl, 9; rcl bx, 17; rcl byte ptr [rax], 18; rcl ebx, 3
+        let codes: [&[u8]; 5] = [
+            &[0xc0, 0xd3, 41],
+            &[0xc0, 0xdb, 9],
+            &[0x66, 0xc1, 0xd3, 17],
+            &[0xc0, 0x10, 18],
+            &[0xc1, 0xd3, 3],
+        ];
+        for code in codes {
+            let instruction = Decoder::new(64, code, DecoderOptions::NONE).decode();
+            assert!(modifies(&instruction), "{instruction}");
         }
     }
 }
