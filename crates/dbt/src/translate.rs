@@ -8,7 +8,9 @@
 //!   plan       how a block is translated, and how instead where that was wrong
 //!   register   where guest registers live
 //!   writer     bytes, labels, and the fixed sequences
+//!   uses       what instructions do with general registers and memory
 //!   flags      what instructions do with the arithmetic flags
+//!   vector     which vector instructions raise no exceptions
 //!   deferred   flags that are made again when somebody wants them
 //!   probe      memory operands: effective address, TLB probe
 //!   region     accesses that share a probe
