@@ -121,7 +121,8 @@ impl Tlb {
         };
         let mut tlb = Self {
             tables,
-            marks: vec![Marks::default(); count].into(),
+            // SAFETY: made of integers. Like the tables it exists where it is touched.
+            marks: unsafe { Box::new_zeroed_slice(count).assume_init() },
             writers: Writers::new(count),
             views: [tables; VIEWS],
             hidden: [tables; VIEWS],
