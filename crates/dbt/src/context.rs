@@ -56,7 +56,7 @@ pub struct Context {
     /// What IRET must find.
     pub iret: Iret,
     /// Selectors by segment register. Generated blocks read them; those of CS and SS are as they were when
-    /// code was entered.
+    /// code was entered, whatever it has passed since.
     pub selectors: [u16; 6],
     /// Not zero while there are instructions for the bases of FS and GS.
     pub fsgsbase: u32,

@@ -11,7 +11,7 @@ use dbt::{Blocks, Entry, Guest, Key, Left, Segmented};
 use iced_x86::{Decoder, DecoderOptions, EncodingKind, Mnemonic};
 use mem::{Offset, PAGE_SIZE};
 use tracing::debug;
-use x86::descriptor::SegmentRegister::{Cs, Fs, Gs, Ss};
+use x86::descriptor::SegmentRegister::{Fs, Gs};
 use x86::flags;
 
 use crate::block::Block;
@@ -278,9 +278,6 @@ impl Processor {
         let cpu = &mut self.cpu;
         cpu.ctx.segment_base = [cpu.seg[Fs as usize].base, cpu.seg[Gs as usize].base];
         cpu.ctx.kernel_gs_base = cpu.msrs.kernel_gs_base;
-        for register in [Cs, Ss] {
-            cpu.ctx.selectors[register as usize] = cpu.seg[register as usize].selector;
-        }
         if !cpu.mode.is_64bit() {
             cpu.open_windows();
         }

@@ -65,21 +65,23 @@ impl<'a> Builder<'a> {
 
     /// An instruction that needs no defined flags.
     pub(super) fn push(&mut self, bytes: &[u8]) {
-        let mut decoder =
-            Decoder::with_ip(self.bits.number(), bytes, self.ip(), DecoderOptions::NONE);
-        let instruction = decoder.decode();
-        self.undefined = undefined_after(&instruction, self.undefined).unwrap_or(self.undefined);
+        self.undefined = self.undefined_after(bytes).unwrap_or(self.undefined);
         self.code.extend_from_slice(bytes);
     }
 
     /// An instruction, unless it needs flags that are undefined.
     pub(super) fn push_if_defined(&mut self, bytes: &[u8]) {
-        let mut decoder =
-            Decoder::with_ip(self.bits.number(), bytes, self.ip(), DecoderOptions::NONE);
-        if let Some(undefined) = undefined_after(&decoder.decode(), self.undefined) {
+        if let Some(undefined) = self.undefined_after(bytes) {
             self.undefined = undefined;
             self.code.extend_from_slice(bytes);
         }
+    }
+
+    /// The flags that are undefined behind an instruction here; `None` when it needs some that are.
+    fn undefined_after(&self, bytes: &[u8]) -> Option<u64> {
+        let mut decoder =
+            Decoder::with_ip(self.bits.number(), bytes, self.ip(), DecoderOptions::NONE);
+        undefined_after(&decoder.decode(), self.undefined)
     }
 
     /// At most `count` plain instructions.
