@@ -27,7 +27,7 @@ const REASONS: [(&str, &str); 14] = [
     ),
     (
         "switch-interpreter",
-        "each step has four probes that share nothing, and an indirect branch by the jump table: some 60 instructions beside \
+        "each step has four probes that share nothing, and an indirect branch by the jump table: more than 50 instructions beside \
          17",
     ),
     (
@@ -44,7 +44,7 @@ const REASONS: [(&str, &str); 14] = [
     ),
     (
         "memcpy-small",
-        "a copy of some bytes is a call by a table and a return with seven probes around two moves: some 130 instructions \
+        "a copy of some bytes is a call by a table and a return with seven probes around two moves: over a hundred instructions \
          beside 25",
     ),
     ("memset-small", "as memcpy-small"),
