@@ -218,7 +218,7 @@ impl<'a> Builder<'a> {
     }
 
     /// A register that may change.
-    fn scratch(&mut self) -> Option<u8> {
+    pub(super) fn scratch(&mut self) -> Option<u8> {
         let registers = if self.bits == Bits::B64 { 16 } else { 8 };
         let register = self.random.below(registers) as u8;
         (register != 4 && !self.roles.keeps(register)).then_some(register)

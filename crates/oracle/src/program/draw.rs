@@ -7,6 +7,8 @@ use crate::case::{Bits, Case, MOST_CODE, Registers, registers};
 use crate::layout::{CODE, CODE_LEN, DATA, DATA_LEN, PAGE, STOP};
 use crate::random::Random;
 
+/// R9 to R11.
+const EXTRA: [u8; 3] = [9, 10, 11];
 /// From here on a program gets nothing more but its functions.
 const LONG: usize = 600;
 
@@ -58,13 +60,31 @@ fn code(mut builder: Builder<'_>, calls: bool) -> Option<(Vec<u8>, Vec<u16>, u16
     builder.code.push(STOP);
     for (number, &function) in functions.iter().enumerate() {
         builder.here(function);
-        let count = builder.random.below(8);
-        builder.run(count, false);
+        let kept: Vec<u8> = (0..builder.random.below(3))
+            .filter_map(|_| builder.scratch())
+            .collect();
+        for register in &kept {
+            let mut bytes = builder.rex(false, *register);
+            bytes.push(0x50 | register & 7); // PUSH
+            builder.push(&bytes);
+        }
+        match builder.random.one_in(2) {
+            true => builder.plain(8, false),
+            false => {
+                let count = builder.random.below(8);
+                builder.run(count, false);
+            }
+        }
         if let Some(&next) = functions.get(number + 1)
             && builder.random.one_in(3)
         {
             builder.call(next);
             builder.run(2, false);
+        }
+        for register in kept.iter().rev() {
+            let mut bytes = builder.rex(false, *register);
+            bytes.push(0x58 | register & 7); // POP
+            builder.push(&bytes);
         }
         builder.define();
         builder.code.push(0xc3);
@@ -152,11 +172,16 @@ impl Builder<'_> {
         self.jump_if(condition, again);
     }
 
-    /// Plain instructions, with steps of the pointers and block operations among them.
     fn straight(&mut self, most: usize) {
+        self.plain(most, true);
+    }
+
+    /// Plain instructions, with block operations among them; outside functions also with PUSH, POP and steps of the
+    /// pointers, which many calls would move into the stack.
+    fn plain(&mut self, most: usize, stack: bool) {
         for _ in 0..1 + self.random.below(most) {
             match self.random.below(24) {
-                0 => {
+                0 if stack => {
                     let pointer = self.random.pick(&self.roles.pointers);
                     let step = 1 + self.random.below(16) as u8;
                     self.arithmetic(0, pointer, step);
@@ -167,7 +192,16 @@ impl Builder<'_> {
                 }
                 2 if !self.roles.keeps(1) => self.block(),
                 3 => self.arithmetic_and_accesses(),
-                _ => self.run(1, true),
+                4 => self.comparisons_and_accesses(),
+                5 => {
+                    let [to, from] = [0; 2].map(|_| self.random.pick(&self.roles.pointers));
+                    let mut bytes = vec![0x89, 0xc0 | (from & 7) << 3 | to & 7]; // MOV
+                    if self.bits == Bits::B64 {
+                        bytes.insert(0, 0x48 | from >> 3 << 2 | to >> 3);
+                    }
+                    self.push(&bytes);
+                }
+                _ => self.run(1, stack),
             }
         }
     }
@@ -184,6 +218,10 @@ impl Builder<'_> {
             .collect();
         let first = self.random.below(free.len());
         free.rotate_left(first);
+        if self.random.one_in(2) {
+            // Those that translators have no registers for
+            free.sort_by_key(|register| !EXTRA.contains(register));
+        }
         free.truncate(3);
         let mut before = 0;
         for _ in 0..2 + self.random.below(7) {
@@ -227,6 +265,51 @@ impl Builder<'_> {
         }
     }
 
+    /// Comparisons with memory, with a branch and another access behind each: translators need not keep their flags.
+    fn comparisons_and_accesses(&mut self) {
+        let behind = self.label();
+        for _ in 0..1 + self.random.below(4) {
+            let register = self.scratch().unwrap_or(0);
+            let [there, here] = [0; 2].map(|_| self.random.pick(&self.roles.pointers));
+            let at = self.random.below(120) as u8;
+            let wide = self.random.one_in(2);
+            let compare = match self.random.below(4) {
+                0 => vec![0x80, 0x7c, there & 7 | 0x20, at, self.random.bits() as u8],
+                1 => vec![0x85, 0x44 | (register & 7) << 3, there & 7 | 0x20, at],
+                2 => vec![0x3b, 0x44 | (register & 7) << 3, there & 7 | 0x20, at],
+                _ => vec![0x39, 0x44 | (register & 7) << 3, there & 7 | 0x20, at],
+            };
+            let group = matches!(compare[0], 0x80);
+            self.on_memory(wide, if group { 0 } else { register }, there, &compare);
+            if self.random.one_in(2) {
+                let condition = self.random.below(16) as u8;
+                self.jump_if(condition, behind);
+            }
+            // MOV from and to memory, and MOVSXD, which 64-bit mode alone has
+            let opcode = match self.bits {
+                Bits::B64 => self.random.pick(&[0x8b, 0x8b, 0x89, 0x63]),
+                Bits::B32 => self.random.pick(&[0x8b, 0x89]),
+            };
+            if !self.roles.keeps(register) {
+                let access = [opcode, 0x44 | (register & 7) << 3, here & 7 | 0x20, at];
+                self.on_memory(wide, register, here, &access);
+            }
+            if self.random.one_in(2) {
+                let registers = self.random.below(64) as u8;
+                self.push(&[0x39, 0xc0 | registers]); // CMP
+            }
+        }
+        self.here(behind);
+    }
+
+    /// An instruction with a memory operand by a pointer, its SIB byte the third.
+    fn on_memory(&mut self, wide: bool, register: u8, pointer: u8, bytes: &[u8]) {
+        let rex = 0x40 | u8::from(wide) << 3 | register >> 3 << 2 | pointer >> 3;
+        let rex = (self.bits == Bits::B64).then_some(rex);
+        let whole: Vec<u8> = rex.into_iter().chain(bytes.iter().copied()).collect();
+        self.push_if_defined(&whole);
+    }
+
     /// REP MOVS and the like, of a few elements.
     fn block(&mut self) {
         let count = self.random.below(9) as u32;
@@ -257,6 +340,9 @@ impl Roles {
             Bits::B32 => (0..8).collect(),
         };
         others.retain(|register| !matches!(register, 4 | 6 | 7));
+        if bits == Bits::B64 && random.one_in(3) {
+            others.retain(|register| EXTRA.contains(register));
+        }
         let mut next = || others.swap_remove(random.below(others.len()));
         Self {
             pointers: [6, 7, next()],
