@@ -7,6 +7,7 @@
 mod block;
 mod guess;
 mod index;
+mod misses;
 mod site;
 mod step;
 mod table;
@@ -20,13 +21,14 @@ use host::fault;
 pub use block::Key;
 use block::{Block, PackedMark};
 use index::Index;
+use misses::Misses;
 use site::Sites;
 use table::Tables;
 
 use crate::cc;
 use crate::region::{CodeArea, Registers};
 use crate::translate::thunk::{self, Thunks};
-use crate::translate::{self, Far, Frame, Mark, Source, State};
+use crate::translate::{self, Exchange, Far, Frame, History, Mark, Source};
 
 /// Blocks begin at multiples of this.
 const ALIGNMENT: usize = 16;
@@ -42,6 +44,8 @@ pub struct Entry {
     address: u64,
     /// The vector registers are to be loaded before.
     vectors: bool,
+    /// Registers that are to trade places before.
+    exchange: Exchange,
 }
 
 impl Entry {
@@ -49,6 +53,7 @@ impl Entry {
         Self {
             address,
             vectors: false,
+            exchange: Exchange::NONE,
         }
     }
 }
@@ -62,6 +67,8 @@ pub enum Left {
         block: u32,
         /// Its number in the block.
         op: u16,
+        /// The number of the last instruction that is to be executed so, behind it; code goes on behind that.
+        last: u16,
     },
     /// A direct branch leads where no code is linked, or the vCPU is wanted.
     Jump {
@@ -106,6 +113,9 @@ pub struct Blocks {
     far: Vec<u32>,
     /// What GS holds.
     table: usize,
+    /// The exchange of the block that a direct branch has left last.
+    before: Exchange,
+    misses: Misses,
     /// Blocks ever made.
     pub made: u64,
     /// Times that everything was dropped.
@@ -129,11 +139,12 @@ pub fn is_supported() -> bool {
 }
 
 impl Blocks {
-    /// An empty cache whose code works on `registers` and lies beside them.
+    /// An empty cache whose code works on `registers` and lies beside them. Shared probes of a block may miss `patience`
+    /// times until it is translated with others beside them.
     ///
     /// # Errors
     /// The host's, when it grants no memory.
-    pub fn new(registers: &mut Registers) -> io::Result<Self> {
+    pub fn new(registers: &mut Registers, patience: u8) -> io::Result<Self> {
         let mut area = registers.take_area().ok_or(io::ErrorKind::AlreadyExists)?;
         let len = area.len();
         let (code, thunks) = thunk::write(area.start(), area.context());
@@ -154,6 +165,8 @@ impl Blocks {
             tables: Tables::new(area_start + u64::from(thunks.outermost))?,
             far: Vec::new(),
             table: 0,
+            before: Exchange::NONE,
+            misses: Misses::new(patience),
             made: 0,
             flushes: 0,
             linked: 0,
@@ -179,6 +192,7 @@ impl Blocks {
         self.by_key.clear();
         self.by_page.clear();
         self.far.clear();
+        self.misses.clear();
         self.tables.clear();
     }
 
@@ -217,7 +231,11 @@ impl Blocks {
             number: self.blocks.len() as u32,
             first_jump: self.sites.count(),
         };
-        let translated = translate::block(source, frame);
+        let history = History {
+            before: std::mem::take(&mut self.before),
+            misses: self.misses.are_many(&key),
+        };
+        let translated = translate::block(source, frame, history);
         self.area.write(self.used, &translated.code);
         let number = frame.number;
         let start = self.used as u32;
@@ -263,6 +281,7 @@ impl Blocks {
         Some(Entry {
             address: self.area.start() + u64::from(known.start + mark.at),
             vectors: mark.vectors,
+            exchange: known.exchange(),
         })
     }
 
@@ -322,16 +341,19 @@ impl Blocks {
             self.far.push(site);
         }
         let start = source.start;
-        let at = start + link.at;
+        let exchange = source.exchange();
         let to = &self.blocks[block as usize];
-        let entry = match link.state {
-            State::Host => to.entry_host(),
-            State::Saved | State::Deferred | State::Nowhere => to.entry_saved(),
-            State::Both => to.entry_host().max(to.entry_saved()),
+        let (at, entry) = match link.exchanged {
+            Some(exchanged) if exchange != to.exchange() => {
+                (exchanged.at, to.entry(link.state, Exchange::NONE))
+            }
+            Some(_) => (link.at, to.entry(link.state, exchange)),
+            None => (link.at, to.entry(link.state, Exchange::NONE)),
         };
+        self.unlink(site);
         self.sites.attach(&mut self.blocks, site, block);
         self.linked += 1;
-        self.patch(at, entry);
+        self.patch(start + at, entry);
         if let Some(far) = link.far {
             self.patch(start + far.other_at, start + far.look_up);
             self.set_space(start, far, space);
@@ -359,6 +381,9 @@ impl Blocks {
         let link = self.sites.jump(site).link;
         if let Some(guess) = link.guess {
             self.forget_guess(start, guess, link.stub);
+        } else if let Some(exchanged) = link.exchanged {
+            self.patch(start + link.at, start + exchanged.out);
+            self.patch(start + exchanged.at, start + link.stub);
         } else if link.is_patchable() {
             self.patch(start + link.at, start + link.stub);
             if let Some(far) = link.far {
@@ -412,6 +437,7 @@ impl Blocks {
     ) -> Left {
         debug_assert!(registers.belongs_to(&self.area));
         registers.run.target = entry.address;
+        entry.exchange.apply(&mut registers.gpr);
         self.tables.load(&mut registers.run);
         if self.table != tlb {
             self.table = tlb;
@@ -458,13 +484,42 @@ impl Blocks {
             _ => {}
         }
         if let Some((block, op)) = translate::instruction_of(exit) {
-            return Left::Interpret { block, op };
+            self.exchange_back(registers, block);
+            let (op, last) = self.blocks[block as usize].left_with(op);
+            return Left::Interpret { block, op, last };
+        }
+        if let Some((op, last)) = self.sites.run(exit) {
+            return self.missed(registers, exit, op, last);
         }
         let target = self.sites.target(exit);
         if self.sites.is_guess(exit) {
             return self.unguessed(registers, exit, target as u16);
         }
+        self.before = self.blocks[self.sites.block(exit) as usize].exchange();
         Left::Jump { site: exit, target }
+    }
+
+    /// Has registers that trade places in a block in their own.
+    #[inline(always)]
+    fn exchange_back(&self, registers: &mut Registers, block: u32) {
+        let exchange = self.blocks[block as usize].exchange();
+        exchange.apply(&mut registers.gpr);
+    }
+
+    /// A probe for a run of instructions has missed. Where that happens often, the next translation of the block has a
+    /// copy of the run with a probe for each.
+    fn missed(&mut self, registers: &mut Registers, site: u32, op: u16, last: u16) -> Left {
+        let number = self.sites.block(site);
+        self.exchange_back(registers, number);
+        let key = self.blocks[number as usize].key();
+        if self.misses.note(number, key) {
+            self.drop_block(number);
+        }
+        Left::Interpret {
+            block: number,
+            op,
+            last,
+        }
     }
 
     /// The host's processor raised an exception at an instruction.
@@ -488,9 +543,11 @@ impl Blocks {
         if !mark.saved {
             registers.cc = registers.run.fault_cc;
         }
+        self.exchange_back(registers, number as u32);
         Left::Interpret {
             block: number as u32,
             op: mark.op,
+            last: mark.op,
         }
     }
 }

@@ -39,6 +39,7 @@ mod borrow;
 mod branch;
 mod cold;
 mod deferred;
+mod exchange;
 mod flags;
 mod gate;
 mod guess;
@@ -66,13 +67,14 @@ mod x87;
 
 use iced_x86::{FlowControl, Instruction, InstructionInfoFactory};
 
-pub(crate) use branch::{Far, Link};
+pub(crate) use branch::{Exchanged, Far, Link};
 use cold::Cold;
+pub(crate) use exchange::Exchange;
 pub(crate) use flags::State;
 pub(crate) use gate::Ways;
 pub(crate) use guess::Guess;
 use plan::Plan;
-pub(crate) use plan::block;
+pub(crate) use plan::{History, block};
 pub(crate) use stream::ADDRESSES as MOST_SPILLED;
 use uses::Uses;
 pub(crate) use writer::{GUESS, GUESSED, UNGUESSED};
@@ -172,6 +174,12 @@ pub(crate) struct Translated {
     pub(crate) jumps: Vec<Jump>,
     /// Instructions that are always executed elsewhere, as bits.
     pub(crate) foreign: u64,
+    /// Instructions that are left to others together with the one before them, as bits: what is executed again changes
+    /// nothing but flags.
+    pub(crate) earlier: u64,
+    /// Which registers trade places between the ways in and out; those behind the ways in, for blocks with the same, are
+    /// [`Exchange::bytes`] further.
+    pub(crate) exchange: Exchange,
 }
 
 /// Where a block's code will be.
@@ -223,6 +231,10 @@ struct Translator<'a> {
     jumps: Vec<Jump>,
     /// See [`Translated::foreign`].
     foreign: u64,
+    /// See [`Translated::earlier`].
+    earlier: u64,
+    /// Instructions that may be left to others, and how the flags before them are made again.
+    lefts: Vec<(usize, Option<deferred::Redo>)>,
     /// Code that is run seldom, put behind the block.
     cold: Vec<Cold>,
     uses: &'a [Uses],
@@ -248,6 +260,8 @@ struct Translator<'a> {
     streamed: bool,
     /// Where the block is entered with the flags in the context.
     saved_entry: Label,
+    /// Which registers trade places in its body.
+    exchange: Exchange,
     /// Whether each way through the block looks at the vCPU's attention before its last instruction.
     polled: bool,
 }
@@ -276,6 +290,8 @@ fn attempt<'a>(
         marks: Vec::with_capacity(64),
         jumps: Vec::with_capacity(8),
         foreign: 0,
+        earlier: 0,
+        lefts: Vec::new(),
         cold: Vec::with_capacity(32),
         uses,
         info: InstructionInfoFactory::new(),
@@ -292,6 +308,7 @@ fn attempt<'a>(
         streaming: false,
         streamed: false,
         saved_entry,
+        exchange: plan.exchange,
         polled: false,
     };
     translator.translate()
@@ -300,7 +317,7 @@ fn attempt<'a>(
 impl Translator<'_> {
     fn translate(mut self) -> Result<Translated, Plan> {
         let (entry_host, entry_saved) = self.enter();
-        self.saved_entry = self.out.label_at(entry_saved);
+        self.saved_entry = self.out.label_at(entry_saved + self.exchange.bytes());
         self.stream = self.find_stream();
         let polls = self.source.turns && self.stream.is_none() && self.may_close_loop();
         let mut open = true;
@@ -334,6 +351,8 @@ impl Translator<'_> {
                 marks: self.marks,
                 jumps: self.jumps,
                 foreign: self.foreign,
+                earlier: self.earlier,
+                exchange: self.exchange,
             }),
         }
     }
@@ -341,21 +360,33 @@ impl Translator<'_> {
     /// Begins the code with a way in for each place where the flags may be; the one that suits the block goes straight
     /// to its body.
     fn enter(&mut self) -> (u32, u32) {
-        match self.plan.wanted {
+        let (convert, state): (fn(&mut Writer), _) = match self.plan.wanted {
             flags::Wanted::Nothing => {
                 self.state = State::Nowhere;
-                (0, 0)
+                self.exchange();
+                return (0, 0);
             }
-            flags::Wanted::Saved => {
-                self.out.save_flags();
-                self.state = State::Saved;
-                (0, self.out.len())
-            }
-            flags::Wanted::Host => {
-                self.out.restore_flags();
-                self.state = State::Host;
-                (self.out.len(), 0)
-            }
+            flags::Wanted::Saved => (Writer::save_flags, State::Saved),
+            flags::Wanted::Host => (Writer::restore_flags, State::Host),
+        };
+        self.state = state;
+        let (suiting, other) = if self.exchange == Exchange::NONE {
+            convert(&mut self.out);
+            (self.out.len(), 0)
+        } else {
+            // Loops come in by the other one.
+            let body = self.out.label();
+            self.exchange();
+            self.out.jump(body);
+            let other = self.out.len();
+            self.exchange();
+            convert(&mut self.out);
+            self.out.bind(body);
+            (0, other)
+        };
+        match state {
+            State::Host => (suiting, other),
+            _ => (other, suiting),
         }
     }
 
@@ -460,11 +491,13 @@ impl Translator<'_> {
             }
         }
         let label = self.out.label();
+        let redo = self.deferred();
+        self.lefts.push((self.op, redo));
         self.cold.push(Cold::Interpret {
             label,
             op,
             x87_ip: self.x87_ip,
-            redo: self.deferred(),
+            redo,
         });
         label
     }

@@ -374,7 +374,7 @@ impl Cpu {
     ) -> Result<u64, String> {
         let rip = self.rip;
         let point = match left {
-            Left::Interpret { block, op } | Left::Unguessed { block, op, .. } => {
+            Left::Interpret { block, op, .. } | Left::Unguessed { block, op, .. } => {
                 Point::At(block, op)
             }
             Left::Jump { site, target } => {

@@ -29,6 +29,9 @@ pub(crate) use code::{Codes, Decoded};
 /// Each time that a page of code is written doubles the runs that its blocks take, up to so many times.
 const MOST_CHURN: u8 = 8;
 
+/// How often shared probes of a block miss until it is translated anew, with a probe for each access beside them.
+const MOST_MISSES: u8 = 16;
+
 /// So many times the runs a block takes that was translated before, for another address: most of what a program starts
 /// with is run seldom, and programs are loaded elsewhere each time.
 const AGAIN: u32 = 20;
@@ -63,13 +66,15 @@ impl Translation {
     pub(crate) fn new(cpu: &mut Cpu) -> Option<Self> {
         let threshold = match cpu.shared.translate {
             Translate::Never => return None,
-            Translate::After(runs) => runs.saturating_add(1),
+            Translate::After(runs) => runs,
             Translate::InStep(_) => 0,
         };
         if !dbt::is_supported() {
             return None;
         }
-        let blocks = Blocks::new(&mut cpu.ctx).ok()?;
+        // Where all is translated at once, all of it is tried soon.
+        let patience = if threshold == 0 { 2 } else { MOST_MISSES };
+        let blocks = Blocks::new(&mut cpu.ctx, patience).ok()?;
         Some(Self {
             blocks,
             code: Codes::new(),
@@ -92,7 +97,7 @@ impl Translation {
         };
         // Where all is to be translated at once, all is.
         block.heat
-            >= self.threshold.saturating_mul(if self.threshold > 1 {
+            >= self.threshold.saturating_mul(if self.threshold > 0 {
                 churn.max(elsewhere)
             } else {
                 churn
@@ -244,7 +249,7 @@ impl Processor {
                         let half = self.cpu.mmu.half_of(translation.code.start(block));
                         translation.blocks.guess(site, target, half);
                     }
-                    match self.interpret(block, op)? {
+                    match self.interpret(block, op, op)? {
                         Some(next) => {
                             entry = next;
                             continue;
@@ -252,13 +257,15 @@ impl Processor {
                         None => return Ok(None),
                     }
                 }
-                Some(Left::Interpret { block, op }) => match self.interpret(block, op)? {
-                    Some(next) => {
-                        entry = next;
-                        continue;
+                Some(Left::Interpret { block, op, last }) => {
+                    match self.interpret(block, op, last)? {
+                        Some(next) => {
+                            entry = next;
+                            continue;
+                        }
+                        None => return Ok(None),
                     }
-                    None => return Ok(None),
-                },
+                }
                 Some(Left::Landed) | None => return Ok(None),
             };
             match (next, &self.translation) {
@@ -315,25 +322,30 @@ impl Processor {
         Some(left)
     }
 
-    /// Executes an instruction of a translated block, and tells where the block goes on, if it does.
-    fn interpret(&mut self, block: u32, op: u16) -> R<Option<Entry>> {
+    /// Executes instructions of a translated block, mostly one, and tells where the block goes on, if it does.
+    fn interpret(&mut self, block: u32, op: u16, last: u16) -> R<Option<Entry>> {
         let Some(translation) = &mut self.translation else {
             return Ok(None);
         };
         let start = translation.code.start(block);
         let key = translation.key(&self.cpu, start);
         let code = translation.code.decoded(self.cpu.mode, block);
-        translation.left[code.mnemonics[usize::from(op)] as usize] += 1;
-        match translation.blocks.is_foreign(block, op) {
+        translation.left[code.mnemonics[usize::from(last)] as usize] += 1;
+        match translation.blocks.is_foreign(block, last) {
             true => self.cpu.figures.exits.foreign += 1,
             false => self.cpu.figures.exits.slow += 1,
         }
-        let goes_on = self.cpu.execute_one(code, usize::from(op))?;
+        for op in op..last {
+            if !self.cpu.execute_one(code, usize::from(op))? {
+                return Ok(None);
+            }
+        }
+        let goes_on = self.cpu.execute_one(code, usize::from(last))?;
         if !goes_on || self.cpu.is_wanted() || translation.key(&self.cpu, start) != key {
             return Ok(None);
         }
         let x87 = self.cpu.x87.is_calm();
-        Ok(translation.blocks.resume(block, op + 1, x87))
+        Ok(translation.blocks.resume(block, last + 1, x87))
     }
 
     /// What is at RIP, to which a direct branch led; it is linked to code.

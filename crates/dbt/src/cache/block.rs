@@ -1,9 +1,9 @@
 //! What is known of a translated block, in as few bytes as do: there are a hundred thousand of them.
 
-use crate::translate::{Mark, Translated};
+use crate::translate::{Exchange, Mark, State, Translated};
 
 /// What a translated block depends on.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Key {
     /// Linear address of its start.
     pub linear: u64,
@@ -49,10 +49,13 @@ pub(super) struct Block {
     /// Offsets from the start of its ways in by where the flags are.
     entry_host: u16,
     entry_saved: u16,
+    exchange: Exchange,
+    /// Instructions that are left together with the one before them, as bits.
+    earlier: u64,
     pub(super) dead: bool,
 }
 
-const _: () = assert!(size_of::<Block>() == 56);
+const _: () = assert!(size_of::<Block>() == 64);
 
 impl Block {
     /// A block whose code is at `start` and whose marks are from `marks` on.
@@ -68,6 +71,8 @@ impl Block {
             incoming,
             entry_host: near(made.entry_host),
             entry_saved: near(made.entry_saved),
+            exchange: made.exchange,
+            earlier: made.earlier,
             dead: false,
         }
     }
@@ -84,6 +89,36 @@ impl Block {
     /// Where it is entered with the flags in the host's register.
     pub(super) fn entry_host(&self) -> u32 {
         self.start + u32::from(self.entry_host)
+    }
+
+    /// Where it is entered from a block that leaves the flags in a state, and has exchanged registers.
+    pub(super) fn entry(&self, state: State, exchange: Exchange) -> u32 {
+        let entry = match state {
+            State::Host => self.entry_host(),
+            State::Saved | State::Deferred | State::Nowhere => self.entry_saved(),
+            State::Both => self.entry_host().max(self.entry_saved()),
+        };
+        match exchange == self.exchange {
+            true => entry + exchange.bytes(),
+            false => entry,
+        }
+    }
+
+    /// The first and the last of the instructions that are left together with one.
+    #[inline(always)]
+    pub(super) fn left_with(&self, op: u16) -> (u16, u16) {
+        let before = self.earlier << (63 - op);
+        let behind = self.earlier >> op >> 1;
+        (
+            op - before.leading_ones() as u16,
+            op + behind.trailing_ones() as u16,
+        )
+    }
+
+    /// Which registers trade places while it runs.
+    #[inline(always)]
+    pub(super) fn exchange(&self) -> Exchange {
+        self.exchange
     }
 
     /// Where it is entered with the flags in the context.

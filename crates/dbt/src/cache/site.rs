@@ -4,7 +4,7 @@
 //! middle.
 
 use super::block::{Block, near};
-use crate::translate::{Far, Guess, Jump, Link, State};
+use crate::translate::{Exchanged, Far, Guess, Jump, Link, State};
 
 /// No site.
 pub(super) const NONE: u32 = u32::MAX;
@@ -41,6 +41,8 @@ enum Kind {
     FarNegated,
     Guess,
     GuessInSpace,
+    Exchanged,
+    Run,
 }
 
 const _: () = assert!(size_of::<Site>() == 32);
@@ -63,7 +65,11 @@ impl Site {
                 },
                 [guess.space_at.unwrap_or(0), guess.other_at, guess.look_up],
             ),
-            _ => (Kind::Plain, [0; 3]),
+            _ => match link.exchanged {
+                Some(exchanged) => (Kind::Exchanged, [0, exchanged.at, exchanged.out]),
+                None if link.run => (Kind::Run, [0; 3]),
+                None => (Kind::Plain, [0; 3]),
+            },
         };
         let [space_at, other_at, look_up] = offsets.map(near);
         Self {
@@ -113,13 +119,18 @@ impl Site {
                 Kind::GuessInSpace => Some(guess(Some(space_at))),
                 _ => None,
             },
+            exchanged: (self.kind == Kind::Exchanged).then_some(Exchanged {
+                out: look_up,
+                at: other_at,
+            }),
+            run: false,
         };
         Jump {
             target: self.target,
-            link: if self.at == NEVER {
-                Link::never()
-            } else {
-                link
+            link: match self.kind {
+                Kind::Run => Link::run(),
+                _ if self.at == NEVER => Link::never(),
+                _ => link,
             },
         }
     }
@@ -165,6 +176,13 @@ impl Sites {
         matches!(self.0[site as usize].kind, Kind::Guess | Kind::GuessInSpace)
     }
 
+    /// The first and last of a run of instructions, when it is one.
+    #[inline(always)]
+    pub(super) fn run(&self, site: u32) -> Option<(u16, u16)> {
+        let Site { target, kind, .. } = self.0[site as usize];
+        (kind == Kind::Run).then_some((target as u16, (target >> 16) as u16))
+    }
+
     pub(super) fn jump(&self, site: u32) -> Jump {
         self.0[site as usize].jump()
     }
@@ -208,7 +226,7 @@ impl Sites {
 mod tests {
     use super::*;
     use crate::cache::block::Key;
-    use crate::translate::Translated;
+    use crate::translate::{Exchange, Translated};
 
     fn block(number: u32) -> Block {
         let key = Key {
@@ -224,6 +242,8 @@ mod tests {
             marks: Vec::new(),
             jumps: Vec::new(),
             foreign: 0,
+            earlier: 0,
+            exchange: Exchange::NONE,
         };
         Block::new(key, &made, 0, 0, NONE)
     }
@@ -241,6 +261,8 @@ mod tests {
             state: State::Both,
             far,
             guess: None,
+            exchanged: None,
+            run: false,
         };
         Jump {
             target: 0xffff_8000_1234_5678,
@@ -264,6 +286,8 @@ mod tests {
             jump
         });
         let [guess, spaced] = guesses;
+        let mut exchanged = jump(1, false);
+        exchanged.link.exchanged = Some(Exchanged { out: 12, at: 13 });
         let jumps = [
             jump(1, false),
             jump(2, true),
@@ -271,12 +295,18 @@ mod tests {
             never,
             guess,
             spaced,
+            exchanged,
+            Jump {
+                target: 0x3_0002,
+                link: Link::run(),
+            },
         ];
         let mut sites = Sites::default();
         sites.extend(9, &jumps);
         for (number, jump) in (0..).zip(jumps) {
             assert_eq!((sites.block(number), sites.jump(number)), (9, jump));
             assert_eq!(sites.is_guess(number), jump.link.guess.is_some());
+            assert_eq!(sites.run(number), jump.link.run.then_some((2, 3)));
         }
     }
 

@@ -24,6 +24,21 @@ pub(crate) struct Link {
     pub(crate) far: Option<Far>,
     /// Where it is an indirect branch's, good for one target.
     pub(crate) guess: Option<Guess>,
+    /// Where registers trade places in the block.
+    pub(crate) exchanged: Option<Exchanged>,
+    /// It is no branch: a run of instructions is left to others, whose first and last numbers are the target's low and
+    /// high half.
+    pub(crate) run: bool,
+}
+
+/// What is beside a way out of a block in which registers trade places: it leads to blocks with the same at once, and to
+/// others by way of code that moves them back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Exchanged {
+    /// Offset of that code.
+    pub(crate) out: u32,
+    /// Offset of the displacement of the jump behind it.
+    pub(crate) at: u32,
 }
 
 /// A direct way out to another page that looks whether its address space is the running one.
@@ -128,14 +143,10 @@ impl Translator<'_> {
         Some(true)
     }
 
+    /// Whether a branch may close a loop: one that leads to a higher address than that of its block does not, since each
+    /// loop has one that does not.
     pub(super) fn is_backwards(&self, target: u64) -> bool {
-        target
-            <= self.address(
-                self.source
-                    .guests
-                    .last()
-                    .map_or(0, |guest| guest.instruction.ip()),
-            )
+        target <= self.source.linear
     }
 
     /// Whether the block behind a direct branch may be linked for good.
@@ -199,6 +210,8 @@ impl Translator<'_> {
                 state,
                 far: None,
                 guess: None,
+                exchanged: None,
+                run: false,
             },
             state,
         });
@@ -250,6 +263,7 @@ impl Translator<'_> {
 
     /// A jump to another page, whose link is good in one address space; a CALL when there is code to come `back` to.
     fn far(&mut self, target: u64, back: Option<Label>) {
+        self.exchange();
         // The comparison of address spaces leaves nothing of the host's flags.
         let state = match self.state {
             State::Both => State::Saved,
@@ -291,6 +305,8 @@ impl Translator<'_> {
                 look_up: 0,
             }),
             guess: None,
+            exchanged: None,
+            run: false,
         };
         self.cold.push(Cold::Far {
             label,
@@ -462,6 +478,16 @@ impl Link {
             state: State::Saved,
             far: None,
             guess: None,
+            exchanged: None,
+            run: false,
+        }
+    }
+
+    /// For a run of instructions.
+    pub(crate) fn run() -> Self {
+        Self {
+            run: true,
+            ..Self::never()
         }
     }
 

@@ -1,8 +1,9 @@
 //! Code of a block that is run seldom: it stands behind the rest, out of its way.
 
 use super::borrow::Borrowed;
-use super::branch::Link;
+use super::branch::{Exchanged, Link};
 use super::deferred::Redo;
+use super::exchange::Exchange;
 use super::guess::Unguessed;
 use super::probe::Missed;
 use super::writer::Label;
@@ -24,6 +25,8 @@ pub(super) enum Cold {
         vectors: bool,
         x87: bool,
     },
+    /// A run whose probes have missed is left to others.
+    Run(Run),
     Interpret {
         label: Label,
         op: u16,
@@ -84,6 +87,17 @@ pub(super) enum Cold {
     },
 }
 
+/// A run of instructions whose accesses share probes, from where those have missed.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Run {
+    pub(super) label: Label,
+    pub(super) first: usize,
+    pub(super) end: usize,
+    /// How the flags are made again, where they are not saved.
+    pub(super) redo: Option<Redo>,
+    pub(super) borrowed: Borrowed,
+}
+
 /// Where things are behind a run.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct End {
@@ -126,8 +140,19 @@ impl Translator<'_> {
 
     /// Leaves by a way out that is not linked.
     fn write_leave(&mut self, label: Label, target: u64, mut link: Link, state: State) {
-        link.stub = self.out.len();
+        let out = self.out.len();
         self.out.bind(label);
+        if self.exchange != Exchange::NONE {
+            self.exchange();
+            if link.is_patchable() {
+                let stub = self.out.label();
+                self.out.jump(stub);
+                self.out.bind(stub);
+                let at = self.out.len() - 4;
+                link.exchanged = Some(Exchanged { out, at });
+            }
+        }
+        link.stub = self.out.len();
         if !state.is_saved() {
             self.out.save_flags();
         }
@@ -135,9 +160,28 @@ impl Translator<'_> {
         self.out.leave(exit, self.frame.leave);
     }
 
+    /// Leaves a run to others.
+    fn write_run(&mut self, run: Run) {
+        self.out.bind(run.label);
+        self.return_borrowed(run.borrowed);
+        self.save_again(run.first, run.redo);
+        let last = run.end as u64 - 1;
+        let exit = self.exit_to(run.first as u64 | last << 16, Link::run());
+        self.out.leave(exit, self.frame.leave);
+    }
+
     /// Leaves an instruction to others.
     fn write_interpret(&mut self, op: u16, redo: Option<Redo>) {
-        self.save_again(usize::from(op), redo);
+        match redo.and_then(Redo::compared) {
+            Some(first) => {
+                let first = usize::from(first);
+                let before = self.lefts.iter().find(|left| left.0 == first);
+                let redo = before.and_then(|left| left.1);
+                self.save_again(first, redo);
+                self.earlier |= (first + 1..=usize::from(op)).fold(0, |bits, op| bits | 1 << op);
+            }
+            None => self.save_again(usize::from(op), redo),
+        }
         self.flush_x87_ip();
         let exit = self.exit_at(op);
         self.out.leave(exit, self.frame.leave);
@@ -180,6 +224,7 @@ impl Translator<'_> {
                     self.x87_ip = None;
                     self.apart(first, end, self.ends[index], back);
                 }
+                Cold::Run(run) => self.write_run(run),
                 Cold::Interpret {
                     label,
                     op,

@@ -42,6 +42,8 @@ enum Base {
     Summed(u16),
     /// It changed a copy of a register, to which so much was added since.
     Copied(u16, Register, i64),
+    /// It compared memory with something, and there were only branches since: where code is left, that goes back to it.
+    Compared(u16),
 }
 
 /// What becomes of flags.
@@ -59,6 +61,14 @@ impl Redo {
     /// Guest registers that tell them, as bits.
     pub(super) fn registers(self) -> u16 {
         self.registers
+    }
+
+    /// The instruction that code goes back to where it is left, if it does.
+    pub(super) fn compared(self) -> Option<u16> {
+        match self.base {
+            Base::Compared(op) => Some(op),
+            _ => None,
+        }
     }
 
     /// Whether they are made by as few instructions as it takes to load them.
@@ -86,6 +96,8 @@ impl Redo {
             {
                 Base::Copied(op, from, moved + amount)
             }
+            // It would be counted again.
+            Base::Compared(_) => return None,
             _ if self.registers & bit != 0 => return None,
             base => base,
         };
@@ -138,8 +150,24 @@ impl Translator<'_> {
 
     /// Whether it costs less to make the flags again than to save them.
     fn may_defer(&mut self, end: usize) -> bool {
-        self.redo
-            .is_some_and(|redo| self.fate(redo, self.op, end) != Fate::Lost)
+        let Some(redo) = self.redo else {
+            return false;
+        };
+        let fate = self.fate(redo, self.op, end);
+        match redo.base {
+            Base::Compared(_) => fate == Fate::Overwritten && end == self.op,
+            _ => fate != Fate::Lost,
+        }
+    }
+
+    /// Whether an instruction takes away what flags are made of.
+    fn loses(&self, redo: Redo, op: usize) -> bool {
+        let instruction = &self.source.guests[op].instruction;
+        match redo.base {
+            // What is between is executed again.
+            Base::Compared(_) => !instruction.is_jcc_short_or_near(),
+            _ => self.uses[op].written & redo.registers != 0,
+        }
     }
 
     /// What becomes of flags that instructions from number `first` on find, where code is not left before number `end`.
@@ -167,7 +195,7 @@ impl Translator<'_> {
             if flags::modifies(instruction) {
                 return Fate::Overwritten;
             }
-            intact &= self.uses[op].written & redo.registers == 0;
+            intact &= !self.loses(redo, op);
         }
         Fate::Lost
     }
@@ -220,7 +248,7 @@ impl Translator<'_> {
         let Some(redo) = self.redo else {
             return;
         };
-        if self.uses[self.op].written & redo.registers != 0 {
+        if self.loses(redo, self.op) {
             self.redo = None;
             if self.state == State::Deferred {
                 self.state = State::Nowhere;
@@ -231,6 +259,9 @@ impl Translator<'_> {
     /// How the flags of the present instruction can be made again.
     fn find_redo(&self, instruction: &Instruction) -> Option<Redo> {
         use Mnemonic as M;
+        if let Some(redo) = self.compared(instruction) {
+            return Some(redo);
+        }
         let mut registers = 0;
         for operand in 0..instruction.op_count() {
             let register = instruction.op_register(operand);
@@ -267,6 +298,20 @@ impl Translator<'_> {
         }
     }
 
+    /// The present comparison with memory as something to go back to: it was probed by itself, so that the state before
+    /// it is known where code is left.
+    fn compared(&self, instruction: &Instruction) -> Option<Redo> {
+        let compares = matches!(instruction.mnemonic(), Mnemonic::Cmp | Mnemonic::Test)
+            && rewrite::memory_operand(instruction).is_some()
+            && self.source.turns;
+        let known = self.lefts.last().is_some_and(|left| left.0 == self.op);
+        (compares && known).then_some(Redo {
+            base: Base::Compared(self.op as u16),
+            then: None,
+            registers: 0,
+        })
+    }
+
     /// The register of which the present shift by a constant changes a copy, as the instruction before it made.
     fn copied(&self, shift: &Instruction) -> Option<Register> {
         let copy = &self.source.guests[self.op.checked_sub(1)?].instruction;
@@ -294,6 +339,7 @@ impl Translator<'_> {
             Base::Again(op) | Base::Added(op) => self.redo_one(&instruction(op)),
             Base::Summed(op) => self.redo_sum(&instruction(op)),
             Base::Copied(op, from, moved) => self.redo_on(&instruction(op), from, -moved),
+            Base::Compared(_) => false,
         };
         let then = redo.then.is_none_or(|op| self.redo_one(&instruction(op)));
         if !done || !then {

@@ -77,6 +77,8 @@ impl Translator<'_> {
                 other_at,
                 look_up: 0,
             }),
+            exchanged: None,
+            run: false,
         };
         self.cold.push(Cold::Unguessed(Unguessed {
             stub,

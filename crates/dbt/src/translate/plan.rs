@@ -1,6 +1,7 @@
 //! How a block is translated. What is foretold of a block may turn out wrong while it is translated: then it is translated
 //! again, by a plan that does with less.
 
+use super::exchange::Exchange;
 use super::uses::Uses;
 use super::{Frame, Source, Translated, Translator, attempt, flags};
 
@@ -15,19 +16,53 @@ pub(super) struct Plan {
     pub(super) borrows: bool,
     /// Whether the block may have a second body.
     pub(super) streams: bool,
+    /// Whether runs with shared probes have copies, which run where a probe misses.
+    pub(super) copies: bool,
+    /// Which registers trade places.
+    pub(super) exchange: Exchange,
+}
+
+/// What is known of a block beside its instructions.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct History {
+    /// The exchange of the block that led to it.
+    pub(crate) before: Exchange,
+    /// Its shared probes miss often.
+    pub(crate) misses: bool,
 }
 
 /// Translates a block.
-pub(crate) fn block(source: Source<'_>, frame: Frame) -> Translated {
+pub(crate) fn block(source: Source<'_>, frame: Frame, history: History) -> Translated {
+    let uses = Uses::of(source.guests);
+    let exchange = Exchange::choose(source, &uses, history.before);
+    if exchange == Exchange::NONE {
+        return by_plans(source, &uses, frame, exchange, history);
+    }
+    let guests = exchange.rename_all(source.guests);
+    let source = Source {
+        guests: &guests,
+        ..source
+    };
+    by_plans(source, &Uses::of(&guests), frame, exchange, history)
+}
+
+fn by_plans(
+    source: Source<'_>,
+    uses: &[Uses],
+    frame: Frame,
+    exchange: Exchange,
+    history: History,
+) -> Translated {
     let mut plan = Plan {
         wanted: flags::wanted(source.guests, source.wide),
         defers: true,
         borrows: true,
         streams: true,
+        copies: history.misses,
+        exchange,
     };
-    let uses = Uses::of(source.guests);
     loop {
-        match attempt(source, &uses, frame, plan) {
+        match attempt(source, uses, frame, plan) {
             Ok(translated) => return translated,
             Err(instead) => {
                 assert_ne!(

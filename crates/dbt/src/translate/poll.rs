@@ -106,6 +106,7 @@ impl Translator<'_> {
             self.instruction();
         }
         self.save_flags();
+        self.exchange();
         let target = self.address(self.source.guests[ops].instruction.ip());
         let link = Link::never();
         let exit = self.exit_to(target, link);

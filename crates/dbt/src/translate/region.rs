@@ -9,7 +9,7 @@
 use iced_x86::{Code, FlowControl, Instruction, MemoryOperand, Mnemonic, OpKind, Register};
 
 use super::borrow::Borrowed;
-use super::cold::End;
+use super::cold::{End, Run};
 use super::deferred::Redo;
 use super::probe::Place;
 use super::register::{self, RAX, RCX};
@@ -152,11 +152,23 @@ impl Translator<'_> {
             self.hold(number, borrowed, region.count());
         }
         self.borrowed = borrowed;
+        self.region = Some(region);
+        let (first, end) = (self.op, region.end);
+        if !self.plan.copies {
+            self.cold.push(Cold::Run(Run {
+                label: apart,
+                first,
+                end,
+                redo,
+                borrowed,
+            }));
+            return;
+        }
         self.cold.push(Cold::Apart {
             label: apart,
             back,
-            first: self.op,
-            end: region.end,
+            first,
+            end,
             redo,
             borrowed,
             index: self.ends.len(),
@@ -164,7 +176,6 @@ impl Translator<'_> {
             x87: self.x87,
         });
         self.ends.push(None);
-        self.region = Some(region);
         self.region_back = Some(back);
     }
 

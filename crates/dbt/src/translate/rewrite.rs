@@ -4,7 +4,8 @@ use iced_x86::{Code, Instruction, Mnemonic, OpAccess, OpKind, Register};
 
 use super::probe::{Place, is_narrow};
 use super::register::{self, RAX, RCX};
-use super::{Translator, deferred, flags, resident, uses};
+use super::uses::{self, Uses};
+use super::{Translator, deferred, flags, resident};
 use crate::form;
 
 /// A guest's register operand that is worked on in a scratch register.
@@ -101,7 +102,7 @@ impl Translator<'_> {
             return None;
         }
         self.yield_flags();
-        if spares_rax(instruction) && self.window(instruction).is_none() {
+        if spares_rax(instruction, uses) && self.window(instruction).is_none() {
             let address = self.linear(instruction)?;
             return self.probe_apart(address, bytes, write).map(Some);
         }
@@ -292,8 +293,8 @@ pub(super) fn is_locked(instruction: &Instruction) -> bool {
     instruction.has_lock_prefix() || instruction.mnemonic() == Mnemonic::Xchg
 }
 
-/// Whether an instruction on a memory operand only moves it, and needs no scratch register for that.
-fn spares_rax(instruction: &Instruction) -> bool {
+/// Whether an instruction on a memory operand moves it, or only reads it, and needs no scratch register for that.
+fn spares_rax(instruction: &Instruction, uses: Uses) -> bool {
     use Mnemonic as M;
     let moves = matches!(
         instruction.mnemonic(),
@@ -322,7 +323,12 @@ fn spares_rax(instruction: &Instruction) -> bool {
                 && !register::is_high(register)
                 && register::home(register).is_some()
     };
-    moves && (0..instruction.op_count()).all(at_home)
+    let reads = !uses.writes_memory()
+        && matches!(
+            instruction.mnemonic(),
+            M::Cmp | M::Test | M::Add | M::Sub | M::And | M::Or | M::Xor
+        );
+    (moves || reads) && (0..instruction.op_count()).all(at_home)
 }
 
 /// Whether an instruction works on vector registers or under MXCSR.

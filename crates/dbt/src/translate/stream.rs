@@ -246,6 +246,7 @@ impl Translator<'_> {
         self.out.jump(self.saved_entry);
         self.out.bind(wanted);
         self.restore_borrowed();
+        self.exchange();
         let target = self.source.linear;
         let link = Link::never();
         let exit = self.exit_to(target, link);

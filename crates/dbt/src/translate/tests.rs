@@ -19,6 +19,11 @@ fn text(instruction: &Instruction) -> String {
     text
 }
 
+const HISTORY: History = History {
+    before: Exchange::NONE,
+    misses: false,
+};
+
 /// Guest code and what it becomes, as text.
 fn listing(bits: u32, code: &[u8]) -> String {
     let options = DecoderOptions::FORCE_RESERVED_NOP;
@@ -56,7 +61,7 @@ fn listing(bits: u32, code: &[u8]) -> String {
         number: 0,
         first_jump: 0,
     };
-    let made = block(source, frame);
+    let made = block(source, frame, HISTORY);
     let mut out = String::new();
     let mut decoder = Decoder::with_ip(64, &made.code, BASE, DecoderOptions::NONE);
     let mut marks = made.marks.iter().filter(|mark| mark.entry).peekable();

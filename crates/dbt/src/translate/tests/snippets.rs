@@ -1,7 +1,7 @@
 //! Guest code for listings: name, whether it is 64-bit code, machine code in hexadecimal.
 
 /// See the listings for what they are.
-pub(super) const SNIPPETS: [(&str, bool, &str); 51] = [
+pub(super) const SNIPPETS: [(&str, bool, &str); 53] = [
     (
         "registers that live in the context",
         true,
@@ -98,6 +98,16 @@ pub(super) const SNIPPETS: [(&str, bool, &str); 51] = [
         "8cc0668ce0f3480faec0f30faed9f3490faed1",
     ),
     ("the time", true, "480faee80f31480fc1d00f01f9"),
+    (
+        "a loop whose registers trade places",
+        true,
+        "4c8b0f4f8d14d941f6c10174064d01d34d31d94e890cd04c29ce75e4",
+    ),
+    (
+        "a comparison with memory before another access",
+        true,
+        "6639540bff740a0fb70c4e85c9740239f9c3",
+    ),
     ("32-bit loop", false, "8b048e01c24975f8"),
     ("32-bit frame", false, "5589e58b45085dc3"),
     ("32-bit thread-local", false, "65a114000000"),
