@@ -512,6 +512,7 @@ impl Blocks {
         let number = self.sites.block(site);
         self.exchange_back(registers, number);
         let key = self.blocks[number as usize].key();
+        let (_, last) = self.blocks[number as usize].left_with(last);
         if self.misses.note(number, key) {
             self.drop_block(number);
         }

@@ -109,3 +109,25 @@ impl Stepper {
             .map(|exception| (exception, self.0.cpu.fault_address))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use mem::Gpa;
+
+    use super::*;
+
+    #[test]
+    fn code_that_is_translated_at_once_is_so_before_it_runs() {
+        if !dbt::is_supported() {
+            println!("skipped: this host can't run translated code");
+            return;
+        }
+        let ram = GuestRam::new(&[(Gpa(0xffff_0000), 0x1_0000)]).unwrap();
+        // mov ax, 1; hlt
+        ram.write(Gpa(0xffff_fff0), &[0xb8, 1, 0, 0xf4]).unwrap();
+        let mut stepper = Stepper::with_translation(Arc::new(ram));
+        assert_eq!(stepper.run(0xfff4, 2), None);
+        assert_eq!(stepper.rip(), 0xfff4);
+        assert_eq!(stepper.0.translation.unwrap().blocks.made, 1);
+    }
+}

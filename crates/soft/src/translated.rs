@@ -95,13 +95,7 @@ impl Translation {
             Some(made) if made != linear => AGAIN,
             _ => 1,
         };
-        // Where all is to be translated at once, all is.
-        block.heat
-            >= self.threshold.saturating_mul(if self.threshold > 0 {
-                churn.max(elsewhere)
-            } else {
-                churn
-            })
+        block.heat >= self.threshold.saturating_mul(churn.max(elsewhere))
     }
 
     /// Sees to it that what is linked and what is in the jump table is good for code at `linear`.
