@@ -3,8 +3,9 @@
 //! A run of instructions often reaches memory by few addresses with different displacements: fields of a structure,
 //! the stack, elements of arrays. One probe covers the range of all accesses by an address when it lies within a page.
 //! The host address of the range stays in RCX until the run ends or, where there are several addresses, in the context.
-//! Where a range crosses pages or a probe misses, a copy of the run with a probe for each access runs instead, out of
-//! line; that copy is also where the run is entered in its middle.
+//! Where a range crosses pages or a probe misses, the whole run is left to others. Where that happens often, the block is
+//! translated again, with a copy of each run that has a probe for each access, out of line, to go to instead; that copy is
+//! also where the run is entered in its middle.
 
 use iced_x86::{Code, FlowControl, Instruction, MemoryOperand, Mnemonic, OpKind, Register};
 
