@@ -58,6 +58,8 @@ pub(crate) fn is_another(bits: Bits, bytes: &[u8], instruction: &Instruction) ->
         | Code::Reservednop_rm64_r64_0F0D => instruction.op0_kind() == OpKind::Register,
         // With REX.B it is XCHG.
         Code::Pause => bytes.len() > 2,
+        // The memory operand has 32 bits.
+        Code::Movsxd_r16_rm16 => instruction.op1_kind() == OpKind::Memory,
         // VEX.W is not ignored outside 64-bit mode.
         Code::VEX_Vpextrd_rm32_xmm_imm8 | Code::VEX_Vpinsrd_xmm_xmm_rm32_imm8 => {
             bits == Bits::B32 && is_vex_w(bytes)
@@ -150,12 +152,12 @@ pub(crate) fn allow(
         }
         // A return address is pushed only once the target is known to be canonical.
         Mnemonic::Call => tolerance.data = native.vector == PROTECTION_FAULT,
-        // Each element's address wraps at 16 bits.
+        // Each element's address wraps at the size of addresses.
         Mnemonic::Vmaskmovps
         | Mnemonic::Vmaskmovpd
         | Mnemonic::Vpmaskmovd
         | Mnemonic::Vpmaskmovq
-            if bits == Bits::B32 =>
+            if bits == Bits::B32 || instruction.memory_base().size() == 4 =>
         {
             tolerance.cr2 = u64::MAX;
         }

@@ -95,3 +95,19 @@ fn an_operand_that_is_not_aligned_may_reach_past_the_end_of_a_segment() {
     assert_eq!(soft.vector, 13);
     assert!(differences.is_empty(), "{differences:?}");
 }
+
+#[test]
+fn addresses_of_masked_elements_may_wrap() {
+    // vpmaskmovd [esi], xmm6, xmm2
+    let code = [0x67, 0xc4, 0xa2, 0x49, 0x8e, 0x16];
+    let found = compare(Bits::B64, &code, |registers| {
+        registers.gpr[6] = 0xffff_fffe;
+        registers.xsave[512] |= 2;
+        registers.xsave[160 + 6 * 16..][..16].copy_from_slice(&(1_u128 << 95).to_le_bytes());
+    });
+    let Some((soft, differences)) = found else {
+        return;
+    };
+    assert_eq!((soft.vector, soft.cr2), (14, 0x1_0000_0006));
+    assert!(differences.is_empty(), "{differences:?}");
+}
