@@ -260,8 +260,6 @@ struct Translator<'a> {
     streamed: bool,
     /// Where the block is entered with the flags in the context.
     saved_entry: Label,
-    /// Which registers trade places in its body.
-    exchange: Exchange,
     /// Whether each way through the block looks at the vCPU's attention before its last instruction.
     polled: bool,
 }
@@ -308,7 +306,6 @@ fn attempt<'a>(
         streaming: false,
         streamed: false,
         saved_entry,
-        exchange: plan.exchange,
         polled: false,
     };
     translator.translate()
@@ -317,7 +314,7 @@ fn attempt<'a>(
 impl Translator<'_> {
     fn translate(mut self) -> Result<Translated, Plan> {
         let (entry_host, entry_saved) = self.enter();
-        self.saved_entry = self.out.label_at(entry_saved + self.exchange.bytes());
+        self.saved_entry = self.out.label_at(entry_saved + self.plan.exchange.bytes());
         self.stream = self.find_stream();
         let polls = self.source.turns && self.stream.is_none() && self.may_close_loop();
         let mut open = true;
@@ -352,7 +349,7 @@ impl Translator<'_> {
                 jumps: self.jumps,
                 foreign: self.foreign,
                 earlier: self.earlier,
-                exchange: self.exchange,
+                exchange: self.plan.exchange,
             }),
         }
     }
@@ -370,7 +367,7 @@ impl Translator<'_> {
             flags::Wanted::Host => (Writer::restore_flags, State::Host),
         };
         self.state = state;
-        let (suiting, other) = if self.exchange == Exchange::NONE {
+        let (suiting, other) = if self.plan.exchange == Exchange::NONE {
             convert(&mut self.out);
             (self.out.len(), 0)
         } else {

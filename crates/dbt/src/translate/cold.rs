@@ -142,7 +142,7 @@ impl Translator<'_> {
     fn write_leave(&mut self, label: Label, target: u64, mut link: Link, state: State) {
         let out = self.out.len();
         self.out.bind(label);
-        if self.exchange != Exchange::NONE {
+        if self.plan.exchange != Exchange::NONE {
             self.exchange();
             if link.is_patchable() {
                 let stub = self.out.label();

@@ -217,6 +217,6 @@ impl Writer {
 impl Translator<'_> {
     /// Exchanges the block's registers, on its ways in and out; changes RAX, and no flags.
     pub(super) fn exchange(&mut self) {
-        self.out.exchange(self.exchange);
+        self.out.exchange(self.plan.exchange);
     }
 }

@@ -35,25 +35,7 @@ pub(crate) struct History {
 pub(crate) fn block(source: Source<'_>, frame: Frame, history: History) -> Translated {
     let uses = Uses::of(source.guests);
     let exchange = Exchange::choose(source, &uses, history.before);
-    if exchange == Exchange::NONE {
-        return by_plans(source, &uses, frame, exchange, history);
-    }
-    let guests = exchange.rename_all(source.guests);
-    let source = Source {
-        guests: &guests,
-        ..source
-    };
-    by_plans(source, &Uses::of(&guests), frame, exchange, history)
-}
-
-fn by_plans(
-    source: Source<'_>,
-    uses: &[Uses],
-    frame: Frame,
-    exchange: Exchange,
-    history: History,
-) -> Translated {
-    let mut plan = Plan {
+    let plan = Plan {
         wanted: flags::wanted(source.guests, source.wide),
         defers: true,
         borrows: true,
@@ -61,6 +43,19 @@ fn by_plans(
         copies: history.misses,
         exchange,
     };
+    if exchange == Exchange::NONE {
+        return by_plans(source, &uses, frame, plan);
+    }
+    let guests = exchange.rename_all(source.guests);
+    let source = Source {
+        guests: &guests,
+        ..source
+    };
+    by_plans(source, &Uses::of(&guests), frame, plan)
+}
+
+/// Translates a block by a plan, or by others that do with less.
+fn by_plans(source: Source<'_>, uses: &[Uses], frame: Frame, mut plan: Plan) -> Translated {
     loop {
         match attempt(source, uses, frame, plan) {
             Ok(translated) => return translated,
