@@ -81,6 +81,13 @@ impl Outcome {
     pub const COMPLETED: u64 = 256;
     /// Nothing ended it.
     pub const ENDLESS: u64 = 257;
+
+    /// What ended it was its end, no fault.
+    pub(crate) fn complete(&mut self) {
+        self.vector = Self::COMPLETED;
+        self.error = 0;
+        self.cr2 = 0;
+    }
 }
 
 impl Case {

@@ -346,9 +346,7 @@ pub(crate) fn settle(case: &Case, outcome: &mut Outcome) {
     } else if !fetched_nothing {
         return;
     }
-    outcome.vector = Outcome::COMPLETED;
-    outcome.error = 0;
-    outcome.cr2 = 0;
+    outcome.complete();
 }
 
 impl Registers {

@@ -1,4 +1,4 @@
-//! Programs at whose end translated code once was wrong: on the host's processor, and in each way on ours.
+//! Programs that once ended in another way here than there: on the host's processor, and in each way on ours.
 
 use oracle::case::{MOST_CODE, Registers};
 use oracle::layout::{CODE, DATA};
@@ -6,7 +6,7 @@ use oracle::program::Program;
 use oracle::{Bits, Case, Weave};
 
 /// What each is about, and its code but for the INT3 at its end.
-const PROGRAMS: [(&str, &str); 4] = [
+const PROGRAMS: [(&str, &str); 5] = [
     // mov edi, 3; again: add rax, rbx; jmp next; next: shld r9, r10, cl; adc rdx, rdx; dec edi; jne again
     (
         "flags at a branch to SHLD by CL of registers that live in the context",
@@ -24,6 +24,11 @@ const PROGRAMS: [(&str, &str); 4] = [
     (
         "a comparison of high bytes, whose flags can't be made again",
         "38e7 660f460424 0f92c2",
+    ),
+    // push CODE + 0x1e1; ret
+    (
+        "a return to an INT3 that is not the program's end",
+        "68e1010010 c3",
     ),
 ];
 
