@@ -6,6 +6,7 @@
 
 mod block;
 mod guess;
+mod heat;
 mod index;
 mod misses;
 mod site;
@@ -17,9 +18,11 @@ use std::collections::HashMap;
 use std::io;
 
 use host::fault;
+use host::sampler::Sampler;
 
 pub use block::Key;
 use block::{Block, PackedMark};
+use heat::Heat;
 use index::Index;
 use misses::Misses;
 use site::Sites;
@@ -34,6 +37,8 @@ use crate::translate::{self, Exchange, Far, Frame, History, Mark, Source};
 const ALIGNMENT: usize = 16;
 /// More than the code of a block of 64 instructions.
 const LARGEST: usize = 64 << 10;
+/// How often shared probes of a block miss until it is translated anew, with a probe for each access beside them.
+const MOST_MISSES: u8 = 16;
 
 /// Most bytes in an instruction.
 const LONGEST: u64 = 15;
@@ -116,13 +121,19 @@ pub struct Blocks {
     /// The exchange of the block that a direct branch has left last.
     before: Exchange,
     misses: Misses,
+    heat: Heat,
+    sampler: Option<Sampler>,
+    /// Accesses that have been given an entry of the TLB.
+    accesses: u32,
     /// Blocks ever made.
     pub made: u64,
+    /// Those among them that were dropped to be made again, as hot ones.
+    pub hot: u64,
     /// Times that everything was dropped.
     pub flushes: u64,
     /// Branches ever linked.
     pub linked: u64,
-    _fault: fault::Region,
+    code: fault::Region,
 }
 
 /// Whether an instruction at a linear address may reach into the next page: where such a one leads depends on that page,
@@ -139,12 +150,12 @@ pub fn is_supported() -> bool {
 }
 
 impl Blocks {
-    /// An empty cache whose code works on `registers` and lies beside them. Shared probes of a block may miss `patience`
-    /// times until it is translated with others beside them.
+    /// An empty cache whose code works on `registers` and lies beside them. An `eager` one, for tests, soon takes blocks for
+    /// such as miss often, and some for hot, so that what is done then is done.
     ///
     /// # Errors
     /// The host's, when it grants no memory.
-    pub fn new(registers: &mut Registers, patience: u8) -> io::Result<Self> {
+    pub fn new(registers: &mut Registers, eager: bool) -> io::Result<Self> {
         let mut area = registers.take_area().ok_or(io::ErrorKind::AlreadyExists)?;
         let len = area.len();
         let (code, thunks) = thunk::write(area.start(), area.context());
@@ -166,11 +177,15 @@ impl Blocks {
             far: Vec::new(),
             table: 0,
             before: Exchange::NONE,
-            misses: Misses::new(patience),
+            misses: Misses::new(if eager { 2 } else { MOST_MISSES }),
+            heat: Heat::new(eager),
+            sampler: None,
+            accesses: 0,
             made: 0,
+            hot: 0,
             flushes: 0,
             linked: 0,
-            _fault: fault,
+            code: fault,
         })
     }
 
@@ -193,6 +208,7 @@ impl Blocks {
         self.by_page.clear();
         self.far.clear();
         self.misses.clear();
+        self.heat.clear();
         self.tables.clear();
     }
 
@@ -225,17 +241,22 @@ impl Blocks {
             thunks: thunk(0),
             unwind: thunk(self.thunks.unwind),
             find_stack: self.thunks.find_stack,
+            find_site: self.thunks.find_site,
             strings: self.thunks.strings,
             ways: self.thunks.ways,
             read_tsc: self.thunks.read_tsc,
             number: self.blocks.len() as u32,
             first_jump: self.sites.count(),
+            first_site: self.accesses,
         };
+        let before = std::mem::take(&mut self.before);
         let history = History {
-            before: std::mem::take(&mut self.before),
+            before: self.heat.exchange(&key).unwrap_or(before),
             misses: self.misses.are_many(&key),
+            sites: self.heat.sites(&key),
         };
         let translated = translate::block(source, frame, history);
+        self.accesses = self.accesses.wrapping_add(translated.sites);
         self.area.write(self.used, &translated.code);
         let number = frame.number;
         let start = self.used as u32;
@@ -424,6 +445,10 @@ impl Blocks {
     /// Another thread runs from now on.
     pub fn forget_thread(&mut self) {
         self.table = 0;
+        if !self.sampler.as_ref().is_some_and(Sampler::is_here) {
+            // Without one no block is found to be hot.
+            self.sampler = Sampler::new().ok();
+        }
     }
 
     /// Runs code until it leaves. `tlb` is the address of the TLB's table; `clock` tells the TSC.
@@ -469,6 +494,9 @@ impl Blocks {
         registers.cc &= cc::ALL;
         self.table = registers.run.table as usize;
         let exit = registers.run.exit;
+        if let Some(at) = self.code.take_sample() {
+            self.see(at);
+        }
         self.tables.leave(&registers.gates);
         match exit {
             thunk::LANDED => return Left::Landed,
@@ -485,6 +513,7 @@ impl Blocks {
         }
         if let Some((block, op)) = translate::instruction_of(exit) {
             self.exchange_back(registers, block);
+            self.note_wandering(registers, block, op);
             let (op, last) = self.blocks[block as usize].left_with(op);
             return Left::Interpret { block, op, last };
         }
@@ -506,6 +535,38 @@ impl Blocks {
         exchange.apply(&mut registers.gpr);
     }
 
+    /// An instruction was left to others. If that was to see which accesses find other pages than the last time, and this
+    /// one does so often, it gets no entry of its own in the next translation of its block; true then.
+    fn note_wandering(&mut self, registers: &mut Registers, number: u32, op: u16) -> bool {
+        if registers.run.wandered >= 0 {
+            return false;
+        }
+        registers.run.wandered = heat::EACH;
+        if self.heat.wander(self.blocks[number as usize].key(), op) {
+            self.drop_block(number);
+        }
+        true
+    }
+
+    /// The vCPU was seen at an address.
+    #[cold]
+    fn see(&mut self, at: usize) {
+        if let Some(number) = self.block_at(at as u64) {
+            let block = &self.blocks[number as usize];
+            if !block.dead && self.heat.see(block.key(), block.exchange()) {
+                self.hot += 1;
+                self.drop_block(number);
+            }
+        }
+    }
+
+    /// The block whose code is at an address, if it is not a thunk's.
+    fn block_at(&self, at: u64) -> Option<u32> {
+        let at = at.wrapping_sub(self.area.start()) as u32;
+        let before = self.blocks.partition_point(|block| block.start <= at);
+        before.checked_sub(1).map(|number| number as u32)
+    }
+
     /// A probe for a run of instructions has missed. Where that happens often, the next translation of the block has a
     /// copy of the run with a probe for each.
     fn missed(&mut self, registers: &mut Registers, site: u32, op: u16, last: u16) -> Left {
@@ -513,7 +574,7 @@ impl Blocks {
         self.exchange_back(registers, number);
         let key = self.blocks[number as usize].key();
         let (_, last) = self.blocks[number as usize].left_with(last);
-        if self.misses.note(number, key) {
+        if !self.note_wandering(registers, number, op) && self.misses.note(number, key) {
             self.drop_block(number);
         }
         Left::Interpret {
@@ -526,17 +587,17 @@ impl Blocks {
     /// The host's processor raised an exception at an instruction.
     #[cold]
     fn fault(&self, registers: &mut Registers) -> Left {
-        let at = (registers.run.fault_at.wrapping_sub(self.area.start())) as u32;
-        let before = self.blocks.partition_point(|block| block.start <= at);
-        let Some(number) = before.checked_sub(1) else {
+        let at = registers.run.fault_at;
+        let Some(number) = self.block_at(at) else {
             let vector = registers.run.fault_vector;
             panic!(
                 "exception {vector} outside of blocks, at {at:#x}; thunks {:?}",
                 self.thunks
             );
         };
-        let start = self.blocks[number].start;
-        let marks = self.marks(number as u32);
+        let at = at.wrapping_sub(self.area.start()) as u32;
+        let start = self.blocks[number as usize].start;
+        let marks = self.marks(number);
         let mark = marks
             .take_while(|mark| start + mark.at <= at)
             .last()
@@ -544,9 +605,9 @@ impl Blocks {
         if !mark.saved {
             registers.cc = registers.run.fault_cc;
         }
-        self.exchange_back(registers, number as u32);
+        self.exchange_back(registers, number);
         Left::Interpret {
-            block: number as u32,
+            block: number,
             op: mark.op,
             last: mark.op,
         }

@@ -7,10 +7,12 @@ use host::Mapping;
 
 /// Entries of a table.
 const ENTRIES: usize = 1 << 16;
-/// What of an address selects an entry.
-pub(crate) const MASK: u32 = ENTRIES as u32 - 1;
-/// The address is XORed with itself shifted right by this before, since the lowest bits of functions are all zero.
-pub(crate) const FOLD: u8 = 12;
+/// Bits of an address below those that select an entry: hardly two blocks begin within so few bytes, and the start of a
+/// function has zeros there.
+const LOW: u32 = 2;
+/// What of an address rotated right by [`ROTATE`] is the byte offset of its entry.
+pub(crate) const MASK: u32 = ((ENTRIES - 1) * size_of::<Entry>()) as u32;
+pub(crate) const ROTATE: u8 = (u64::BITS + LOW - size_of::<Entry>().ilog2()) as u8 % 64;
 
 /// An entry; what generated code jumps by when `linear` is its target.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -23,11 +25,11 @@ struct Entry {
 
 /// Byte offset of the entry for an address.
 pub(crate) fn offset(linear: u64) -> usize {
-    index(linear) * size_of::<Entry>()
+    linear.rotate_right(ROTATE.into()) as usize & MASK as usize
 }
 
 fn index(linear: u64) -> usize {
-    (linear ^ linear >> FOLD) as usize & MASK as usize
+    offset(linear) / size_of::<Entry>()
 }
 
 /// A jump table.
@@ -57,10 +59,10 @@ impl JumpTable {
 
     fn entry(&self, index: usize) -> *mut Entry {
         debug_assert!(index < ENTRIES);
-        // SAFETY: the index is below ENTRIES by the mask.
+        // SAFETY: the index is below ENTRIES.
         unsafe {
             let table = self.memory.start().as_ptr().cast::<Entry>();
-            table.add(index & MASK as usize)
+            table.add(index % ENTRIES)
         }
     }
 
@@ -96,8 +98,7 @@ impl JumpTable {
 
     /// An address that does not belong to the entry.
     fn clear_entry(&mut self, index: usize) {
-        // Below 1 << FOLD addresses are their own index.
-        let linear = (index as u64 & ((1 << FOLD) - 1)) ^ 1;
+        let linear = (index as u64 ^ 1) << LOW;
         // SAFETY: as in `set`.
         unsafe { *self.entry(index) = Entry { linear, code: 0 } };
     }

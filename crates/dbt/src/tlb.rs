@@ -11,19 +11,21 @@
 
 mod hidden;
 mod marks;
+pub(crate) mod site;
 pub(crate) mod stack;
 mod writers;
 
 #[cfg(test)]
 mod tests;
 
-use std::alloc::{Layout, alloc_zeroed, dealloc, handle_alloc_error};
 use std::ptr::NonNull;
 use std::sync::Arc;
 
+use host::Mapping;
 use mem::{GuestRam, Offset, PAGE_MASK, PAGE_SHIFT, PAGE_SIZE};
 
 use marks::Marks;
+use site::Sites;
 use stack::StackEntry;
 use writers::Writers;
 
@@ -51,18 +53,22 @@ pub struct Entry {
 
 const _: () = assert!(size_of::<Entry>() == 16 && align_of::<Entry>() <= 16);
 
-/// Entries by the low bits of the page number, and copies of those for the stack's page.
+/// Entries by the low bits of the page number, and copies of those at places that code knows: for instructions, and for the
+/// stack's page.
 #[derive(Debug)]
 #[repr(C)]
 pub struct Table {
     read: [Entry; ENTRIES],
     write: [Entry; ENTRIES],
+    sites: Sites,
+    /// See [`site::GAP`].
+    _gap: [u8; 4096 - size_of::<Sites>() % 4096 + site::GAP],
     read_stack: StackEntry,
     write_stack: StackEntry,
+    _rest: [u8; 4096 - site::GAP - 2 * size_of::<StackEntry>()],
 }
 
-// Where an allocator has to align more it writes the zeros itself; most of a table is never touched otherwise.
-const _: () = assert!(align_of::<Table>() <= 16);
+const _: () = assert!(size_of::<Table>().is_multiple_of(4096));
 
 /// A translation to be cached.
 #[derive(Debug, Clone, Copy)]
@@ -83,6 +89,7 @@ pub struct Fill {
 #[derive(Debug)]
 pub struct Tlb {
     tables: NonNull<Table>,
+    _memory: Mapping,
     marks: Box<[Marks]>,
     writers: Writers,
     views: [NonNull<Table>; VIEWS],
@@ -106,21 +113,18 @@ fn invalid(slot: usize) -> u64 {
     if slot == 0 { INVALID_IN_FIRST } else { 0 }
 }
 
-fn layout(count: usize) -> Layout {
-    Layout::array::<Table>(count).expect("a few tables fit the address space")
-}
-
 impl Tlb {
     /// Makes `count` empty tables over `ram`. All views select the first.
     pub fn new(ram: Arc<GuestRam>, count: usize) -> Self {
         assert!(count > 0, "views select something");
-        // SAFETY: the layout has a size. Zeroed memory is valid entries.
-        let memory = unsafe { alloc_zeroed(layout(count)) };
-        let Some(tables) = NonNull::new(memory.cast::<Table>()) else {
-            handle_alloc_error(layout(count));
-        };
+        let bytes = count * size_of::<Table>();
+        // Most of a table is never touched.
+        let memory = Mapping::anonymous(bytes).expect("address space for tables");
+        // Zeroed memory is valid entries.
+        let tables = memory.start().cast::<Table>();
         let mut tlb = Self {
             tables,
+            _memory: memory,
             // SAFETY: made of integers. Like the tables it exists where it is touched.
             marks: unsafe { Box::new_zeroed_slice(count).assume_init() },
             writers: Writers::new(count),
@@ -238,7 +242,11 @@ impl Tlb {
     fn forget(&mut self, table: usize, slot: usize) {
         self.forget_write(table, slot);
         let tag = invalid(slot);
+        let is_used = self.marks[table].local.has(slot) || self.marks[table].global.has(slot);
         let entries = self.table_mut(table);
+        if is_used {
+            entries.sites.forget(slot);
+        }
         entries.read_stack.forget(entries.read[slot].tag);
         entries.read[slot].tag = tag;
         entries.write[slot].tag = tag;
@@ -253,6 +261,7 @@ impl Tlb {
             self.writers.remove(page, table, slot);
             let entries = self.table_mut(table);
             entries.write_stack.forget(entries.write[slot].tag);
+            entries.sites.forget(slot);
             entries.write[slot].tag = invalid(slot);
         }
     }
@@ -330,12 +339,5 @@ impl Tlb {
                 self.forget_write(table, slot);
             }
         }
-    }
-}
-
-impl Drop for Tlb {
-    fn drop(&mut self) {
-        // SAFETY: allocated with this layout, and not used any more.
-        unsafe { dealloc(self.tables.as_ptr().cast(), layout(self.marks.len())) };
     }
 }

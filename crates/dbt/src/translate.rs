@@ -13,6 +13,7 @@
 //!   vector     which vector instructions raise no exceptions
 //!   deferred   flags that are made again when somebody wants them
 //!   probe      memory operands: effective address, TLB probe
+//!   known      accesses by the stack pointer that need no probe again
 //!   region     accesses that share a probe
 //!   borrow     host addresses in homes of guest registers
 //!   stream     loops that step through pages
@@ -45,6 +46,7 @@ mod gate;
 mod guess;
 mod implicit;
 mod iret;
+mod known;
 mod plan;
 mod poll;
 mod probe;
@@ -134,7 +136,7 @@ pub(crate) struct Jump {
 /// Marks the number of an exit at which an instruction is to be executed elsewhere: below are the block's number and the
 /// instruction's.
 const INSTRUCTION: u32 = 1 << 31;
-const INSTRUCTION_BITS: u32 = 6;
+pub(crate) const INSTRUCTION_BITS: u32 = 6;
 /// More blocks than any code memory has room for.
 pub(crate) const MOST_BLOCKS: usize = 1 << 24;
 
@@ -180,6 +182,8 @@ pub(crate) struct Translated {
     /// Which registers trade places between the ways in and out; those behind the ways in, for blocks with the same, are
     /// [`Exchange::bytes`] further.
     pub(crate) exchange: Exchange,
+    /// How many accesses have an entry of the TLB.
+    pub(crate) sites: u32,
 }
 
 /// Where a block's code will be.
@@ -199,6 +203,8 @@ pub(crate) struct Frame {
     pub(crate) unwind: u64,
     /// Offsets of the code that finds the stack's page for reads, and for writes.
     pub(crate) find_stack: [u32; 2],
+    /// The same for the page of an instruction, by size.
+    pub(crate) find_site: [[u32; 4]; 2],
     pub(crate) strings: string::Routines,
     pub(crate) ways: Ways,
     /// Offset of the code that reads the TSC.
@@ -206,6 +212,8 @@ pub(crate) struct Frame {
     /// The block's number.
     pub(crate) number: u32,
     pub(crate) first_jump: u32,
+    /// The number of its first access.
+    pub(crate) first_site: u32,
 }
 
 /// A block in the making.
@@ -237,6 +245,8 @@ struct Translator<'a> {
     lefts: Vec<(usize, Option<deferred::Redo>)>,
     /// Code that is run seldom, put behind the block.
     cold: Vec<Cold>,
+    /// How many accesses it has.
+    sites: u32,
     uses: &'a [Uses],
     info: InstructionInfoFactory,
     vectors: bool,
@@ -244,6 +254,8 @@ struct Translator<'a> {
     /// The x87 instruction pointer, where the one in the context is older.
     x87_ip: Option<u64>,
     region: Option<region::Region>,
+    /// Ranges of the stack that were probed.
+    known: known::Stack,
     /// The homes that hold host addresses now.
     borrowed: borrow::Borrowed,
     /// The group of the run whose range is in RCX.
@@ -291,12 +303,14 @@ fn attempt<'a>(
         earlier: 0,
         lefts: Vec::new(),
         cold: Vec::with_capacity(32),
+        sites: 0,
         uses,
         info: InstructionInfoFactory::new(),
         vectors: false,
         x87: false,
         x87_ip: None,
         region: None,
+        known: known::Stack::default(),
         borrowed: borrow::Borrowed::default(),
         held: 0,
         region_back: None,
@@ -350,6 +364,7 @@ impl Translator<'_> {
                 foreign: self.foreign,
                 earlier: self.earlier,
                 exchange: self.plan.exchange,
+                sites: self.sites,
             }),
         }
     }
@@ -440,18 +455,24 @@ impl Translator<'_> {
             if self.gate(&instruction) {
                 return false;
             }
-            if self.stack(&instruction)
-                || self.system(&instruction)
+            if self.stack(&instruction) {
+                return true;
+            }
+            if self.system(&instruction)
                 || self.segment_register(&instruction)
                 || self.read_tsc(&instruction)
                 || self.string(&instruction)
                 || self.x87(&instruction)
-                || self.implicit(&instruction)
-                || self.plain(&instruction)
             {
+                self.forget_stack();
+                return true;
+            }
+            if self.implicit(&instruction) || self.plain(&instruction) {
+                self.note_stack(&instruction);
                 return true;
             }
         }
+        self.forget_stack();
         self.interpret();
         instruction.flow_control() == FlowControl::Next
             || instruction.flow_control() == FlowControl::ConditionalBranch

@@ -38,6 +38,8 @@ struct Slot {
     start: AtomicUsize,
     end: AtomicUsize,
     target: AtomicUsize,
+    /// Where a thread was seen in it last, or zero.
+    sample: AtomicUsize,
 }
 
 impl Slot {
@@ -49,6 +51,7 @@ impl Slot {
         start: AtomicUsize::new(0),
         end: AtomicUsize::new(0),
         target: AtomicUsize::new(0),
+        sample: AtomicUsize::new(0),
     };
 }
 
@@ -72,12 +75,32 @@ impl Region {
         Some(Self(index))
     }
 
-    fn target(at: usize) -> Option<usize> {
+    fn find(at: usize) -> Option<&'static Slot> {
         let inside = |slot: &&Slot| {
             slot.start.load(Ordering::SeqCst) <= at && at < slot.end.load(Ordering::SeqCst)
         };
-        let slot = REGIONS.iter().find(inside)?;
-        Some(slot.target.load(Ordering::SeqCst))
+        REGIONS.iter().find(inside)
+    }
+
+    fn target(at: usize) -> Option<usize> {
+        Some(Self::find(at)?.target.load(Ordering::SeqCst))
+    }
+
+    /// Notes that a thread is at an address, if that lies in a region.
+    pub(crate) fn sample(at: usize) {
+        if let Some(slot) = Self::find(at) {
+            slot.sample.store(at, Ordering::Relaxed);
+        }
+    }
+
+    /// Where a thread was seen in it since the last time, if one was.
+    #[inline(always)]
+    pub fn take_sample(&self) -> Option<usize> {
+        let sample = &REGIONS[self.0].sample;
+        match sample.load(Ordering::Relaxed) {
+            0 => None,
+            _ => Some(sample.swap(0, Ordering::Relaxed)).filter(|&at| at != 0),
+        }
     }
 }
 

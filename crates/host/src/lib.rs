@@ -13,6 +13,7 @@ pub mod fault;
 pub mod futex;
 pub mod lock;
 pub mod mapping;
+pub mod sampler;
 pub mod signal;
 pub mod socket;
 pub mod tap;

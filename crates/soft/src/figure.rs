@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use crate::cpu::Cpu;
 
 /// Names of the figures.
-const NAMES: [&str; 19] = [
+const NAMES: [&str; 20] = [
     "instructions of interpreted blocks",
     "page walks",
     "exceptions",
@@ -15,6 +15,7 @@ const NAMES: [&str; 19] = [
     "% of them answered by the jump cache",
     "blocks decoded",
     "blocks translated",
+    "of them found to be hot",
     "bytes of translated code",
     "bytes beside translated code",
     "times the code cache was full",
@@ -65,6 +66,8 @@ pub(crate) struct Exits {
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Translated {
     pub(crate) blocks: u64,
+    /// Those among them that were translated again, since they are hot.
+    pub(crate) hot: u64,
     pub(crate) bytes: u64,
     /// Of what is known of the blocks.
     pub(crate) beside: u64,
@@ -121,6 +124,7 @@ impl Cpu {
             missed,
             decoded,
             translated.blocks,
+            translated.hot,
             translated.bytes,
             translated.beside,
             translated.full,

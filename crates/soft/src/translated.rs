@@ -29,9 +29,6 @@ pub(crate) use code::{Codes, Decoded};
 /// Each time that a page of code is written doubles the runs that its blocks take, up to so many times.
 const MOST_CHURN: u8 = 8;
 
-/// How often shared probes of a block miss until it is translated anew, with a probe for each access beside them.
-const MOST_MISSES: u8 = 16;
-
 /// So many times the runs a block takes that was translated before, for another address: most of what a program starts
 /// with is run seldom, and programs are loaded elsewhere each time.
 const AGAIN: u32 = 20;
@@ -73,8 +70,7 @@ impl Translation {
             return None;
         }
         // Where all is translated at once, all of it is tried soon.
-        let patience = if threshold == 0 { 2 } else { MOST_MISSES };
-        let blocks = Blocks::new(&mut cpu.ctx, patience).ok()?;
+        let blocks = Blocks::new(&mut cpu.ctx, threshold == 0).ok()?;
         Some(Self {
             blocks,
             code: Codes::new(),
@@ -461,6 +457,7 @@ impl Translation {
     pub(crate) fn figures(&self) -> Translated {
         Translated {
             blocks: self.blocks.made,
+            hot: self.blocks.hot,
             bytes: self.blocks.used() as u64,
             beside: (self.blocks.beside() + self.code.size()) as u64,
             full: self.blocks.flushes,

@@ -2,7 +2,7 @@
 
 use super::{Blocks, Left};
 use crate::region::Registers;
-use crate::translate::{self, Guess};
+use crate::translate::{self, Exchange, Guess};
 
 /// So many indirect branches lead elsewhere than they are linked to before one is linked anew: to have it linked takes
 /// the time of some hundred.
@@ -48,7 +48,8 @@ impl Blocks {
         }
         self.sites.attach(&mut self.blocks, site, block);
         self.linked += 1;
-        self.patch(start + link.at, self.blocks[block as usize].entry_saved());
+        let entry = self.blocks[block as usize].entry(link.state, Exchange::NONE);
+        self.patch(start + link.at, entry);
         let other_at = (start + guess.other_at) as usize;
         let guess_at = other_at - translate::GUESS as usize;
         self.area.write(guess_at, &target.to_le_bytes());

@@ -244,6 +244,7 @@ mod tests {
             foreign: 0,
             earlier: 0,
             exchange: Exchange::NONE,
+            sites: 0,
         };
         Block::new(key, &made, 0, 0, NONE)
     }

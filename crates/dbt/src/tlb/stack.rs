@@ -16,6 +16,8 @@ pub(crate) const SIZES: [u32; 4] = [8, 32, 128, 512];
 #[repr(C)]
 pub(crate) struct StackEntry {
     entry: Entry,
+    /// From a linear address in the page to the host's.
+    delta: u64,
     /// By size: a range is in the page if `linear ^ tag` of its first byte is less.
     limits: [u64; SIZES.len()],
 }
@@ -26,6 +28,7 @@ pub(crate) const WRITE: usize = offset_of!(Table, write_stack);
 /// Where in an entry its parts are, in bytes.
 pub(crate) const TAG: usize = offset_of!(StackEntry, entry.tag);
 pub(crate) const HOST: usize = offset_of!(StackEntry, entry.host);
+pub(crate) const DELTA: usize = offset_of!(StackEntry, delta);
 pub(crate) const LIMITS: usize = offset_of!(StackEntry, limits);
 
 impl StackEntry {

@@ -198,6 +198,7 @@ fn copy_to_stack(tlb: &Tlb, write: bool, linear: u64) {
         let entry = *(from as *const Entry);
         *((to + stack::TAG) as *mut u64) = entry.tag;
         *((to + stack::HOST) as *mut u64) = entry.host;
+        *((to + stack::DELTA) as *mut u64) = entry.host.wrapping_sub(entry.tag);
         for (number, size) in stack::SIZES.into_iter().enumerate() {
             *((to + stack::LIMITS + 8 * number) as *mut u64) = u64::from(stack::limit(size));
         }
@@ -239,4 +240,84 @@ fn the_stack_entry_goes_with_what_it_is_a_copy_of() {
     // Another page in the same slot
     tlb.fill(1, page + ((ENTRIES as u64) << PAGE_SHIFT), fill(5));
     assert_eq!(found(&tlb), [false, false]);
+}
+
+/// What an instruction's entry of table 1 has for a range of eight bytes.
+fn find_site(tlb: &Tlb, place: usize, linear: u64) -> Option<u64> {
+    let at = tlb.base(1) + place;
+    // SAFETY: inside of the table.
+    let word = |part: usize| unsafe { *((at + part) as *const u64) };
+    let offset = linear ^ word(site::TAG);
+    (offset < word(site::LIMIT)).then(|| offset.wrapping_add(word(site::HOST)))
+}
+
+/// Makes an instruction's entry as generated code does.
+fn copy_to_site(tlb: &Tlb, place: usize, write: bool, linear: u64) {
+    let table = tlb.base(1);
+    let from = table + if write { WRITE } else { 0 };
+    let from = from + ((linear >> 8) as usize & (ENTRIES - 1) << 4);
+    let kind = (linear >> PAGE_SHIFT) as usize & site::KIND as usize;
+    // SAFETY: inside of the table, of which nobody has a reference.
+    unsafe {
+        let entry = *(from as *const Entry);
+        *((table + place + site::TAG) as *mut u64) = entry.tag;
+        *((table + place + site::HOST) as *mut u64) = entry.host;
+        *((table + place + site::LIMIT) as *mut u64) = u64::from(stack::limit(8));
+        *((table + site::COPIED + kind) as *mut u8) = 1;
+        let count = (table + site::USED_COUNT) as *mut u64;
+        *((table + site::USED) as *mut u32).add(*count as usize) = place as u32;
+        *count += 1;
+    }
+}
+
+#[test]
+fn the_entries_of_instructions_go_with_what_they_are_copies_of() {
+    let mut tlb = tlb();
+    let page = 0x5555_1234_5000;
+    let places = [false, true].map(|write| site::place(7, 8, write) as usize);
+    let found = |tlb: &Tlb| places.map(|place| find_site(tlb, place, page + 0x10).is_some());
+    let fresh = |tlb: &mut Tlb| {
+        tlb.fill(1, page, fill(3));
+        copy_to_site(tlb, places[0], false, page);
+        copy_to_site(tlb, places[1], true, page);
+        assert_eq!(found(tlb), [true, true]);
+    };
+    assert_eq!(found(&tlb), [false, false]);
+    fresh(&mut tlb);
+    for (offset, fits) in [(0xff8, true), (0xff9, false), (0x1000, false)] {
+        let hit = find_site(&tlb, places[0], page + offset).is_some();
+        assert_eq!(hit, fits, "{offset:#x}");
+    }
+    // Other pages are nothing to them.
+    tlb.fill(1, page + 0x1000, fill(4));
+    tlb.drop_page(1, page + 0x1000);
+    tlb.drop_writes_to(Offset(4 << PAGE_SHIFT));
+    assert_eq!(found(&tlb), [true, true]);
+    tlb.drop_writes_to(Offset(3 << PAGE_SHIFT));
+    assert_eq!(found(&tlb), [false, false]);
+    fresh(&mut tlb);
+    tlb.drop_page(1, page);
+    assert_eq!(found(&tlb), [false, false]);
+    fresh(&mut tlb);
+    tlb.drop_local(1);
+    assert_eq!(found(&tlb), [false, false]);
+    fresh(&mut tlb);
+    // Another page in the same slot
+    tlb.fill(1, page + ((ENTRIES as u64) << PAGE_SHIFT), fill(5));
+    assert_eq!(found(&tlb), [false, false]);
+}
+
+#[test]
+fn each_instruction_has_its_entry_by_size_and_kind() {
+    let mut seen = std::collections::HashSet::new();
+    for number in 0..500 {
+        for bytes in stack::SIZES {
+            for write in [false, true] {
+                let place = site::place(number, bytes, write) as usize;
+                assert!(seen.insert(place), "{number} {bytes} {write}");
+                assert!(place.is_multiple_of(16) && place + 32 <= size_of::<Table>());
+            }
+        }
+    }
+    assert_eq!(site::place(5, 1, false), site::place(5, 8, false));
 }

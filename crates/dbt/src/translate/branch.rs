@@ -150,7 +150,7 @@ impl Translator<'_> {
     }
 
     /// Whether the block behind a direct branch may be linked for good.
-    fn is_linkable(&self, target: u64) -> bool {
+    pub(super) fn is_linkable(&self, target: u64) -> bool {
         let far = |(first, last)| (first..=last).contains(&target);
         let base = self.source.segmented.map_or(0, |code| code.base);
         let page = |rip: u64| rip.wrapping_add(base) >> 12;
@@ -420,10 +420,14 @@ impl Translator<'_> {
     }
 
     fn indirect(&mut self, instruction: &Instruction, bytes: u32) -> Option<bool> {
-        self.save_flags();
-        self.state = State::Saved;
         let jumps = instruction.mnemonic() == Mnemonic::Jmp;
         let guesses = self.guesses(instruction);
+        if guesses {
+            self.yield_flags_for_good();
+        } else {
+            self.save_flags();
+            self.state = State::Saved;
+        }
         if guesses && !jumps {
             self.look_for_room();
         }

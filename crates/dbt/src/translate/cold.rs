@@ -78,8 +78,8 @@ pub(super) enum Cold {
         slow: Label,
         stack: i32,
     },
-    /// A probe of the stack has missed.
-    Stack(Missed),
+    /// A probe of an entry whose place is known has missed.
+    Missed(Missed),
     /// The vCPU is wanted before the block; its flags are known behind so many instructions.
     Wanted {
         label: Label,
@@ -188,7 +188,7 @@ impl Translator<'_> {
     }
 
     /// Makes flags again that are in the context otherwise, and saves them.
-    fn save_again(&mut self, op: usize, redo: Option<Redo>) {
+    pub(super) fn save_again(&mut self, op: usize, redo: Option<Redo>) {
         self.op = op;
         self.redo = redo;
         self.state = match redo {
@@ -273,7 +273,7 @@ impl Translator<'_> {
                 }
                 Cold::Sought { label, slow, stack } => self.write_sought(label, slow, stack),
                 Cold::Strayed { label, slow, stack } => self.write_strayed(label, slow, stack),
-                Cold::Stack(missed) => self.write_missed(missed),
+                Cold::Missed(missed) => self.write_missed(missed),
                 Cold::Wanted { label, ops } => self.write_wanted(label, ops),
             }
             next += 1;

@@ -160,6 +160,31 @@ impl Translator<'_> {
         }
     }
 
+    /// Whether a branch may be linked to where flags are expected in the host's register, and makes them last.
+    fn makes_flags_late(&self, instruction: &Instruction) -> bool {
+        match instruction.flow_control() {
+            FlowControl::Call => {
+                let target = self.target(instruction);
+                self.remembers() && target.is_some_and(|target| self.is_linkable(target))
+            }
+            FlowControl::IndirectBranch | FlowControl::IndirectCall => self.guesses(instruction),
+            _ => false,
+        }
+    }
+
+    /// Sees to it that the flags can be made again behind the present instruction, which is a branch, or are saved.
+    pub(super) fn yield_flags_for_good(&mut self) {
+        self.yield_flags();
+        if let Some(redo) = self.deferred()
+            && (self.loses(redo, self.op) || redo.compared().is_some())
+        {
+            self.save_flags();
+        }
+        if self.state == State::Both {
+            self.state = State::Saved;
+        }
+    }
+
     /// Whether an instruction takes away what flags are made of.
     fn loses(&self, redo: Redo, op: usize) -> bool {
         let instruction = &self.source.guests[op].instruction;
@@ -187,7 +212,9 @@ impl Translator<'_> {
                 || !conditional && instruction.flow_control() != FlowControl::Next;
             let may_leave = op >= end && flags::accesses_memory(instruction);
             if leaves || !intact && may_leave {
-                return wanted(intact && instruction.is_jmp_short_or_near());
+                let last = instruction.is_jmp_short_or_near()
+                    || self.makes_flags_late(instruction) && !self.loses(redo, op);
+                return wanted(intact && last);
             }
             if conditional || flags::needs(instruction) {
                 return wanted(intact);

@@ -10,6 +10,7 @@
 use iced_x86::{Instruction, Mnemonic, OpKind, Register};
 
 use super::branch::Link;
+use super::deferred::Redo;
 use super::register::{RAX, RCX};
 use super::writer::Label;
 use super::{Cold, State, Translator};
@@ -37,6 +38,8 @@ pub(super) struct Unguessed {
     /// The branch's number.
     op: usize,
     link: Link,
+    /// How the flags are made again, where they are not saved.
+    redo: Option<Redo>,
     /// Where a CALL comes back to: the code, and the linear address.
     back: Option<(Label, u64)>,
 }
@@ -61,16 +64,19 @@ impl Translator<'_> {
         });
         let calls = instruction.mnemonic() == Mnemonic::Call;
         let linear = self.address(instruction.next_ip());
+        let redo = self.deferred();
         if calls {
             self.remember(linear)?;
+            self.settle();
             self.out.call_label(stub);
         } else {
+            self.settle();
             self.out.jump(stub);
         }
         let link = Link {
             at: self.out.len() - 4,
             stub: 0,
-            state: State::Saved,
+            state: self.state,
             far: None,
             guess: Some(Guess {
                 space_at,
@@ -86,6 +92,7 @@ impl Translator<'_> {
             missed,
             op: self.op,
             link,
+            redo,
             back: calls.then_some((back, linear)),
         }));
         if calls {
@@ -97,14 +104,15 @@ impl Translator<'_> {
     /// Writes what stands behind an indirect branch.
     pub(super) fn write_unguessed(&mut self, unguessed: Unguessed) {
         let mut link = unguessed.link;
-        self.op = unguessed.op;
-        self.state = State::Saved;
         if let Some(guess) = &mut link.guess {
             guess.look_up = self.out.len();
         }
+        let leave = self.out.label();
         self.out.bind(unguessed.look_up);
+        self.save_again(unguessed.op, unguessed.redo);
+        self.state = State::Saved;
         self.out.count_down32(Context::STRAYS);
-        self.out.jump_if(8, unguessed.stub);
+        self.out.jump_if(8, leave);
         self.out.find_jump(unguessed.missed);
         match unguessed.back {
             None => self.out.bytes(&[0xff, 0x60, 8]), // jmp [rax + 8]
@@ -119,6 +127,8 @@ impl Translator<'_> {
         }
         link.stub = self.out.len();
         self.out.bind(unguessed.stub);
+        self.save_again(unguessed.op, unguessed.redo);
+        self.out.bind(leave);
         self.out.store(Context::SOUGHT, RCX);
         let exit = self.exit_to(unguessed.op as u64, link);
         self.out.leave(exit, self.frame.leave);

@@ -18,6 +18,8 @@ pub(super) struct Plan {
     pub(super) streams: bool,
     /// Whether runs with shared probes have copies, which run where a probe misses.
     pub(super) copies: bool,
+    /// Instructions whose accesses have entries of their own in the TLB, as bits.
+    pub(super) sites: u64,
     /// Which registers trade places.
     pub(super) exchange: Exchange,
 }
@@ -29,6 +31,8 @@ pub(crate) struct History {
     pub(crate) before: Exchange,
     /// Its shared probes miss often.
     pub(crate) misses: bool,
+    /// Instructions whose accesses should have entries of their own in the TLB, as bits.
+    pub(crate) sites: u64,
 }
 
 /// Translates a block.
@@ -41,6 +45,7 @@ pub(crate) fn block(source: Source<'_>, frame: Frame, history: History) -> Trans
         borrows: true,
         streams: true,
         copies: history.misses,
+        sites: history.sites,
         exchange,
     };
     if exchange == Exchange::NONE {

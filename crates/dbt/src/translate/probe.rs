@@ -6,6 +6,7 @@ use super::register::{self, RAX, RCX, STACK};
 use super::writer::{Label, Slot};
 use super::{Cold, State, Translator};
 use crate::Context;
+use crate::tlb::{site, stack};
 
 /// A probed operand: where the host finds it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -52,7 +53,7 @@ pub(super) enum Address {
     Stack(i64),
 }
 
-/// Where the stack's entry does not have a range, or the range is near its page's end.
+/// Where the stack's entry, or an instruction's own, does not have a range, or the range is near its page's end.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Missed {
     label: Label,
@@ -62,6 +63,8 @@ pub(super) struct Missed {
     slow: Label,
     bytes: u32,
     write: bool,
+    /// Where in the table the instruction's entry is, if it has one.
+    site: Option<u32>,
 }
 
 impl Translator<'_> {
@@ -82,11 +85,19 @@ impl Translator<'_> {
 
     /// Probes `bytes` bytes at an address.
     pub(super) fn probe(&mut self, address: Address, bytes: u32, write: bool) -> Option<Place> {
+        if let Address::Stack(displacement) = address
+            && let Some(place) = self.known_stack(displacement, bytes, write)
+        {
+            self.settle_place(place);
+            return Some(Place::AT_RCX);
+        }
         let slow = self.slow_probe();
         let slot = match address {
             Address::In(held) => {
                 self.out.copy(RCX, held);
-                Slot::Dynamic
+                let slot = self.probe_found(bytes, write, slow);
+                self.out.add_host(slot, write);
+                return Some(Place::AT_RCX);
             }
             Address::Fixed(linear) => {
                 if linear & 0xfff > u64::from(4096 - bytes) {
@@ -112,19 +123,57 @@ impl Translator<'_> {
         self.out.lea(RCX, STACK, displacement);
         self.out.probe(Slot::Stack, bytes, write, missed);
         self.out.bind(back);
-        self.cold.push(Cold::Stack(Missed {
+        self.cold.push(Cold::Missed(Missed {
             label: missed,
             back,
             slow,
             bytes,
             write,
+            site: None,
         }));
+        self.know_stack(displacement, bytes, write);
     }
 
-    /// Has the stack's entry made anew, and looks again.
+    /// The host address of a place into RCX; changes no flags.
+    pub(super) fn settle_place(&mut self, place: Place) {
+        let lea = Instruction::with2(Code::Lea_r64_m, Register::RCX, place.operand());
+        self.out.add(&lea.expect("operands of LEA"));
+    }
+
+    /// Probes a range at the address in RCX: afterwards RCX is its offset in the page, whose entry is that of the slot.
+    /// Changes the flags, and RAX.
+    pub(super) fn probe_found(&mut self, bytes: u32, write: bool, slow: Label) -> Slot {
+        if self.plan.sites >> self.op & 1 == 0 {
+            self.out.probe(Slot::Dynamic, bytes, write, slow);
+            return Slot::Dynamic;
+        }
+        let (missed, back) = (self.out.label(), self.out.label());
+        let place = site::place(self.frame.first_site + self.sites, bytes, write);
+        self.sites += 1;
+        let slot = Slot::Site(place);
+        self.out.probe(slot, bytes, write, missed);
+        self.out.bind(back);
+        self.cold.push(Cold::Missed(Missed {
+            label: missed,
+            back,
+            slow,
+            bytes,
+            write,
+            site: Some(place),
+        }));
+        slot
+    }
+
+    /// Has the entry made anew, and looks again.
     pub(super) fn write_missed(&mut self, missed: Missed) {
         self.out.bind(missed.label);
-        let thunk = self.frame.find_stack[usize::from(missed.write)];
+        let thunk = match missed.site {
+            None => self.frame.find_stack[usize::from(missed.write)],
+            Some(place) => {
+                self.out.constant(RAX, u64::from(place));
+                self.frame.find_site[usize::from(missed.write)][stack::size_class(missed.bytes)]
+            }
+        };
         self.out.call(self.frame.thunks + u64::from(thunk));
         self.out.leave_if_above(4096 - missed.bytes, missed.slow);
         self.out.jump(missed.back);
@@ -160,8 +209,8 @@ impl Translator<'_> {
             Address::In(held) => {
                 let slow = self.slow_probe();
                 self.out.copy(RCX, held);
-                self.out.probe(Slot::Dynamic, bytes, write, slow);
-                self.out.load_host(Slot::Dynamic, write);
+                let slot = self.probe_found(bytes, write, slow);
+                self.out.load_host(slot, write);
             }
         }
         Some(Place {

@@ -7,6 +7,8 @@
 //! translated again, with a copy of each run that has a probe for each access, out of line, to go to instead; that copy is
 //! also where the run is entered in its middle.
 
+mod keeping;
+
 use iced_x86::{Code, FlowControl, Instruction, MemoryOperand, Mnemonic, OpKind, Register};
 
 use super::borrow::Borrowed;
@@ -15,8 +17,8 @@ use super::deferred::Redo;
 use super::probe::Place;
 use super::register::{self, RAX, RCX};
 use super::uses::Uses;
-use super::writer::Slot;
-use super::{Cold, Guest, Translator, deferred, rewrite};
+use super::writer::{Label, Slot};
+use super::{Cold, Guest, Translator, deferred, known, rewrite};
 use crate::Context;
 
 /// Most bytes that a shared probe covers: the more there are, the more often they cross pages.
@@ -34,6 +36,13 @@ pub(super) struct Base {
     pub(super) scale: u32,
 }
 
+/// The stack pointer, and nothing else.
+pub(super) const STACK: Base = Base {
+    base: Register::RSP,
+    index: Register::None,
+    scale: 1,
+};
+
 /// Accesses by one address.
 #[derive(Debug, Clone, Copy)]
 struct Group {
@@ -42,6 +51,12 @@ struct Group {
     low: i64,
     high: i64,
     write: bool,
+}
+
+impl Group {
+    fn bytes(&self) -> u32 {
+        (self.high - self.low) as u32
+    }
 }
 
 /// A run of instructions with shared probes.
@@ -58,6 +73,10 @@ pub(super) struct Region {
     moved: [i64; 16],
     /// By instruction: the group of its access, and where it is.
     places: [(u8, i16); MOST],
+    /// The instructions with an access, as bits.
+    touching: u64,
+    /// The stack's group, where its accesses find their places by RAX, so that RCX is the other one's.
+    aside: Option<(usize, known::Entry)>,
 }
 
 /// What an instruction does to memory and to its base register.
@@ -82,6 +101,11 @@ impl Translator<'_> {
     pub(super) fn region_place(&mut self) -> Option<Place> {
         let region = self.region.filter(|_| self.in_region())?;
         let (group, at) = region.places[self.op - region.first];
+        if let Some((aside, entry)) = region.aside
+            && usize::from(group) == aside
+        {
+            return self.stack_place(RAX, entry, at.into());
+        }
         if let Some(home) = self.borrowed[usize::from(group)] {
             return Some(Place {
                 base: home,
@@ -106,7 +130,7 @@ impl Translator<'_> {
             return;
         }
         self.region = None;
-        let Some(region) = self.find_region() else {
+        let Some(mut region) = self.find_region() else {
             return;
         };
         if region.vectors {
@@ -119,38 +143,27 @@ impl Translator<'_> {
         }
         let apart = self.out.label();
         let back = self.out.label();
-        let kept = region.last_group();
-        let borrowed = self.find_borrowed(&region, kept);
+        let borrowed = self.find_borrowed(&region, region.last_group());
         self.spill_borrowed(borrowed);
+        let keeping = self.keeping(&region, borrowed);
         // The one that is kept in RCX comes last.
-        let groups = region.groups.iter().flatten().enumerate();
-        let order = groups.clone().filter(|(number, _)| *number != kept);
-        for (number, group) in order.chain(groups.filter(|(number, _)| *number == kept)) {
-            let bytes = (group.high - group.low) as u32;
-            if group.base.base == Register::RSP && group.base.index == Register::None {
-                self.probe_stack(group.low, bytes, group.write, apart);
-                self.out.add_host(Slot::Stack, group.write);
-                self.hold(number, borrowed, region.count());
+        let groups = region.groups;
+        let groups = groups.iter().flatten().enumerate();
+        let order = groups.clone().filter(|group| group.0 != keeping.kept);
+        for (number, group) in order.chain(groups.filter(|group| group.0 == keeping.kept)) {
+            if keeping.aside == Some(number) {
+                region.aside = Some((number, self.probe_aside(group, apart)));
                 continue;
             }
-            let base = self.addressing(group.base.base, RAX);
-            let scratch = if base == Register::RAX { RCX } else { RAX };
-            let index = self.addressing(group.base.index, scratch);
-            let size = if base == Register::None { 8 } else { 1 };
-            let operand = MemoryOperand::new(
-                base,
-                index,
-                group.base.scale,
-                group.low,
-                size,
-                false,
-                Register::None,
-            );
-            let lea = Instruction::with2(Code::Lea_r64_m, Register::RCX, operand);
-            self.out.add(&lea.expect("operands of LEA"));
-            self.out.probe(Slot::Dynamic, bytes, group.write, apart);
-            self.out.add_host(Slot::Dynamic, group.write);
-            self.hold(number, borrowed, region.count());
+            self.probe_range(group, apart);
+            match borrowed[number] {
+                Some(home) => self.out.copy(home, RCX),
+                None if keeping.stored >> number & 1 != 0 => {
+                    self.out.store(Context::RANGES + 8 * number as i64, RCX);
+                }
+                None => {}
+            }
+            self.held = number as u8;
         }
         self.borrowed = borrowed;
         self.region = Some(region);
@@ -180,16 +193,45 @@ impl Translator<'_> {
         self.region_back = Some(back);
     }
 
-    /// Keeps the host address in RCX, that of one of so many ranges.
-    fn hold(&mut self, number: usize, borrowed: Borrowed, count: usize) {
-        match borrowed[number] {
-            Some(home) => self.out.copy(home, RCX),
-            None if count > 1 && borrowed == [None; ADDRESSES] => {
-                self.out.store(Context::RANGES + 8 * number as i64, RCX);
+    /// Probes a group's range: afterwards RCX is its host address. Changes RAX and the flags.
+    fn probe_range(&mut self, group: &Group, missed: Label) {
+        let bytes = group.bytes();
+        if group.base == STACK {
+            match self.known_stack(group.low, bytes, group.write) {
+                Some(place) => self.settle_place(place),
+                None => {
+                    self.probe_stack(group.low, bytes, group.write, missed);
+                    self.out.add_host(Slot::Stack, group.write);
+                }
             }
-            None => {}
+            return;
         }
-        self.held = number as u8;
+        let base = self.addressing(group.base.base, RAX);
+        let scratch = if base == Register::RAX { RCX } else { RAX };
+        let index = self.addressing(group.base.index, scratch);
+        let size = if base == Register::None { 8 } else { 1 };
+        let operand = MemoryOperand::new(
+            base,
+            index,
+            group.base.scale,
+            group.low,
+            size,
+            false,
+            Register::None,
+        );
+        let lea = Instruction::with2(Code::Lea_r64_m, Register::RCX, operand);
+        self.out.add(&lea.expect("operands of LEA"));
+        let slot = self.probe_found(bytes, group.write, missed);
+        self.out.add_host(slot, group.write);
+    }
+
+    /// Probes the range of the stack's group, whose accesses find their places themselves.
+    fn probe_aside(&mut self, group: &Group, missed: Label) -> known::Entry {
+        let (low, bytes, write) = (group.low, group.bytes(), group.write);
+        self.knows_stack(low, bytes, write).unwrap_or_else(|| {
+            self.probe_stack(low, bytes, write, missed);
+            known::Entry { write, offset: 0 }
+        })
     }
 
     /// Ends the run that ends before the present instruction, if one does.
@@ -226,6 +268,8 @@ impl Translator<'_> {
             written: 0,
             moved: [0; 16],
             places: [(0, 0); MOST],
+            touching: 0,
+            aside: None,
         };
         let uses = &self.uses[first..];
         touch(uses[0], guests.first()?)?;
@@ -255,6 +299,15 @@ impl Translator<'_> {
             }
         }
         let mut region = kept;
+        if !self.plan.copies
+            && let Some(stack) = region
+                .groups
+                .iter_mut()
+                .flatten()
+                .find(|group| group.base == STACK)
+        {
+            (stack.low, stack.high) = self.stack_reach(first, stack.low, stack.high, stack.write);
+        }
         for (group, at) in &mut region.places[..region.end - first] {
             if let Some(group) = region.groups[usize::from(*group)] {
                 *at = at.wrapping_sub(i16::try_from(group.low).ok()?);
@@ -319,6 +372,7 @@ impl Region {
         }
         self.groups[number] = Some(group);
         self.places[offset] = (number as u8, place);
+        self.touching |= 1 << offset;
         true
     }
 
@@ -360,11 +414,7 @@ pub(super) fn touch(uses: Uses, guest: &Guest) -> Option<Touch> {
     }
     let stack = |displacement, write, moves, last| {
         Some(Touch {
-            base: Base {
-                base: Register::RSP,
-                index: Register::None,
-                scale: 1,
-            },
+            base: STACK,
             displacement,
             bytes: 8,
             write,
@@ -426,6 +476,12 @@ pub(super) fn touch(uses: Uses, guest: &Guest) -> Option<Touch> {
         moves: 0,
         last: false,
     })
+}
+
+/// Where from the stack pointer an indirect call of 64-bit code stores the address that it returns to.
+pub(super) fn call_slot(instruction: &Instruction) -> Option<i64> {
+    let calls = instruction.is_call_near_indirect() && instruction.stack_pointer_increment() == -8;
+    calls.then_some(-8)
 }
 
 /// What an instruction that does nothing else adds to its first operand; zero when it does something else.

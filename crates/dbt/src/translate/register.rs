@@ -5,6 +5,7 @@ use iced_x86::Register;
 /// Numbers of host registers that generated code uses freely.
 pub(super) const RAX: u8 = 0;
 pub(super) const RCX: u8 = 1;
+pub(super) const RDX: u8 = 2;
 /// The host's stack pointer, on the return-address stack.
 pub(super) const RSP: u8 = 4;
 /// The first argument of a function.

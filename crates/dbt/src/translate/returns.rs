@@ -25,8 +25,14 @@ impl Translator<'_> {
             return Some(false);
         }
         let linear = self.address(instruction.next_ip());
+        self.yield_flags_for_good();
         self.look_for_room();
         self.remember(linear)?;
+        if self.is_linkable(target) {
+            self.settle();
+        } else {
+            self.save_flags();
+        }
         let back = self.out.label();
         self.link_call(target, back);
         self.come_back(back, linear);

@@ -101,6 +101,11 @@ impl Translator<'_> {
         if uses.spares_memory() || bytes == 0 {
             return None;
         }
+        if !is_locked(instruction)
+            && let Some(place) = self.known_operand(instruction, bytes, write)
+        {
+            return Some(Some(place));
+        }
         self.yield_flags();
         if spares_rax(instruction, uses) && self.window(instruction).is_none() {
             let address = self.linear(instruction)?;
@@ -294,7 +299,7 @@ pub(super) fn is_locked(instruction: &Instruction) -> bool {
 }
 
 /// Whether an instruction on a memory operand moves it, or only reads it, and needs no scratch register for that.
-fn spares_rax(instruction: &Instruction, uses: Uses) -> bool {
+pub(super) fn spares_rax(instruction: &Instruction, uses: Uses) -> bool {
     use Mnemonic as M;
     let moves = matches!(
         instruction.mnemonic(),

@@ -118,6 +118,9 @@ impl Translator<'_> {
                 self.load_slot(RAX, place);
                 self.move_stack_later(self.slot() as i32);
                 self.store_guest(number, RAX);
+                if number == GUEST_RSP {
+                    self.forget_stack();
+                }
             }
         }
         true
@@ -137,6 +140,7 @@ impl Translator<'_> {
         self.load_slot(RAX, place);
         self.load_guest(RCX, GUEST_RBP);
         self.store_guest(GUEST_RSP, RCX);
+        self.forget_stack();
         self.move_stack(slot as i32);
         self.store_guest(GUEST_RBP, RAX);
         true
@@ -160,6 +164,9 @@ impl Translator<'_> {
         if self.in_region() {
             return self.region_place();
         }
+        if let Some(place) = self.known_slot(below, slot, true) {
+            return Some(place);
+        }
         self.yield_flags();
         let address = if self.source.wide {
             Address::Stack(below)
@@ -174,14 +181,24 @@ impl Translator<'_> {
         if self.in_region() {
             return self.region_place();
         }
-        self.yield_flags();
         let slot = self.slot();
+        if let Some(place) = self.known_slot(0, slot, false) {
+            return Some(place);
+        }
+        self.yield_flags();
         let address = if self.source.wide {
             Address::Stack(0)
         } else {
             self.stack_address(0, slot, false)
         };
         self.probe(address, slot, false)
+    }
+
+    fn known_slot(&mut self, displacement: i64, bytes: u32, write: bool) -> Option<Place> {
+        match self.source.wide {
+            true => self.known_stack(displacement, bytes, write),
+            false => None,
+        }
     }
 
     /// The linear address of a slot of the stack outside 64-bit mode.
@@ -270,6 +287,7 @@ impl Translator<'_> {
         };
         let lea = Instruction::with2(code, register::part(STACK, like), operand);
         self.out.add(&lea.expect("operands of LEA"));
+        self.stack_moved(by.into());
     }
 }
 

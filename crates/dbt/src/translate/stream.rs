@@ -283,6 +283,7 @@ impl Translator<'_> {
 
     fn second_body(&mut self) {
         self.streaming = true;
+        self.forget_stack();
         let count = self.source.guests.len() - 1;
         for op in 0..count {
             self.op = op;

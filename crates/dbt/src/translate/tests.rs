@@ -6,7 +6,7 @@ use std::fmt::Write as _;
 use iced_x86::{Decoder, DecoderOptions, FastFormatter, Instruction};
 
 use super::*;
-use snippets::{SMALL, SNIPPETS};
+use snippets::{HOT, SMALL, SNIPPETS};
 
 mod snippets;
 
@@ -22,10 +22,11 @@ fn text(instruction: &Instruction) -> String {
 const HISTORY: History = History {
     before: Exchange::NONE,
     misses: false,
+    sites: 0,
 };
 
 /// Guest code and what it becomes, as text.
-fn listing(bits: u32, code: &[u8]) -> String {
+fn listing(bits: u32, code: &[u8], history: History) -> String {
     let options = DecoderOptions::FORCE_RESERVED_NOP;
     let guests: Vec<Guest> = Decoder::with_ip(bits, code, 0, options)
         .iter()
@@ -55,13 +56,15 @@ fn listing(bits: u32, code: &[u8]) -> String {
         thunks: BASE - 0x200,
         unwind: BASE - 0x40,
         find_stack: [0x30, 0x38],
+        find_site: [[0x40; 4], [0x48; 4]],
         strings: string::Routines::default(),
         ways: Ways::default(),
         read_tsc: 0,
         number: 0,
         first_jump: 0,
+        first_site: 0,
     };
-    let made = block(source, frame, HISTORY);
+    let made = block(source, frame, history);
     let mut out = String::new();
     let mut decoder = Decoder::with_ip(64, &made.code, BASE, DecoderOptions::NONE);
     let mut marks = made.marks.iter().filter(|mark| mark.entry).peekable();
@@ -84,11 +87,18 @@ fn snippets_become_what_the_listings_say() {
     let mut found = String::new();
     let plain = SNIPPETS.map(|(name, wide, code)| (name, if wide { 64 } else { 32 }, code));
     let small = SMALL.map(|(name, code)| (name, 16, code));
-    for (name, bits, code) in plain.into_iter().chain(small) {
+    let hot = HOT.map(|(name, code)| (name, 64, code));
+    let all = plain.into_iter().chain(small);
+    let all = all.map(|snippet| (snippet, HISTORY));
+    let hot = hot.into_iter().map(|snippet| {
+        let sites = u64::MAX;
+        (snippet, History { sites, ..HISTORY })
+    });
+    for ((name, bits, code), history) in all.chain(hot) {
         let code: Vec<u8> = (0..code.len() / 2)
             .map(|at| u8::from_str_radix(&code[2 * at..2 * at + 2], 16).unwrap())
             .collect();
-        write!(found, "== {name}\n{}\n", listing(bits, &code)).unwrap();
+        write!(found, "== {name}\n{}\n", listing(bits, &code, history)).unwrap();
     }
     let file = concat!(
         env!("CARGO_MANIFEST_DIR"),

@@ -5,13 +5,13 @@ use std::mem::offset_of;
 use iced_x86::{Code, Instruction, Register};
 
 use super::gate::{self, Ways};
-use super::register::{HOMES, RAX, RCX, RSP};
+use super::register::{HOMES, RAX, RCX, RDX, RSP};
 use super::returns;
 use super::string::{self, Routines};
 use super::tsc;
 use super::writer::{Slot, Writer};
 use crate::Context;
-use crate::tlb::{Entry, stack};
+use crate::tlb::{Entry, site, stack};
 
 /// The number of the exit that the host's exceptions take.
 pub(crate) const FAULT: u32 = u32::MAX;
@@ -41,6 +41,8 @@ pub(crate) struct Thunks {
     pub(crate) outermost: u32,
     /// Called: see [`find_stack`].
     pub(crate) find_stack: [u32; 2],
+    /// Called: see [`find_site`].
+    pub(crate) find_site: [[u32; 4]; 2],
     /// Called for repeated string instructions.
     pub(crate) strings: Routines,
     /// Behind SYSCALL, SYSRET and IRET.
@@ -119,6 +121,8 @@ pub(crate) fn write(base: u64, context: u64) -> (Vec<u8>, Thunks) {
     out.bind(load_vectors);
     vectors_from_context(&mut out);
     thunks.find_stack = [false, true].map(|write| find_stack(&mut out, write));
+    thunks.find_site =
+        [false, true].map(|write| stack::SIZES.map(|size| find_site(&mut out, write, size)));
     thunks.strings = string::write(&mut out);
     thunks.ways = gate::write(&mut out, leave);
     thunks.read_tsc = tsc::write(&mut out);
@@ -153,6 +157,8 @@ fn find_stack(out: &mut Writer, write: bool) -> u32 {
     out.stack_entry(0x89, RCX, write, stack::TAG); // mov tag, rcx
     out.load_entry(RCX, write, offset_of!(Entry, host));
     out.stack_entry(0x89, RCX, write, stack::HOST); // mov host, rcx
+    out.stack_entry(0x2b, RCX, write, stack::TAG); // sub rcx, tag
+    out.stack_entry(0x89, RCX, write, stack::DELTA); // mov delta, rcx
     for (number, size) in stack::SIZES.into_iter().enumerate() {
         out.constant(RCX, u64::from(stack::limit(size)));
         out.stack_entry(0x89, RCX, write, stack::LIMITS + 8 * number);
@@ -160,6 +166,55 @@ fn find_stack(out: &mut Writer, write: bool) -> u32 {
     out.bytes(&[0x59]); // pop rcx
     out.bind(missed);
     out.bytes(&[0xc3]);
+    at
+}
+
+/// Writes code that copies the entry for an address into an instruction's entry, whose place RAX has, if there is one. RCX
+/// is what a probe of that entry has made of the address before, and of the new one afterwards. Changes RAX and the flags.
+fn find_site(out: &mut Writer, write: bool, size: u32) -> u32 {
+    const STORE: u8 = 0x89;
+    out.align();
+    let at = out.len();
+    let (missed, often) = (out.label(), out.label());
+    out.word_at(0x33, RCX, RAX, site::TAG); // xor rcx, tag
+    out.push(RAX);
+    out.probe(Slot::Dynamic, 1, write, missed);
+    out.count_down32(Context::WANDERED);
+    out.jump_if(8, often);
+    out.push(RDX);
+    out.bytes(&[0x48, 0x8b, 0x54, 0x24, 8]); // mov rdx, [rsp + 8]
+    out.push(RCX);
+    out.load_entry(RCX, write, offset_of!(Entry, tag));
+    out.word_at(STORE, RCX, RDX, site::TAG);
+    out.bytes(&[0xc1, 0xe9, 12, 0x81, 0xe1]); // shr ecx, 12; and ecx, ...
+    out.bytes(&site::KIND.to_le_bytes());
+    out.bytes(&[0x65, 0xc6, 0x81]); // mov byte ptr gs:[rcx + ...], 1
+    out.bytes(&(site::COPIED as u32).to_le_bytes());
+    out.bytes(&[1]);
+    out.load_entry(RCX, write, offset_of!(Entry, host));
+    out.word_at(STORE, RCX, RDX, site::HOST);
+    let known = out.label();
+    // cmp qword ptr gs:[rdx + limit], 0
+    out.bytes(&[0x65, 0x48, 0x83, 0xba]);
+    out.bytes(&(site::LIMIT as u32).to_le_bytes());
+    out.bytes(&[0]);
+    out.jump_if(5, known);
+    out.word(0x8b, RCX, site::USED_COUNT as u32);
+    // mov gs:[rcx * 4 + used], edx
+    out.bytes(&[0x65, 0x89, 0x14, 0x8d]);
+    out.bytes(&(site::USED as u32).to_le_bytes());
+    // inc qword ptr gs:[count]
+    out.bytes(&[0x65, 0x48, 0xff, 0x04, 0x25]);
+    out.bytes(&(site::USED_COUNT as u32).to_le_bytes());
+    out.bind(known);
+    out.constant(RCX, u64::from(stack::limit(size)));
+    out.word_at(STORE, RCX, RDX, site::LIMIT);
+    out.bytes(&[0x59, 0x5a]); // pop rcx; pop rdx
+    out.bind(missed);
+    out.bytes(&[0x58, 0xc3]); // pop rax; ret
+    out.bind(often);
+    out.constant(RCX, u64::MAX);
+    out.jump(missed);
     at
 }
 

@@ -226,10 +226,9 @@ impl Writer {
     /// Finds the code for the linear address in RCX: afterwards RAX points at its entry in the jump table. Where there is
     /// none, goes to `missed`. Changes the flags.
     pub(super) fn find_jump(&mut self, missed: Label) {
-        // rorx rax, rcx, FOLD; xor eax, ecx; and eax, MASK
-        self.bytes(&[0xc4, 0xe3, 0xfb, 0xf0, 0xc1, jump::FOLD, 0x31, 0xc8, 0x25]);
+        // rorx rax, rcx, ROTATE; and eax, MASK
+        self.bytes(&[0xc4, 0xe3, 0xfb, 0xf0, 0xc1, jump::ROTATE, 0x25]);
         self.displacement(jump::MASK);
-        self.bytes(&[0xc1, 0xe0, 4]); // shl eax, 4
         self.add_context(RAX, Context::JUMPS);
         self.bytes(&[0x48, 0x3b, 0x08]); // cmp rcx, [rax]
         self.jump_if(5, missed);

@@ -27,8 +27,8 @@ const REASONS: [(&str, &str); 14] = [
     ),
     (
         "switch-interpreter",
-        "each step has four probes that share nothing, and an indirect branch by the jump table: more than 50 instructions beside \
-         17",
+        "each step has four probes that share nothing, one of them of an array that lies in two pages, and an indirect branch \
+         by the jump table: more than 40 instructions beside 17",
     ),
     (
         "gzip",
@@ -44,7 +44,7 @@ const REASONS: [(&str, &str); 14] = [
     ),
     (
         "memcpy-small",
-        "a copy of some bytes is a call by a table and a return with seven probes around two moves: over a hundred instructions \
+        "a copy of some bytes is a call by a table and a return with five probes around two moves: some 90 instructions \
          beside 25",
     ),
     ("memset-small", "as memcpy-small"),

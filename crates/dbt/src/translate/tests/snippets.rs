@@ -1,7 +1,7 @@
 //! Guest code for listings: name, whether it is 64-bit code, machine code in hexadecimal.
 
 /// See the listings for what they are.
-pub(super) const SNIPPETS: [(&str, bool, &str); 53] = [
+pub(super) const SNIPPETS: [(&str, bool, &str); 57] = [
     (
         "registers that live in the context",
         true,
@@ -108,6 +108,18 @@ pub(super) const SNIPPETS: [(&str, bool, &str); 53] = [
         true,
         "6639540bff740a0fb70c4e85c9740239f9c3",
     ),
+    (
+        "a stack's range that is known, and flags at an indirect call",
+        true,
+        "4889442408488b0f48034c24084839c1ffd2",
+    ),
+    (
+        "the stack beside another address, with a branch between",
+        true,
+        "48895c2408488b47084839c27303488b07",
+    ),
+    ("flags at a call", true, "4839d8e800010000"),
+    ("flags at a call by memory", true, "4839d8ff5708"),
     ("32-bit loop", false, "8b048e01c24975f8"),
     ("32-bit frame", false, "5589e58b45085dc3"),
     ("32-bit thread-local", false, "65a114000000"),
@@ -124,4 +136,12 @@ pub(super) const SMALL: [(&str, &str); 6] = [
     ("16-bit loop", "01d8e2fc"),
     ("32-bit addresses in 16-bit code", "67668b0418678d0418"),
     ("jump beyond the segment", "7506e9fe7f"),
+];
+
+/// The same of hot 64-bit blocks.
+pub(super) const HOT: [(&str, &str); 3] = [
+    ("hot load, store and addition", "488b07488906480302"),
+    // mov rax, [rdi]; add rax, [rdi + 8]; mov [rsi], rax; mov [rsi + 8], rax
+    ("hot run", "488b074803470848890648894608"),
+    ("hot vector", "f30f6f07"),
 ];

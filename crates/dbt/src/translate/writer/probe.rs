@@ -15,6 +15,8 @@ pub(crate) enum Slot {
     Fixed(u64),
     /// That of the stack's page.
     Stack,
+    /// That of an instruction: where in the table.
+    Site(u32),
 }
 
 impl Writer {
@@ -28,6 +30,11 @@ impl Writer {
             let limit = tlb::stack::LIMITS + 8 * tlb::stack::size_class(bytes);
             self.stack_entry(0x33, RCX, write, tlb::stack::TAG); // xor rcx, tag
             self.stack_entry(0x3b, RCX, write, limit); // cmp rcx, limit
+            return self.jump_if(3, slow);
+        }
+        if let Slot::Site(place) = slot {
+            self.word(0x33, RCX, place + tlb::site::TAG as u32); // xor rcx, tag
+            self.word(0x3b, RCX, place + tlb::site::LIMIT as u32); // cmp rcx, limit
             return self.jump_if(3, slow);
         }
         if slot == Slot::Dynamic {
@@ -44,6 +51,9 @@ impl Writer {
         if slot == Slot::Stack {
             return self.stack_entry(0x03, RCX, write, tlb::stack::HOST);
         }
+        if let Slot::Site(place) = slot {
+            return self.word(0x03, RCX, place + tlb::site::HOST as u32);
+        }
         let half = if write { tlb::WRITE as u32 } else { 0 };
         self.entry(0x03, slot, half + 8);
     }
@@ -53,7 +63,15 @@ impl Writer {
         if slot == Slot::Stack {
             return self.stack_entry(0x8b, RAX, write, tlb::stack::HOST);
         }
+        if let Slot::Site(place) = slot {
+            return self.word(0x8b, RAX, place + tlb::site::HOST as u32);
+        }
         self.load_entry(RAX, write, offset_of!(tlb::Entry, host));
+    }
+
+    /// What is added to an address in the page that the stack's entry has, into a register below R8.
+    pub(crate) fn load_stack_delta(&mut self, register: u8, write: bool) {
+        self.stack_entry(0x8b, register, write, tlb::stack::DELTA);
     }
 
     /// A part of the entry that RAX selects into a register.
@@ -94,7 +112,7 @@ impl Writer {
         match slot {
             Slot::Dynamic => self.entry_word(opcode, RCX, displacement),
             Slot::Fixed(linear) => self.fixed(&[0x48, opcode], RCX, displacement, linear),
-            Slot::Stack => unreachable!("it has its own"),
+            Slot::Stack | Slot::Site(_) => unreachable!("they have their own"),
         }
     }
 
@@ -117,8 +135,19 @@ impl Writer {
             true => tlb::stack::WRITE,
             false => tlb::stack::READ,
         };
+        self.word(opcode, register, (entry + part) as u32);
+    }
+
+    /// An operation on a register below R8 and a word of the table.
+    pub(crate) fn word(&mut self, opcode: u8, register: u8, place: u32) {
         self.bytes(&[0x65, 0x48, opcode, register << 3 | 4, 0x25]);
-        self.displacement((entry + part) as u32);
+        self.displacement(place);
+    }
+
+    /// An operation on a register below R8 and a word of the table, at so much behind what RAX, or RDX, has.
+    pub(crate) fn word_at(&mut self, opcode: u8, register: u8, base: u8, place: usize) {
+        self.bytes(&[0x65, 0x48, opcode, 0x80 | register << 3 | base]);
+        self.displacement(place as u32);
     }
 
     /// An operand at `displacement` of the entry of a linear address.

@@ -1,0 +1,139 @@
+//! Which blocks are hot, by where the vCPU was seen now and then, and which of their accesses find their pages again.
+//!
+//! Accesses of hot blocks have entries of their own in the TLB ([`crate::tlb::site`]). That pays where an access mostly goes
+//! to the page that it went to the last time; one that does not, as often as it costs more than it gains in the time that
+//! the block takes, gets none in the block's next translation.
+
+use std::collections::HashMap;
+
+use super::Key;
+use crate::translate::Exchange;
+
+/// After so many accesses that found another page than the last time, the next one is looked at.
+pub(super) const EACH: i32 = 64;
+/// Seen so often, a block is hot.
+const HOT: u32 = 2;
+/// So many blocks are known at a time: those of hours, since few are seen in a second.
+const MOST: usize = 1 << 16;
+/// Every other instruction.
+const HALF: u64 = u64::MAX / 3;
+/// So many looks may find an access for each time that its block was seen: about a million misses in a second.
+const LOOKS: u32 = 8;
+
+/// What is known of a block that was seen.
+#[derive(Debug, Default)]
+struct Seen {
+    times: u32,
+    /// What its neighbours fit.
+    exchange: Option<Exchange>,
+    /// How often looks have found its instructions.
+    looks: HashMap<u16, u32>,
+    /// Instructions whose accesses go to many pages, as bits.
+    wandering: u64,
+}
+
+/// What is known of the blocks of a vCPU.
+#[derive(Debug, Default)]
+pub(super) struct Heat {
+    /// Every other instruction of any block is taken for hot.
+    eager: bool,
+    seen: HashMap<Key, Seen>,
+}
+
+impl Heat {
+    pub(super) fn new(eager: bool) -> Self {
+        Self {
+            eager,
+            seen: HashMap::new(),
+        }
+    }
+
+    /// Notes that the vCPU was seen in a block, in which registers trade places; true when it is hot from now on.
+    pub(super) fn see(&mut self, key: Key, exchange: Exchange) -> bool {
+        if self.seen.len() == MOST {
+            self.seen.clear();
+        }
+        let seen = self.seen.entry(key).or_default();
+        seen.exchange.get_or_insert(exchange);
+        seen.times += 1;
+        seen.times == HOT
+    }
+
+    /// Notes that an access of a block has found another page than the last time, as many have; true when it does so often,
+    /// from now on.
+    pub(super) fn wander(&mut self, key: Key, op: u16) -> bool {
+        let seen = self.seen.entry(key).or_default();
+        let looks = seen.looks.entry(op).or_default();
+        *looks += 1;
+        let most = LOOKS * seen.times.max(1);
+        if *looks <= most || seen.wandering >> op & 1 != 0 {
+            return false;
+        }
+        // Others that are on their way there need no translation of their own.
+        for (op, looks) in &seen.looks {
+            if *looks > most / 4 {
+                seen.wandering |= 1 << op;
+            }
+        }
+        true
+    }
+
+    /// The instructions of a block whose accesses should have entries of their own, as bits.
+    pub(super) fn sites(&self, key: &Key) -> u64 {
+        let seen = self.seen.get(key);
+        let wandering = seen.map_or(0, |seen| seen.wandering);
+        match seen {
+            Some(seen) if seen.times >= HOT => !wandering,
+            _ if self.eager => HALF << (key.linear & 1) & !wandering,
+            _ => 0,
+        }
+    }
+
+    /// Which registers traded places in it when it was seen first.
+    pub(super) fn exchange(&self, key: &Key) -> Option<Exchange> {
+        self.seen.get(key)?.exchange
+    }
+
+    pub(super) fn clear(&mut self) {
+        self.seen.clear();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const KEY: Key = Key {
+        linear: 2,
+        place: 2,
+        second: None,
+        kind: 3,
+    };
+
+    #[test]
+    fn what_is_seen_is_hot_but_for_accesses_that_wander_more_than_is_good() {
+        let mut heat = Heat::new(false);
+        assert_eq!(heat.sites(&KEY), 0);
+        let seen = (0..HOT).map(|_| heat.see(KEY, Exchange::NONE));
+        assert_eq!(seen.last(), Some(true));
+        assert_eq!(heat.sites(&KEY), u64::MAX);
+        assert_eq!(heat.exchange(&KEY), Some(Exchange::NONE));
+        // The longer the block runs, the more an access may wander.
+        for _ in 0..10 {
+            assert!(!heat.see(KEY, Exchange::NONE), "only once");
+            assert!((0..LOOKS).all(|_| !heat.wander(KEY, 5)));
+        }
+        assert_eq!(heat.sites(&KEY), u64::MAX);
+        let until = (0..=LOOKS * HOT).position(|_| heat.wander(KEY, 5));
+        assert_eq!(until, Some((LOOKS * HOT) as usize));
+        assert_eq!(heat.sites(&KEY), !(1 << 5));
+        assert!(!heat.wander(KEY, 5), "only once");
+    }
+
+    #[test]
+    fn where_all_is_tried_soon_every_other_instruction_is_hot() {
+        let heat = Heat::new(true);
+        let odd = Key { linear: 3, ..KEY };
+        assert_eq!(heat.sites(&KEY) ^ heat.sites(&odd), u64::MAX);
+    }
+}
