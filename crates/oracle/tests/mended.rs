@@ -1,4 +1,5 @@
-//! Programs that once ended in another way here than there: on the host's processor, and in each way on ours.
+//! Programs that ended in another way here than there once, or easily could: on the host's processor, and in each way on
+//! ours.
 
 use oracle::case::{MOST_CODE, Registers};
 use oracle::layout::{CODE, DATA};
@@ -6,7 +7,7 @@ use oracle::program::Program;
 use oracle::{Bits, Case, Weave};
 
 /// What each is about, and its code but for the INT3 at its end.
-const PROGRAMS: [(&str, &str); 5] = [
+const PROGRAMS: [(&str, &str); 6] = [
     // mov edi, 3; again: add rax, rbx; jmp next; next: shld r9, r10, cl; adc rdx, rdx; dec edi; jne again
     (
         "flags at a branch to SHLD by CL of registers that live in the context",
@@ -29,6 +30,15 @@ const PROGRAMS: [(&str, &str); 5] = [
     (
         "a return to an INT3 that is not the program's end",
         "68e1010010 c3",
+    ),
+    // mov [rsp+8], rax; mov [rsp+16], rbx; shl qword [rsp+8], cl; adc [rsp+16], rbx; mul qword [rsp+16];
+    // cmpxchg [rsp+8], rbx; xadd [rsp+16], rdx; bts qword [rsp+8], 5; setc [rsp+24]; push [rsp+8]; pop rdi;
+    // shld [rsp+8], r9, cl; movdqu xmm1, [rsp]; add rsp, 8; mov rsi, [rsp]; sub rsp, 8; mov rbp, [rsp+8]; push r10;
+    // cmp rax, [rsp+8]; pop rdx; setb [rsp+25]
+    (
+        "operations of all kinds in a range of the stack that was probed before",
+        "4889442408 48895c2410 48d3642408 48115c2410 48f7642410 480fb15c2408 480fc1542410 480fba6c240805 0f92442418
+         ff742408 5f 4c0fa54c2408 f30f6f0c24 4883c408 488b3424 4883ec08 488b6c2408 4152 483b442408 5a 0f92442419",
     ),
 ];
 
