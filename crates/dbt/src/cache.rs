@@ -494,10 +494,10 @@ impl Blocks {
         registers.cc &= cc::ALL;
         self.table = registers.run.table as usize;
         let exit = registers.run.exit;
+        self.tables.leave(&registers.gates);
         if let Some(at) = self.code.take_sample() {
             self.see(at);
         }
-        self.tables.leave(&registers.gates);
         match exit {
             thunk::LANDED => return Left::Landed,
             thunk::SOUGHT => {
