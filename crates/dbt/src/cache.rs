@@ -12,6 +12,7 @@ mod misses;
 mod site;
 mod step;
 mod table;
+mod watch;
 
 use std::arch::asm;
 use std::collections::HashMap;
@@ -533,31 +534,6 @@ impl Blocks {
     fn exchange_back(&self, registers: &mut Registers, block: u32) {
         let exchange = self.blocks[block as usize].exchange();
         exchange.apply(&mut registers.gpr);
-    }
-
-    /// An instruction was left to others. If that was to see which accesses find other pages than the last time, and this
-    /// one does so often, it gets no entry of its own in the next translation of its block; true then.
-    fn note_wandering(&mut self, registers: &mut Registers, number: u32, op: u16) -> bool {
-        if registers.run.wandered >= 0 {
-            return false;
-        }
-        registers.run.wandered = heat::EACH;
-        if self.heat.wander(self.blocks[number as usize].key(), op) {
-            self.drop_block(number);
-        }
-        true
-    }
-
-    /// The vCPU was seen at an address.
-    #[cold]
-    fn see(&mut self, at: usize) {
-        if let Some(number) = self.block_at(at as u64) {
-            let block = &self.blocks[number as usize];
-            if !block.dead && self.heat.see(block.key(), block.exchange()) {
-                self.hot += 1;
-                self.drop_block(number);
-            }
-        }
     }
 
     /// The block whose code is at an address, if it is not a thunk's.

@@ -119,9 +119,15 @@ impl Translator<'_> {
 
     /// Probes a range near the stack pointer: afterwards RCX is its offset in the page. Changes the flags, and RAX.
     pub(super) fn probe_stack(&mut self, displacement: i64, bytes: u32, write: bool, slow: Label) {
-        let (missed, back) = (self.out.label(), self.out.label());
         self.out.lea(RCX, STACK, displacement);
-        self.out.probe(Slot::Stack, bytes, write, missed);
+        self.probe_entry(Slot::Stack, bytes, write, slow);
+        self.know_stack(displacement, bytes, write);
+    }
+
+    /// Probes the entry of a slot that has one of its own, which is made anew where that misses.
+    fn probe_entry(&mut self, slot: Slot, bytes: u32, write: bool, slow: Label) {
+        let (missed, back) = (self.out.label(), self.out.label());
+        self.out.probe(slot, bytes, write, missed);
         self.out.bind(back);
         self.cold.push(Cold::Missed(Missed {
             label: missed,
@@ -129,9 +135,11 @@ impl Translator<'_> {
             slow,
             bytes,
             write,
-            site: None,
+            site: match slot {
+                Slot::Site(place) => Some(place),
+                _ => None,
+            },
         }));
-        self.know_stack(displacement, bytes, write);
     }
 
     /// The host address of a place into RCX; changes no flags.
@@ -147,20 +155,10 @@ impl Translator<'_> {
             self.out.probe(Slot::Dynamic, bytes, write, slow);
             return Slot::Dynamic;
         }
-        let (missed, back) = (self.out.label(), self.out.label());
         let place = site::place(self.frame.first_site + self.sites, bytes, write);
         self.sites += 1;
         let slot = Slot::Site(place);
-        self.out.probe(slot, bytes, write, missed);
-        self.out.bind(back);
-        self.cold.push(Cold::Missed(Missed {
-            label: missed,
-            back,
-            slow,
-            bytes,
-            write,
-            site: Some(place),
-        }));
+        self.probe_entry(slot, bytes, write, slow);
         slot
     }
 

@@ -1,0 +1,37 @@
+//! What is seen of blocks while they run, and what comes of it: they are dropped, to be translated as hot ones, or with
+//! accesses that wander by the common table.
+
+use super::{Blocks, heat};
+use crate::region::Registers;
+
+impl Blocks {
+    /// An instruction was left to others. If that was to see which accesses find other pages than the last time, and this
+    /// one does so often, it gets no entry of its own in the next translation of its block; true then.
+    pub(super) fn note_wandering(
+        &mut self,
+        registers: &mut Registers,
+        number: u32,
+        op: u16,
+    ) -> bool {
+        if registers.run.wandered >= 0 {
+            return false;
+        }
+        registers.run.wandered = heat::EACH;
+        if self.heat.wander(self.blocks[number as usize].key(), op) {
+            self.drop_block(number);
+        }
+        true
+    }
+
+    /// The vCPU was seen at an address.
+    #[cold]
+    pub(super) fn see(&mut self, at: usize) {
+        if let Some(number) = self.block_at(at as u64) {
+            let block = &self.blocks[number as usize];
+            if !block.dead && self.heat.see(block.key(), block.exchange()) {
+                self.hot += 1;
+                self.drop_block(number);
+            }
+        }
+    }
+}
