@@ -254,7 +254,7 @@ impl Blocks {
         let history = History {
             before: self.heat.exchange(&key).unwrap_or(before),
             misses: self.misses.are_many(&key),
-            sites: self.heat.sites(&key),
+            hot: self.heat.sites(&key),
         };
         let translated = translate::block(source, frame, history);
         self.accesses = self.accesses.wrapping_add(translated.sites);

@@ -114,6 +114,8 @@ pub(crate) struct Run {
     pub(crate) vectors_away: u32,
     /// How many more accesses may find another page than the last time until code is left for it.
     pub(crate) wandered: i32,
+    /// How many more turns the second body of a block may run, where RCX does not count them.
+    pub(crate) turns: u32,
     /// 63 and 31.
     pub(crate) masks: [u64; 2],
     /// Host addresses of the ranges that a run of accesses has probed.
@@ -202,6 +204,7 @@ impl Context {
     pub(crate) const EXIT: i64 = Self::RUN + std::mem::offset_of!(Run, exit) as i64;
     pub(crate) const STRAYS: i64 = Self::RUN + std::mem::offset_of!(Run, strays) as i64;
     pub(crate) const WANDERED: i64 = Self::RUN + std::mem::offset_of!(Run, wandered) as i64;
+    pub(crate) const TURNS: i64 = Self::RUN + std::mem::offset_of!(Run, turns) as i64;
     pub(crate) const VECTORS_AWAY: i64 = Self::RUN + std::mem::offset_of!(Run, vectors_away) as i64;
 }
 

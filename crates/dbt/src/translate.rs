@@ -503,19 +503,25 @@ impl Translator<'_> {
         for cold in self.cold.iter().rev() {
             match cold {
                 Cold::Interpret {
-                    label, op: known, ..
-                } if *known == op => return *label,
+                    label,
+                    op: known,
+                    streaming,
+                    ..
+                } if *known == op && *streaming == self.streaming => return *label,
                 _ => {}
             }
         }
         let label = self.out.label();
         let redo = self.deferred();
-        self.lefts.push((self.op, redo));
+        if !self.streaming {
+            self.lefts.push((self.op, redo));
+        }
         self.cold.push(Cold::Interpret {
             label,
             op,
             x87_ip: self.x87_ip,
             redo,
+            streaming: self.streaming,
         });
         label
     }

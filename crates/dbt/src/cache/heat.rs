@@ -78,14 +78,14 @@ impl Heat {
         true
     }
 
-    /// The instructions of a block whose accesses should have entries of their own, as bits.
-    pub(super) fn sites(&self, key: &Key) -> u64 {
+    /// The instructions of a hot block whose accesses should have entries of their own, as bits.
+    pub(super) fn sites(&self, key: &Key) -> Option<u64> {
         let seen = self.seen.get(key);
         let wandering = seen.map_or(0, |seen| seen.wandering);
         match seen {
-            Some(seen) if seen.times >= HOT => !wandering,
-            _ if self.eager => HALF << (key.linear & 1) & !wandering,
-            _ => 0,
+            Some(seen) if seen.times >= HOT => Some(!wandering),
+            _ if self.eager => Some(HALF << (key.linear & 1) & !wandering),
+            _ => None,
         }
     }
 
@@ -113,20 +113,20 @@ mod tests {
     #[test]
     fn what_is_seen_is_hot_but_for_accesses_that_wander_more_than_is_good() {
         let mut heat = Heat::new(false);
-        assert_eq!(heat.sites(&KEY), 0);
+        assert_eq!(heat.sites(&KEY), None);
         let seen = (0..HOT).map(|_| heat.see(KEY, Exchange::NONE));
         assert_eq!(seen.last(), Some(true));
-        assert_eq!(heat.sites(&KEY), u64::MAX);
+        assert_eq!(heat.sites(&KEY), Some(u64::MAX));
         assert_eq!(heat.exchange(&KEY), Some(Exchange::NONE));
         // The longer the block runs, the more an access may wander.
         for _ in 0..10 {
             assert!(!heat.see(KEY, Exchange::NONE), "only once");
             assert!((0..LOOKS).all(|_| !heat.wander(KEY, 5)));
         }
-        assert_eq!(heat.sites(&KEY), u64::MAX);
+        assert_eq!(heat.sites(&KEY), Some(u64::MAX));
         let until = (0..=LOOKS * HOT).position(|_| heat.wander(KEY, 5));
         assert_eq!(until, Some((LOOKS * HOT) as usize));
-        assert_eq!(heat.sites(&KEY), !(1 << 5));
+        assert_eq!(heat.sites(&KEY), Some(!(1 << 5)));
         assert!(!heat.wander(KEY, 5), "only once");
     }
 
@@ -134,6 +134,7 @@ mod tests {
     fn where_all_is_tried_soon_every_other_instruction_is_hot() {
         let heat = Heat::new(true);
         let odd = Key { linear: 3, ..KEY };
-        assert_eq!(heat.sites(&KEY) ^ heat.sites(&odd), u64::MAX);
+        let [one, other] = [KEY, odd].map(|key| heat.sites(&key).expect("it is hot"));
+        assert_eq!(one ^ other, u64::MAX);
     }
 }

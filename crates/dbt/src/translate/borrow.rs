@@ -24,6 +24,7 @@ impl Translator<'_> {
         };
         let before_last = &guests[..guests.len() - 1];
         if !self.plan.borrows
+            || self.streaming
             || before_last.iter().any(|guest| leaves(&guest.instruction))
             || guests
                 .iter()

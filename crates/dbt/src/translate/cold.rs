@@ -33,6 +33,8 @@ pub(super) enum Cold {
         x87_ip: Option<u64>,
         /// As above.
         redo: Option<Redo>,
+        /// In the second body.
+        streaming: bool,
     },
     /// A way out of the second body.
     Out {
@@ -96,6 +98,8 @@ pub(super) struct Run {
     /// How the flags are made again, where they are not saved.
     pub(super) redo: Option<Redo>,
     pub(super) borrowed: Borrowed,
+    /// In the second body.
+    pub(super) streaming: bool,
 }
 
 /// Where things are behind a run.
@@ -164,6 +168,9 @@ impl Translator<'_> {
     fn write_run(&mut self, run: Run) {
         self.out.bind(run.label);
         self.return_borrowed(run.borrowed);
+        if run.streaming {
+            self.restore_borrowed();
+        }
         self.save_again(run.first, run.redo);
         let last = run.end as u64 - 1;
         let exit = self.exit_to(run.first as u64 | last << 16, Link::run());
@@ -230,8 +237,12 @@ impl Translator<'_> {
                     op,
                     x87_ip,
                     redo,
+                    streaming,
                 } => {
                     self.out.bind(label);
+                    if streaming {
+                        self.restore_borrowed();
+                    }
                     self.x87_ip = x87_ip;
                     self.write_interpret(op, redo);
                 }

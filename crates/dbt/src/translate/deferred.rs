@@ -195,6 +195,11 @@ impl Translator<'_> {
         }
     }
 
+    /// Whether the block's first instructions overwrite flags while they can still be made again.
+    pub(super) fn is_overwritten(&mut self, redo: Redo) -> bool {
+        self.fate(redo, 0, 0) == Fate::Overwritten
+    }
+
     /// What becomes of flags that instructions from number `first` on find, where code is not left before number `end`.
     fn fate(&mut self, redo: Redo, first: usize, end: usize) -> Fate {
         let mut intact = true;
@@ -284,7 +289,7 @@ impl Translator<'_> {
     }
 
     /// How the flags of the present instruction can be made again.
-    fn find_redo(&self, instruction: &Instruction) -> Option<Redo> {
+    pub(super) fn find_redo(&self, instruction: &Instruction) -> Option<Redo> {
         use Mnemonic as M;
         if let Some(redo) = self.compared(instruction) {
             return Some(redo);
@@ -330,7 +335,8 @@ impl Translator<'_> {
     fn compared(&self, instruction: &Instruction) -> Option<Redo> {
         let compares = matches!(instruction.mnemonic(), Mnemonic::Cmp | Mnemonic::Test)
             && rewrite::memory_operand(instruction).is_some()
-            && self.source.turns;
+            && self.source.turns
+            && !self.streaming;
         let known = self.lefts.last().is_some_and(|left| left.0 == self.op);
         (compares && known).then_some(Redo {
             base: Base::Compared(self.op as u16),

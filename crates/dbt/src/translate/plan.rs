@@ -16,6 +16,8 @@ pub(super) struct Plan {
     pub(super) borrows: bool,
     /// Whether the block may have a second body.
     pub(super) streams: bool,
+    /// Whether that may have accesses with probes of their own.
+    pub(super) mixes: bool,
     /// Whether runs with shared probes have copies, which run where a probe misses.
     pub(super) copies: bool,
     /// Instructions whose accesses have entries of their own in the TLB, as bits.
@@ -31,8 +33,8 @@ pub(crate) struct History {
     pub(crate) before: Exchange,
     /// Its shared probes miss often.
     pub(crate) misses: bool,
-    /// Instructions whose accesses should have entries of their own in the TLB, as bits.
-    pub(crate) sites: u64,
+    /// Of a hot block, the instructions whose accesses should have entries of their own in the TLB, as bits.
+    pub(crate) hot: Option<u64>,
 }
 
 /// Translates a block.
@@ -44,8 +46,9 @@ pub(crate) fn block(source: Source<'_>, frame: Frame, history: History) -> Trans
         defers: true,
         borrows: true,
         streams: true,
+        mixes: history.hot.is_some(),
         copies: history.misses,
-        sites: history.sites,
+        sites: history.hot.unwrap_or(0),
         exchange,
     };
     if exchange == Exchange::NONE {

@@ -168,13 +168,14 @@ impl Translator<'_> {
         self.borrowed = borrowed;
         self.region = Some(region);
         let (first, end) = (self.op, region.end);
-        if !self.plan.copies {
+        if !self.plan.copies || self.streaming {
             self.cold.push(Cold::Run(Run {
                 label: apart,
                 first,
                 end,
                 redo,
                 borrowed,
+                streaming: self.streaming,
             }));
             return;
         }
@@ -255,7 +256,7 @@ impl Translator<'_> {
     }
 
     fn find_region(&mut self) -> Option<Region> {
-        if !self.source.wide {
+        if !self.source.wide || self.is_steady(self.op) {
             return None;
         }
         let first = self.op;
@@ -278,8 +279,12 @@ impl Translator<'_> {
         let mut kept = region;
         for (offset, (guest, &uses)) in guests.iter().zip(uses).enumerate().take(MOST) {
             let instruction = &guest.instruction;
-            if let Some(touch) = touch(uses, guest) {
-                if !region.add(offset, &touch) {
+            let steady = self.is_steady(first + offset);
+            if !steady && let Some(touch) = touch(uses, guest) {
+                // The second body has no copies, where those are wanted.
+                let alike = self.streaming && self.plan.copies;
+                let widest = if alike { touch.bytes.into() } else { WIDEST };
+                if !region.add(offset, &touch, widest) {
                     break;
                 }
                 count += 1;
@@ -289,7 +294,7 @@ impl Translator<'_> {
                 if touch.last || changed {
                     break;
                 }
-            } else if !is_quiet(guest) {
+            } else if !steady && !is_quiet(guest) {
                 break;
             } else {
                 let by = moves(instruction);
@@ -332,8 +337,8 @@ impl Region {
         usize::from(self.places[self.end - 1 - self.first].0)
     }
 
-    /// Takes an access in; false when there is no room for it.
-    fn add(&mut self, offset: usize, touch: &Touch) -> bool {
+    /// Takes an access in; false when there is no room for it, or its range would become wider than that.
+    fn add(&mut self, offset: usize, touch: &Touch, widest: i64) -> bool {
         let known = self
             .groups
             .iter()
@@ -367,7 +372,7 @@ impl Region {
         let Ok(place) = i16::try_from(at) else {
             return false;
         };
-        if group.high - group.low > WIDEST || i16::try_from(group.low).is_err() {
+        if group.high - group.low > widest || i16::try_from(group.low).is_err() {
             return false;
         }
         self.groups[number] = Some(group);

@@ -90,7 +90,7 @@ impl Translator<'_> {
         let Some((_, bytes)) = memory_operand(instruction) else {
             return Some(None);
         };
-        if self.streaming {
+        if self.is_steady(self.op) {
             return self.stream_place(instruction).map(Some);
         }
         if self.in_region() {

@@ -22,7 +22,7 @@ fn text(instruction: &Instruction) -> String {
 const HISTORY: History = History {
     before: Exchange::NONE,
     misses: false,
-    sites: 0,
+    hot: None,
 };
 
 /// Guest code and what it becomes, as text.
@@ -91,8 +91,8 @@ fn snippets_become_what_the_listings_say() {
     let all = plain.into_iter().chain(small);
     let all = all.map(|snippet| (snippet, HISTORY));
     let hot = hot.into_iter().map(|snippet| {
-        let sites = u64::MAX;
-        (snippet, History { sites, ..HISTORY })
+        let hot = Some(u64::MAX);
+        (snippet, History { hot, ..HISTORY })
     });
     for ((name, bits, code), history) in all.chain(hot) {
         let code: Vec<u8> = (0..code.len() / 2)

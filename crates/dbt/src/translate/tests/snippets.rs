@@ -139,9 +139,14 @@ pub(super) const SMALL: [(&str, &str); 6] = [
 ];
 
 /// The same of hot 64-bit blocks.
-pub(super) const HOT: [(&str, &str); 3] = [
+pub(super) const HOT: [(&str, &str); 5] = [
     ("hot load, store and addition", "488b07488906480302"),
     // mov rax, [rdi]; add rax, [rdi + 8]; mov [rsi], rax; mov [rsi + 8], rax
     ("hot run", "488b074803470848890648894608"),
     ("hot vector", "f30f6f07"),
+    (
+        "hot partition",
+        "4c8b274531f64939d4410f92c64d8b3cf04c897ff84d8924f04c01f64883c7084839df72db",
+    ),
+    ("hot histogram", "0fb606ff048248ffc648ffc975f2"),
 ];
