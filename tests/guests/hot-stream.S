@@ -1,5 +1,5 @@
 # Loops that step through pages: up and down, by steps of one byte to several words, on aligned and on overlapping
-# vectors, with carries from turn to turn, with early ends, with registers of all kinds. Pages are absent at first, also
+# vectors, with carries from turn to turn, with early ends, with registers of all kinds, beside accesses of all places. Pages are absent at first, also
 # in the middle, and an exception of floats is unmasked. Each loop does what the same instructions do with a call in each
 # turn, and each fault finds the same registers and flags. Interrupts come in, and code that a loop writes is run.
 # expect: exit=0x10
@@ -45,6 +45,13 @@ LOOP vectors, "movups xmm0, [rsi+rcx+4] ; paddd xmm0, [rdi+rcx] ; movaps [rdi+rc
 LOOP floats, "vmovups ymm0, [rsi+rcx] ; vaddps ymm1, ymm0, [rdi+rcx] ; vmovups [rdi+rcx], ymm1 ; add rcx, 32", "cmp rcx, rdx", "jb 1b"
 LOOP context, "mov r9, [rsi] ; add r10, r9 ; xor r11, r10 ; mov [rdi], r11 ; add rsi, 16 ; add rdi, 16", "sub edx, 1"
 LOOP bits, "mov ebx, [rdi+rcx*4] ; lea r8d, [rbx+1] ; test ebx, 1 ; cmovz r8d, edx ; add [rsi+rcx*4], r8d ; sub rcx, -3", "cmp ecx, edx", "jb 1b"
+# Beside accesses that go anywhere
+LOOP histogram, "movzx ebx, word ptr [rsi] ; and ebx, 0x7ff ; inc dword ptr [rdi+rbx*4] ; add rsi, 2", "dec edx"
+LOOP lookup, "mov rbx, [rsi] ; and ebx, 0x3ff ; mov rax, [rdi+rbx*8] ; xor rax, [rdi+rbx*8+8] ; add rsi, 8", "cmp rsi, rbp", "jb 1b"
+LOOP partition, "mov r10, [rsi] ; xor r8d, r8d ; cmp r10d, edx ; setb r8b ; mov rbx, [rdi+rcx*8] ; mov [rsi-8], rbx ; mov [rdi+rcx*8], r10 ; add rcx, r8 ; add rsi, 8", "cmp rsi, rbp", "jb 1b"
+LOOP carried, "add rax, [rsi] ; mov rbx, [rdi+r8*8] ; adc rax, rbx ; mov r8d, ebx ; and r8d, 0x3ff ; lea rsi, [rsi+8]", "cmp rsi, rbp", "jb 1b"
+LOOP two_places, "mov rbx, [rsi] ; mov eax, ebx ; shr eax, 22 ; and ebx, 0x3ff ; mov r8, [rdi+rbx*8] ; cmp r8, rbx ; mov r9, [rdi+rax*8+8] ; mov [rdi+rbx*8], r9 ; mov [rdi+rax*8], r8 ; sbb r9, [rsi+8] ; mov [rsi], r9 ; add rsi, 8", "sub edx, 1"
+LOOP gathered, "mov ebx, [rsi] ; and ebx, 0x7ff ; vaddss xmm1, xmm1, dword ptr [rdi+rbx*4] ; vmulss xmm0, xmm1, dword ptr [rsi] ; movups xmm2, [rdi+rbx+1] ; movups [rdi+rbx*2], xmm2 ; lea rsi, [rsi+4]", "test edx, edx ; lea edx, [rdx-1]"
 # Early ends, going on by a jump
 LOOP search, "cmp byte ptr [rsi], 0x77 ; je 3f ; inc rsi ; cmp rsi, rbp ; 3:", "je 9f", "jmp 1b"
 
@@ -76,6 +83,12 @@ main:
     BOTH floats, 9024
     BOTH context, 600
     BOTH bits, 2300
+    BOTH histogram, 5000
+    BOTH lookup, 0
+    BOTH partition, 0x7fffffff
+    BOTH carried, 0
+    BOTH two_places, 1000
+    BOTH gathered, 2500
     BOTH sum, 3
     BOTH sum, 1
     # Until a byte is found, or the end
