@@ -52,6 +52,8 @@ LOOP partition, "mov r10, [rsi] ; xor r8d, r8d ; cmp r10d, edx ; setb r8b ; mov 
 LOOP carried, "add rax, [rsi] ; mov rbx, [rdi+r8*8] ; adc rax, rbx ; mov r8d, ebx ; and r8d, 0x3ff ; lea rsi, [rsi+8]", "cmp rsi, rbp", "jb 1b"
 LOOP two_places, "mov rbx, [rsi] ; mov eax, ebx ; shr eax, 22 ; and ebx, 0x3ff ; mov r8, [rdi+rbx*8] ; cmp r8, rbx ; mov r9, [rdi+rax*8+8] ; mov [rdi+rbx*8], r9 ; mov [rdi+rax*8], r8 ; sbb r9, [rsi+8] ; mov [rsi], r9 ; add rsi, 8", "sub edx, 1"
 LOOP gathered, "mov ebx, [rsi] ; and ebx, 0x7ff ; vaddss xmm1, xmm1, dword ptr [rdi+rbx*4] ; vmulss xmm0, xmm1, dword ptr [rsi] ; movups xmm2, [rdi+rbx+1] ; movups [rdi+rbx*2], xmm2 ; lea rsi, [rsi+4]", "test edx, edx ; lea edx, [rdx-1]"
+LOOP compared, "movzx ebx, word ptr [rsi] ; and ebx, 0x3ff ; cmp [rdi+rbx*8], rsi ; movzx eax, byte ptr [rdi+r8*8] ; setb r8b ; lea r8, [r8+rax*4] ; add rsi, 2", "cmp rsi, rbp", "jb 1b"
+LOOP aligned, "mov ebx, [rsi] ; and ebx, 0x7f8 ; movaps xmm1, [rdi+rbx] ; paddq xmm0, xmm1 ; add rsi, 16", "cmp rsi, rbp", "jb 1b"
 # Early ends, going on by a jump
 LOOP search, "cmp byte ptr [rsi], 0x77 ; je 3f ; inc rsi ; cmp rsi, rbp ; 3:", "je 9f", "jmp 1b"
 
@@ -60,6 +62,7 @@ main:
     mov rax, cr4
     or eax, 0x400                   # OSXMMEXCPT
     mov cr4, rax
+    GATE64 13, general_protection
     GATE64 14, page_fault
     GATE64 19, float_fault
 .macro BOTH name:req, count:req, scale=1
@@ -89,6 +92,8 @@ main:
     BOTH carried, 0
     BOTH two_places, 1000
     BOTH gathered, 2500
+    BOTH compared, 0
+    BOTH aligned, 0
     BOTH sum, 3
     BOTH sum, 1
     # Until a byte is found, or the end
@@ -215,6 +220,16 @@ page_fault:
     mov [PT_LOW+rbx*8], rax
     mov rbx, [rsp]
     mov rax, [SAVED]
+    add rsp, 16
+    iretq
+# Stack: error, RIP, CS, RFLAGS. Leaves out the instruction, MOVAPS.
+general_protection:
+    mov [SAVED], rax
+    push [rsp+24]
+    call fold
+    inc qword ptr [FAULTS]
+    mov rax, [SAVED]
+    add qword ptr [rsp+16], 4
     add rsp, 16
     iretq
 # Stack: RIP, CS, RFLAGS. Masks the exception.
