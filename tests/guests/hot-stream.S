@@ -53,7 +53,7 @@ LOOP carried, "add rax, [rsi] ; mov rbx, [rdi+r8*8] ; adc rax, rbx ; mov r8d, eb
 LOOP two_places, "mov rbx, [rsi] ; mov eax, ebx ; shr eax, 22 ; and ebx, 0x3ff ; mov r8, [rdi+rbx*8] ; cmp r8, rbx ; mov r9, [rdi+rax*8+8] ; mov [rdi+rbx*8], r9 ; mov [rdi+rax*8], r8 ; sbb r9, [rsi+8] ; mov [rsi], r9 ; add rsi, 8", "sub edx, 1"
 LOOP gathered, "mov ebx, [rsi] ; and ebx, 0x7ff ; vaddss xmm1, xmm1, dword ptr [rdi+rbx*4] ; vmulss xmm0, xmm1, dword ptr [rsi] ; movups xmm2, [rdi+rbx+1] ; movups [rdi+rbx*2], xmm2 ; lea rsi, [rsi+4]", "test edx, edx ; lea edx, [rdx-1]"
 LOOP compared, "movzx ebx, word ptr [rsi] ; and ebx, 0x3ff ; cmp [rdi+rbx*8], rsi ; movzx eax, byte ptr [rdi+r8*8] ; setb r8b ; lea r8, [r8+rax*4] ; add rsi, 2", "cmp rsi, rbp", "jb 1b"
-LOOP aligned, "mov ebx, [rsi] ; and ebx, 0x7f8 ; movaps xmm1, [rdi+rbx] ; paddq xmm0, xmm1 ; add rsi, 16", "cmp rsi, rbp", "jb 1b"
+LOOP aligned, "mov ebx, [rsi] ; vmulss xmm2, xmm0, dword ptr [rsi+8] ; and ebx, 0x7f8 ; movaps xmm1, [rdi+rbx] ; paddq xmm0, xmm1 ; add rsi, 16", "cmp rsi, rbp", "jb 1b"
 # Early ends, going on by a jump
 LOOP search, "cmp byte ptr [rsi], 0x77 ; je 3f ; inc rsi ; cmp rsi, rbp ; 3:", "je 9f", "jmp 1b"
 
