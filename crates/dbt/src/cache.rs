@@ -465,6 +465,7 @@ impl Blocks {
         registers.run.target = entry.address;
         entry.exchange.apply(&mut registers.gpr);
         self.tables.load(&mut registers.run);
+        registers.look_at_calls();
         if self.table != tlb {
             self.table = tlb;
             // SAFETY: nothing but generated code uses GS, and the host allows the instruction (`is_supported`).

@@ -187,6 +187,8 @@ impl Context {
     pub(crate) const TARGET: i64 = Self::RUN + std::mem::offset_of!(Run, target) as i64;
     /// Of a 32-bit word behind the context, which is not zero when the vCPU is wanted.
     pub(crate) const ATTENTION: i64 = crate::region::ATTENTION as i64;
+    /// Of the one beside it, for calls.
+    pub(crate) const CALLS: i64 = crate::region::CALLS as i64;
     pub(crate) const JUMPS: i64 = Self::RUN + std::mem::offset_of!(Run, jumps) as i64;
     pub(crate) const RETURNS: i64 = Self::RUN + std::mem::offset_of!(Run, returns) as i64;
     pub(crate) const HOST_STACK: i64 = Self::RUN + std::mem::offset_of!(Run, host_stack) as i64;

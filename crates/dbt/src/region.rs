@@ -2,25 +2,30 @@
 //!
 //! One memory file is mapped twice: context and code in one range, the code executable; and the code once more,
 //! writable. No mapping is writable and executable. Between context and code lies the word by which other threads ask
-//! for the vCPU's attention.
+//! for the vCPU's attention, and beside it what calls look at: one test tells them that nobody asks, and that there is
+//! room on the return-address stack.
 #![allow(unsafe_code, reason = "a structure and code in mappings of our own")]
 
 use std::io;
 use std::ops::{Deref, DerefMut};
 use std::ptr::NonNull;
-use std::sync::atomic::AtomicU32;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
 
 use host::mapping::Protection;
 use host::{Mapping, MemFile};
 
 use crate::Context;
+use crate::returns::HAS_ROOM;
 
 /// Bytes before the code.
 const HEAD: usize = 4096;
 /// Where the word for attention is, in cache lines of its own.
 pub(crate) const ATTENTION: usize = 2048;
 const _: () = assert!(size_of::<Context>() <= ATTENTION);
+/// Where the word for calls is: [`HAS_ROOM`], or zero when they are to be left to others, since the vCPU is wanted. It
+/// follows the word for attention, and may be zero for no reason until the next look.
+pub(crate) const CALLS: usize = ATTENTION + 4;
 
 #[derive(Debug)]
 struct Region {
@@ -62,10 +67,26 @@ impl Attention {
         ];
         let near = Mapping::views(&file, &pieces)?;
         let writable = Mapping::shared(&file, HEAD as u64, len, Protection::ReadWrite)?;
+        let region = Region { near, writable };
+        region.calls().store(HAS_ROOM, Ordering::SeqCst);
         Ok(Self {
-            region: Arc::new(Region { near, writable }),
+            region: Arc::new(region),
             asking: Mutex::new(()),
         })
+    }
+
+    /// Asks for the vCPU's attention: sets bits of the word, and returns what it was.
+    pub fn ask(&self, bits: u32) -> u32 {
+        let before = self.fetch_or(bits, Ordering::SeqCst);
+        self.region.calls().store(0, Ordering::SeqCst);
+        before
+    }
+
+    /// Takes what was asked for: the word, which becomes zero. For the vCPU's own thread.
+    pub fn take(&self) -> u32 {
+        // Who asks between the two makes that zero once more.
+        self.region.calls().store(HAS_ROOM, Ordering::SeqCst);
+        self.swap(0, Ordering::SeqCst)
     }
 
     /// The vCPU's registers, with which it begins; `None` while somebody has them, or code beside them.
@@ -87,8 +108,7 @@ impl Deref for Attention {
 
     #[inline(always)]
     fn deref(&self) -> &AtomicU32 {
-        // SAFETY: inside the head and aligned; initialized with zeros, and only ever used as an atomic.
-        unsafe { self.region.near.start().byte_add(ATTENTION).cast().as_ref() }
+        self.region.word(ATTENTION)
     }
 }
 
@@ -96,6 +116,14 @@ impl Registers {
     /// Takes the room for code, once.
     pub(crate) fn take_area(&mut self) -> Option<CodeArea> {
         self.area.take()
+    }
+
+    /// Lets calls go on by themselves unless the vCPU is wanted.
+    #[inline(always)]
+    pub(crate) fn look_at_calls(&mut self) {
+        if self.region.calls().load(Ordering::Relaxed) == 0 {
+            self.region.look_at_calls();
+        }
     }
 
     /// Whether `area` lies beside this context.
@@ -107,6 +135,26 @@ impl Registers {
 impl Region {
     fn context(&self) -> NonNull<Context> {
         self.near.start().cast()
+    }
+
+    #[inline(always)]
+    fn word(&self, at: usize) -> &AtomicU32 {
+        debug_assert!(at == ATTENTION || at == CALLS);
+        // SAFETY: inside the head and aligned; initialized with zeros, and only ever used as an atomic.
+        unsafe { self.near.start().byte_add(at).cast().as_ref() }
+    }
+
+    fn calls(&self) -> &AtomicU32 {
+        self.word(CALLS)
+    }
+
+    #[cold]
+    fn look_at_calls(&self) {
+        // Whoever asks makes it zero behind the other word.
+        self.calls().store(HAS_ROOM, Ordering::SeqCst);
+        if self.word(ATTENTION).load(Ordering::SeqCst) != 0 {
+            self.calls().store(0, Ordering::SeqCst);
+        }
     }
 }
 
@@ -159,6 +207,25 @@ impl CodeArea {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn calls_are_left_while_the_vcpu_is_wanted() {
+        let attention = Attention::new(4096).unwrap();
+        let mut registers = attention.registers().unwrap();
+        let mut calls = || {
+            registers.look_at_calls();
+            attention.region.calls().load(Ordering::SeqCst)
+        };
+        assert_eq!(calls(), HAS_ROOM);
+        assert_eq!(attention.ask(5), 0);
+        assert_eq!(attention.ask(2), 5);
+        assert_eq!(calls(), 0);
+        assert_eq!(attention.take(), 7);
+        assert_eq!(calls(), HAS_ROOM);
+        // Somebody asked, and it was taken before they were done.
+        attention.region.calls().store(0, Ordering::SeqCst);
+        assert_eq!(calls(), HAS_ROOM);
+    }
 
     #[test]
     fn a_vcpu_has_one_owner_at_a_time() {

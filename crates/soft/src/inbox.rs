@@ -94,7 +94,7 @@ impl Inbox {
 
     /// Sets attention bits and wakes the owner.
     pub(crate) fn post(&self, bits: u32) {
-        if self.attention.fetch_or(bits, Ordering::SeqCst) & SLEEPING != 0 {
+        if self.attention.ask(bits) & SLEEPING != 0 {
             host::futex::wake(&self.attention);
         }
     }
@@ -117,7 +117,7 @@ impl Inbox {
 
     /// Takes all attention bits.
     pub(crate) fn take(&self) -> u32 {
-        self.attention.swap(0, Ordering::SeqCst)
+        self.attention.take()
     }
 
     /// The attention bits, left in place.

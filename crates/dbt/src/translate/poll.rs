@@ -10,7 +10,6 @@ use super::register::RSP;
 use super::writer::Label;
 use super::{Cold, State, Translator, flags};
 use crate::Context;
-use crate::returns::HAS_ROOM;
 
 impl Translator<'_> {
     /// Whether the block ends with a direct branch backwards, or with a call.
@@ -56,9 +55,10 @@ impl Translator<'_> {
             }
             _ => return,
         };
-        self.look_up_attention(label);
         if self.calls() && self.remembers() {
             self.look_up_room(label);
+        } else {
+            self.look_up_attention(label);
         }
         self.polled = true;
     }
@@ -71,9 +71,9 @@ impl Translator<'_> {
         })
     }
 
-    /// Goes to `full` when there is no room to remember another call; changes the flags.
+    /// Goes to `full` when there is no room to remember another call, or the vCPU is wanted; changes the flags.
     pub(super) fn look_up_room(&mut self, full: Label) {
-        self.out.test_low(RSP, HAS_ROOM);
+        self.out.test_context32_with(Context::CALLS, RSP);
         self.out.jump_if(4, full);
     }
 

@@ -89,6 +89,8 @@ pub(super) struct Touch {
     /// What is added to the base register.
     pub(super) moves: i64,
     pub(super) last: bool,
+    /// It locks memory.
+    pub(super) locks: bool,
 }
 
 impl Translator<'_> {
@@ -273,14 +275,15 @@ impl Translator<'_> {
             aside: None,
         };
         let uses = &self.uses[first..];
-        touch(uses[0], guests.first()?)?;
+        touch(uses[0], guests.first()?).filter(|touch| !touch.locks)?;
         let mut count = 0;
         // Groups that end behind the run's last access do not count.
         let mut kept = region;
         for (offset, (guest, &uses)) in guests.iter().zip(uses).enumerate().take(MOST) {
             let instruction = &guest.instruction;
             let steady = self.is_steady(first + offset);
-            if !steady && let Some(touch) = touch(uses, guest) {
+            let own = touch(uses, guest).filter(|touch| !touch.locks && !steady);
+            if let Some(touch) = own {
                 // The second body has no copies, where those are wanted.
                 let alike = self.streaming && self.plan.copies;
                 let widest = if alike { touch.bytes.into() } else { WIDEST };
@@ -425,6 +428,7 @@ pub(super) fn touch(uses: Uses, guest: &Guest) -> Option<Touch> {
             write,
             moves,
             last,
+            locks: false,
         })
     };
     let gpr = instruction.op0_kind() == OpKind::Register && instruction.op0_register().is_gpr64();
@@ -456,7 +460,6 @@ pub(super) fn touch(uses: Uses, guest: &Guest) -> Option<Touch> {
     let (base, index) = (instruction.memory_base(), instruction.memory_index());
     let simple = rewrite::is_plain(instruction)
         && instruction.mnemonic() != Mnemonic::Lea
-        && !rewrite::is_locked(instruction)
         && (base.is_gpr64() || base == Register::None && index.is_gpr64())
         && (index.is_gpr64() || index == Register::None)
         && !matches!(instruction.memory_segment(), Register::FS | Register::GS)
@@ -480,6 +483,7 @@ pub(super) fn touch(uses: Uses, guest: &Guest) -> Option<Touch> {
         write: uses.writes_memory(),
         moves: 0,
         last: false,
+        locks: rewrite::is_locked(instruction),
     })
 }
 

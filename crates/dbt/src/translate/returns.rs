@@ -46,7 +46,6 @@ impl Translator<'_> {
         if !self.polled {
             self.save_flags();
             self.state = State::Saved;
-            self.look_up_attention(slow);
             self.look_up_room(slow);
         }
     }

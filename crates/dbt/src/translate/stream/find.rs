@@ -122,7 +122,11 @@ impl Translator<'_> {
                 if touch.last || touch.moves != 0 {
                     return None;
                 }
-                let alignment = alignment(instruction, touch.bytes);
+                let alignment = match touch.locks {
+                    // One that crosses cache lines stops the whole host.
+                    true => touch.bytes.into(),
+                    false => alignment(instruction, touch.bytes),
+                };
                 let group = stream.add(&touch, alignment, &moves, &so_far);
                 // Those that nobody has probed before may not fault where they are.
                 let apart = self.plan.mixes && alignment == 1 && touch.base != region::STACK;

@@ -81,6 +81,12 @@ impl Writer {
         self.displacement(bits);
     }
 
+    /// TEST of a 32-bit word of the context with a low register.
+    pub(crate) fn test_context32_with(&mut self, offset: i64, register: u8) {
+        debug_assert!(register < 8);
+        self.context_operand(&[0x85], register, offset, 0);
+    }
+
     /// TEST of a 64-bit word of the context.
     pub(crate) fn test_context(&mut self, offset: i64, register: u8) {
         self.context_operand(&[0x48 | register >> 3 << 2, 0x85], register, offset, 0);
