@@ -1,8 +1,8 @@
 # Loops that step through pages: up and down, by steps of one byte to several words, on aligned and on overlapping
-# vectors, with carries from turn to turn, with early ends, with registers of all kinds, locked ones, and beside accesses
-# of all places. Pages are absent at first, also
-# in the middle, and an exception of floats is unmasked. Each loop does what the same instructions do with a call in each
-# turn, and each fault finds the same registers and flags. Interrupts come in, and code that a loop writes is run.
+# vectors, with carries from turn to turn, with early ends, with registers of all kinds, locked, and beside accesses that
+# go anywhere. Pages are absent at first, also in the middle, and an exception of floats is unmasked. Each loop does what
+# the same instructions do with a call in each turn, and each fault finds the same registers and flags. Interrupts come
+# in, and code that a loop writes is run.
 # expect: exit=0x10
 .include "long.inc"
 .include "apic.inc"
@@ -48,6 +48,7 @@ LOOP context, "mov r9, [rsi] ; add r10, r9 ; xor r11, r10 ; mov [rdi], r11 ; add
 LOOP bits, "mov ebx, [rdi+rcx*4] ; lea r8d, [rbx+1] ; test ebx, 1 ; cmovz r8d, edx ; add [rsi+rcx*4], r8d ; sub rcx, -3", "cmp ecx, edx", "jb 1b"
 LOOP locked, "mov rbx, [rsi] ; lock xadd [rdi], rbx ; xchg [rdi+16], rbx ; lock inc dword ptr [rdi+rdx*0x1] ; lock or [rsi], ebx ; add rsi, 8 ; add rdi, 8", "dec edx"
 LOOP counted, "lock add [rdi], rdx ; lock dec word ptr [rdi+14] ; lock xadd [rdi+24], rax", "dec edx"
+LOOP exchanged, "mov rbx, [rsi] ; mov rax, [rdi+8] ; and eax, ebx ; lock cmpxchg [rdi+8], rbx ; adc r8, rax ; mov eax, [rdi] ; cmpxchg [rdi], ecx ; lea ecx, [rcx+rax+1] ; cmpxchg [rsi], bl ; add rsi, 8 ; add rdi, 8", "sub edx, 1"
 LOOP crossing, "mov rbx, [rsi] ; lock xadd [rdi+4], rbx ; lock btc dword ptr [rdi+13], 3 ; add rsi, 8 ; add rdi, 8", "dec edx"
 # Beside accesses that go anywhere
 LOOP histogram, "movzx ebx, word ptr [rsi] ; and ebx, 0x7ff ; inc dword ptr [rdi+rbx*4] ; add rsi, 2", "dec edx"
@@ -92,6 +93,7 @@ main:
     BOTH bits, 2300
     BOTH locked, 1000
     BOTH counted, 1000
+    BOTH exchanged, 1000
     BOTH crossing, 1300
     BOTH histogram, 5000
     BOTH lookup, 0

@@ -89,8 +89,8 @@ pub(super) struct Touch {
     /// What is added to the base register.
     pub(super) moves: i64,
     pub(super) last: bool,
-    /// It locks memory.
-    pub(super) locks: bool,
+    /// It locks memory, or takes registers that it does not name: nothing shares a probe with it.
+    pub(super) alone: bool,
 }
 
 impl Translator<'_> {
@@ -275,14 +275,14 @@ impl Translator<'_> {
             aside: None,
         };
         let uses = &self.uses[first..];
-        touch(uses[0], guests.first()?).filter(|touch| !touch.locks)?;
+        touch(uses[0], guests.first()?).filter(|touch| !touch.alone)?;
         let mut count = 0;
         // Groups that end behind the run's last access do not count.
         let mut kept = region;
         for (offset, (guest, &uses)) in guests.iter().zip(uses).enumerate().take(MOST) {
             let instruction = &guest.instruction;
             let steady = self.is_steady(first + offset);
-            let own = touch(uses, guest).filter(|touch| !touch.locks && !steady);
+            let own = touch(uses, guest).filter(|touch| !touch.alone && !steady);
             if let Some(touch) = own {
                 // The second body has no copies, where those are wanted.
                 let alike = self.streaming && self.plan.copies;
@@ -428,7 +428,7 @@ pub(super) fn touch(uses: Uses, guest: &Guest) -> Option<Touch> {
             write,
             moves,
             last,
-            locks: false,
+            alone: false,
         })
     };
     let gpr = instruction.op0_kind() == OpKind::Register && instruction.op0_register().is_gpr64();
@@ -458,7 +458,10 @@ pub(super) fn touch(uses: Uses, guest: &Guest) -> Option<Touch> {
     }
     let (_, bytes) = rewrite::memory_operand(instruction)?;
     let (base, index) = (instruction.memory_base(), instruction.memory_index());
-    let simple = rewrite::is_plain(instruction)
+    let exchanges = instruction.mnemonic() == Mnemonic::Cmpxchg
+        && instruction.op0_kind() == OpKind::Memory
+        && register::home(instruction.op1_register()).is_some();
+    let simple = (exchanges || rewrite::is_plain(instruction))
         && instruction.mnemonic() != Mnemonic::Lea
         && (base.is_gpr64() || base == Register::None && index.is_gpr64())
         && (index.is_gpr64() || index == Register::None)
@@ -483,7 +486,7 @@ pub(super) fn touch(uses: Uses, guest: &Guest) -> Option<Touch> {
         write: uses.writes_memory(),
         moves: 0,
         last: false,
-        locks: rewrite::is_locked(instruction),
+        alone: exchanges || rewrite::is_locked(instruction),
     })
 }
 

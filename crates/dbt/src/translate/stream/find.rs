@@ -122,7 +122,7 @@ impl Translator<'_> {
                 if touch.last || touch.moves != 0 {
                     return None;
                 }
-                let alignment = match touch.locks {
+                let alignment = match touch.alone {
                     // One that crosses cache lines stops the whole host.
                     true => touch.bytes.into(),
                     false => alignment(instruction, touch.bytes),
