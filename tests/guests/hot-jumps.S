@@ -1,5 +1,5 @@
-# Loops of branches whose target is not known beforehand: jumps by register and by memory, returns, calls of functions
-# that do not return. Nothing but the APIC's timer ends them.
+# Loops that nothing but the APIC's timer ends: of branches whose target is not known beforehand, jumps by register and by
+# memory, returns, and calls of functions that do not return; and of two parts that use different registers most.
 # expect: exit=0x10
 .include "long.inc"
 .include "apic.inc"
@@ -18,7 +18,7 @@
 .macro LOOP at:req
     mov r15d, ROUNDS
 .Lagain\@:
-    mov eax, \at
+    mov eax, offset \at
     lea edx, [rax+0x100]
     mov [SLOT], rax
     mov ebx, SLOT
@@ -51,8 +51,23 @@ main:
     # INC RCX; MOV RSP, RBP; CALL RAX
     CODE HERE, 0x48, 0xff, 0xc1, 0x48, 0x89, 0xec, 0xff, 0xd0
     LOOP HERE
+    LOOP two_parts
     EQ64 [TRAP_COUNT], 0
     PASS64
+
+    .balign 64
+two_parts:
+    inc rcx
+    add rsi, rdi
+    jmp 1f
+    .balign 64
+1:  adc r9, r10
+    adc r10, r11
+    adc r11, r9
+    adc r9, r10
+    adc r10, r11
+    adc r11, r9
+    jmp two_parts
 
 # Jumps to RAX; returns with the first tick.
 until_tick:

@@ -69,6 +69,8 @@ mod x87;
 
 use iced_x86::{FlowControl, Instruction, InstructionInfoFactory};
 
+use crate::Context;
+
 pub(crate) use branch::{Exchanged, Far, Link};
 use cold::Cold;
 pub(crate) use exchange::Exchange;
@@ -576,9 +578,21 @@ impl Translator<'_> {
         }
         self.vectors = true;
         let (label, back) = (self.out.label(), self.out.label());
-        self.out.jump_unless_vectors(label);
+        self.leave_unless_zero(Context::VECTORS_AWAY, label);
         self.out.bind(back);
         self.cold.push(Cold::LoadVectors { label, back });
+    }
+
+    /// Goes to `label` unless a 32-bit word of the context is zero. Changes the host's flags where nobody wants them, else
+    /// RCX.
+    fn leave_unless_zero(&mut self, offset: i64, label: Label) {
+        match self.state {
+            State::Host | State::Both => self.out.jump_unless_zero(offset, label),
+            State::Saved | State::Deferred | State::Nowhere => {
+                self.out.is_zero32(offset);
+                self.out.jump_if(5, label);
+            }
+        }
     }
 }
 

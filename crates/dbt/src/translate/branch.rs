@@ -4,6 +4,7 @@
 
 use iced_x86::{Code, Instruction, MemoryOperand, Mnemonic, OpKind, Register};
 
+use super::exchange::Exchange;
 use super::guess::Guess;
 use super::register::{self, RAX, RCX};
 use super::writer::Label;
@@ -238,17 +239,37 @@ impl Translator<'_> {
             return self.link(target, state);
         }
         let label = self.out.label();
+        // By way of the link, registers might be moved back, and the loop go on.
+        let wanted = match self.plan.exchange == Exchange::NONE {
+            true => label,
+            false => self.wanted(target, state),
+        };
         if state.is_saved() {
             self.out.is_zero32(Context::ATTENTION);
             self.out.jump_if(4, label);
             let at = self.out.len() - 4;
-            self.out.jump(label);
+            self.out.jump(wanted);
             return self.leave_later(label, target, at, State::Saved);
         }
-        self.out.jump_unless_zero(Context::ATTENTION, label);
+        self.out.load32(RCX, Context::CALLS);
+        // jrcxz +5, which is not taken as long as nobody wants the vCPU
+        self.out.bytes(&[0xe3, 0x05]);
         self.out.jump(label);
         let at = self.out.len() - 4;
+        self.out.jump(wanted);
         self.leave_later(label, target, at, state);
+    }
+
+    /// Where code is left at a branch since the vCPU is wanted.
+    pub(super) fn wanted(&mut self, target: u64, state: State) -> Label {
+        let label = self.out.label();
+        self.cold.push(Cold::Leave {
+            label,
+            target,
+            link: Link::never(),
+            state,
+        });
+        label
     }
 
     /// A CALL that can be linked; `back` is the code behind it.

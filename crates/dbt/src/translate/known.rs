@@ -144,7 +144,8 @@ impl Translator<'_> {
         let mut pointer = 0;
         let guests = self.source.guests[first..].iter().take(AHEAD);
         for (guest, &uses) in guests.zip(&self.uses[first..]) {
-            let touch = region::touch(uses, guest).filter(|touch| touch.base == region::STACK && !touch.alone);
+            let touch = region::touch(uses, guest)
+                .filter(|touch| touch.base == region::STACK && !touch.alone);
             if let Some(touch) = touch
                 && (write || !touch.write)
             {

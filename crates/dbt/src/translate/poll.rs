@@ -34,15 +34,8 @@ impl Translator<'_> {
         let label = match self.state {
             State::Saved | State::Both => {
                 let target = self.address(self.source.guests[self.op].instruction.ip());
-                let label = self.out.label();
-                self.cold.push(Cold::Leave {
-                    label,
-                    target,
-                    link: Link::never(),
-                    state: State::Saved,
-                });
                 self.state = State::Saved;
-                label
+                self.wanted(target, State::Saved)
             }
             State::Deferred => self.slow(),
             State::Nowhere if self.op == 0 => {

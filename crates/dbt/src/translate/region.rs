@@ -135,10 +135,10 @@ impl Translator<'_> {
         let Some(mut region) = self.find_region() else {
             return;
         };
+        self.yield_flags_until(region.end);
         if region.vectors {
             self.need_vectors();
         }
-        self.yield_flags_until(region.end);
         let redo = self.deferred();
         if redo.is_none() {
             self.state = super::State::Saved;

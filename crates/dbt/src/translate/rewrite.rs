@@ -66,6 +66,9 @@ impl Translator<'_> {
         }
         let instruction = canonical(instruction);
         if names_vectors(&instruction) {
+            if !self.vectors && self.probes(&instruction) {
+                self.yield_flags();
+            }
             self.need_vectors();
             if deferred::may_fault(&instruction) {
                 self.hold_flags();
@@ -83,6 +86,14 @@ impl Translator<'_> {
             &[]
         };
         self.rewrite(&instruction, place, Free::new(taken))
+    }
+
+    /// Whether the flags make way for the probe of a memory operand, which may be of a range of the stack that needs none.
+    fn probes(&self, instruction: &Instruction) -> bool {
+        memory_operand(instruction).is_some()
+            && !self.is_steady(self.op)
+            && !self.in_region()
+            && instruction.memory_base() != Register::RSP
     }
 
     /// Probes the memory operand, if there is one: `Some(None)` when there is none.

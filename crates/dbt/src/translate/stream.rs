@@ -252,4 +252,3 @@ impl Translator<'_> {
 fn spill(slot: usize) -> i64 {
     Context::SPILLED + 8 * slot as i64
 }
-

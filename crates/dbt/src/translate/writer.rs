@@ -257,20 +257,9 @@ impl Writer {
     }
 
     /// Goes to `label` when the vector registers are not loaded; changes RCX, and no flags.
-    pub(crate) fn jump_unless_vectors(&mut self, label: Label) {
-        self.jump_unless_zero(Context::VECTORS_AWAY, label);
-    }
-
     /// Goes to `label` unless a 32-bit word of the context is zero; changes RCX, and no flags.
     pub(super) fn jump_unless_zero(&mut self, offset: i64, label: Label) {
         self.load32(RCX, offset);
-        self.bytes(&[0xe3, 0x05]); // jrcxz +5
-        self.jump(label);
-    }
-
-    /// Goes to `label` unless x87 instructions can run; changes RCX, and no flags.
-    pub(crate) fn jump_unless_x87(&mut self, label: Label) {
-        self.load(RCX, Context::X87_AWAY);
         self.bytes(&[0xe3, 0x05]); // jrcxz +5
         self.jump(label);
     }

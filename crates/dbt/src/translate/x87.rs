@@ -43,7 +43,7 @@ impl Translator<'_> {
         }
         self.save_flags();
         let slow = self.slow();
-        self.out.jump_unless_x87(slow);
+        self.leave_unless_zero(Context::X87_AWAY, slow);
         self.x87 = true;
     }
 
