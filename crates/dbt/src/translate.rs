@@ -72,7 +72,7 @@ use iced_x86::{FlowControl, Instruction, InstructionInfoFactory};
 use crate::Context;
 
 pub(crate) use branch::{Exchanged, Far, Link};
-use cold::Cold;
+use cold::{Cold, Interpret};
 pub(crate) use exchange::Exchange;
 pub(crate) use flags::State;
 pub(crate) use gate::Ways;
@@ -504,12 +504,9 @@ impl Translator<'_> {
         let op = self.op as u16;
         for cold in self.cold.iter().rev() {
             match cold {
-                Cold::Interpret {
-                    label,
-                    op: known,
-                    streaming,
-                    ..
-                } if *known == op && *streaming == self.streaming => return *label,
+                Cold::Interpret(known) if known.op == op && known.streaming == self.streaming => {
+                    return known.label;
+                }
                 _ => {}
             }
         }
@@ -518,13 +515,13 @@ impl Translator<'_> {
         if !self.streaming {
             self.lefts.push((self.op, redo));
         }
-        self.cold.push(Cold::Interpret {
+        self.cold.push(Cold::Interpret(Interpret {
             label,
             op,
             x87_ip: self.x87_ip,
             redo,
             streaming: self.streaming,
-        });
+        }));
         label
     }
 

@@ -27,15 +27,8 @@ pub(super) enum Cold {
     },
     /// A run whose probes have missed is left to others.
     Run(Run),
-    Interpret {
-        label: Label,
-        op: u16,
-        x87_ip: Option<u64>,
-        /// As above.
-        redo: Option<Redo>,
-        /// In the second body.
-        streaming: bool,
-    },
+    /// An instruction is left to others.
+    Interpret(Interpret),
     /// A way out of the second body.
     Out {
         label: Label,
@@ -98,6 +91,18 @@ pub(super) struct Run {
     /// How the flags are made again, where they are not saved.
     pub(super) redo: Option<Redo>,
     pub(super) borrowed: Borrowed,
+    /// In the second body.
+    pub(super) streaming: bool,
+}
+
+/// An instruction that others execute.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Interpret {
+    pub(super) label: Label,
+    pub(super) op: u16,
+    pub(super) x87_ip: Option<u64>,
+    /// How the flags are made again, where they are not saved.
+    pub(super) redo: Option<Redo>,
     /// In the second body.
     pub(super) streaming: bool,
 }
@@ -178,7 +183,13 @@ impl Translator<'_> {
     }
 
     /// Leaves an instruction to others.
-    fn write_interpret(&mut self, op: u16, redo: Option<Redo>) {
+    fn write_interpret(&mut self, interpret: Interpret) {
+        let Interpret { op, redo, .. } = interpret;
+        self.out.bind(interpret.label);
+        if interpret.streaming {
+            self.restore_borrowed();
+        }
+        self.x87_ip = interpret.x87_ip;
         match redo.and_then(Redo::compared) {
             Some(first) => {
                 let first = usize::from(first);
@@ -232,20 +243,7 @@ impl Translator<'_> {
                     self.apart(first, end, self.ends[index], back);
                 }
                 Cold::Run(run) => self.write_run(run),
-                Cold::Interpret {
-                    label,
-                    op,
-                    x87_ip,
-                    redo,
-                    streaming,
-                } => {
-                    self.out.bind(label);
-                    if streaming {
-                        self.restore_borrowed();
-                    }
-                    self.x87_ip = x87_ip;
-                    self.write_interpret(op, redo);
-                }
+                Cold::Interpret(interpret) => self.write_interpret(interpret),
                 Cold::Out {
                     label,
                     target,
