@@ -13,7 +13,7 @@ pub struct Context {
     pub gpr: [u64; 32],
     /// CF, PF, AF, ZF, SF and OF in the form of [`crate::cc`].
     pub cc: u64,
-    /// MXCSR.
+    /// MXCSR; while it is in the host's, the flags here may be older.
     pub mxcsr: u32,
     /// What generated code puts back into MXCSR.
     host_mxcsr: u32,

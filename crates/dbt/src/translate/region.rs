@@ -136,12 +136,12 @@ impl Translator<'_> {
             return;
         };
         self.yield_flags_until(region.end);
-        if region.vectors {
-            self.need_vectors();
-        }
         let redo = self.deferred();
         if redo.is_none() {
             self.state = super::State::Saved;
+        }
+        if region.vectors {
+            self.need_vectors();
         }
         let apart = self.out.label();
         let back = self.out.label();

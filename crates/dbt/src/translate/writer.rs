@@ -326,17 +326,6 @@ impl Writer {
         self.bytes(&[0x40 | register >> 3, 0xf7, 0xc0 | register & 7]);
         self.displacement(bits);
     }
-
-    /// Goes to `label` unless all of `bits` are set in MXCSR; changes RAX and the flags.
-    pub(super) fn test_mxcsr(&mut self, bits: u32, label: Label) {
-        let operand = self.in_context(Context::SCRATCH);
-        let store = Instruction::with1(iced_x86::Code::Stmxcsr_m32, operand);
-        self.add(&store.expect("operand of STMXCSR"));
-        self.load32(RAX, Context::SCRATCH);
-        self.bytes(&[0xf7, 0xd0, 0xa9]); // not eax; test eax, bits
-        self.displacement(bits);
-        self.jump_if(5, label);
-    }
 }
 
 #[cfg(test)]
