@@ -2,8 +2,8 @@
 //!
 //! One memory file is mapped twice: context and code in one range, the code executable; and the code once more,
 //! writable. No mapping is writable and executable. Between context and code lies the word by which other threads ask
-//! for the vCPU's attention, and beside it what calls look at: one test tells them that nobody asks, and that there is
-//! room on the return-address stack.
+//! for the vCPU's attention, and beside it what calls look at, and branches that keep the flags: one test tells a call that
+//! nobody asks, and that there is room on the return-address stack.
 #![allow(unsafe_code, reason = "a structure and code in mappings of our own")]
 
 use std::io;

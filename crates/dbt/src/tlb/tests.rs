@@ -223,23 +223,36 @@ fn the_stack_entry_goes_with_what_it_is_a_copy_of() {
         let hit = find_stack(&tlb, false, page + offset, bytes).is_some();
         assert_eq!(hit, fits, "{offset:#x} {bytes}");
     }
-    // Other pages are nothing to it.
+    go_with_their_page(&mut tlb, page, found, fresh, [true, false]);
+}
+
+/// Copies of a page's entries for reads and for writes are gone when what they are copies of is, and not before; `kept` is
+/// what is left of them when only writes are dropped.
+fn go_with_their_page(
+    tlb: &mut Tlb,
+    page: u64,
+    found: impl Fn(&Tlb) -> [bool; 2],
+    fresh: impl Fn(&mut Tlb),
+    kept: [bool; 2],
+) {
+    // Other pages are nothing to them.
     tlb.fill(1, page + 0x1000, fill(4));
     tlb.drop_page(1, page + 0x1000);
     tlb.drop_writes_to(Offset(4 << PAGE_SHIFT));
-    assert_eq!(found(&tlb), [true, true]);
+    assert_eq!(found(tlb), [true, true]);
     tlb.drop_writes_to(Offset(3 << PAGE_SHIFT));
-    assert_eq!(found(&tlb), [true, false]);
-    fresh(&mut tlb);
-    tlb.drop_page(1, page);
-    assert_eq!(found(&tlb), [false, false]);
-    fresh(&mut tlb);
-    tlb.drop_local(1);
-    assert_eq!(found(&tlb), [false, false]);
-    fresh(&mut tlb);
-    // Another page in the same slot
-    tlb.fill(1, page + ((ENTRIES as u64) << PAGE_SHIFT), fill(5));
-    assert_eq!(found(&tlb), [false, false]);
+    assert_eq!(found(tlb), kept);
+    let drops: [fn(&mut Tlb, u64); 3] = [
+        |tlb, page| tlb.drop_page(1, page),
+        |tlb, _| tlb.drop_local(1),
+        // Another page in the same slot
+        |tlb, page| tlb.fill(1, page + ((ENTRIES as u64) << PAGE_SHIFT), fill(5)),
+    ];
+    for drop in drops {
+        fresh(tlb);
+        drop(tlb, page);
+        assert_eq!(found(tlb), [false, false]);
+    }
 }
 
 /// What an instruction's entry of table 1 has for a range of eight bytes.
@@ -288,23 +301,7 @@ fn the_entries_of_instructions_go_with_what_they_are_copies_of() {
         let hit = find_site(&tlb, places[0], page + offset).is_some();
         assert_eq!(hit, fits, "{offset:#x}");
     }
-    // Other pages are nothing to them.
-    tlb.fill(1, page + 0x1000, fill(4));
-    tlb.drop_page(1, page + 0x1000);
-    tlb.drop_writes_to(Offset(4 << PAGE_SHIFT));
-    assert_eq!(found(&tlb), [true, true]);
-    tlb.drop_writes_to(Offset(3 << PAGE_SHIFT));
-    assert_eq!(found(&tlb), [false, false]);
-    fresh(&mut tlb);
-    tlb.drop_page(1, page);
-    assert_eq!(found(&tlb), [false, false]);
-    fresh(&mut tlb);
-    tlb.drop_local(1);
-    assert_eq!(found(&tlb), [false, false]);
-    fresh(&mut tlb);
-    // Another page in the same slot
-    tlb.fill(1, page + ((ENTRIES as u64) << PAGE_SHIFT), fill(5));
-    assert_eq!(found(&tlb), [false, false]);
+    go_with_their_page(&mut tlb, page, found, fresh, [false, false]);
 }
 
 #[test]
