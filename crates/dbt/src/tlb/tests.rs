@@ -302,6 +302,16 @@ fn the_entries_of_instructions_go_with_what_they_are_copies_of() {
         assert_eq!(hit, fits, "{offset:#x}");
     }
     go_with_their_page(&mut tlb, page, found, fresh, [false, false]);
+    // A page that may not be written
+    let readable = Fill {
+        write: false,
+        ..fill(3)
+    };
+    tlb.fill(1, page, readable);
+    copy_to_site(&tlb, places[0], false, page);
+    assert_eq!(found(&tlb), [true, false]);
+    tlb.drop_page(1, page);
+    assert_eq!(found(&tlb), [false, false]);
 }
 
 #[test]
