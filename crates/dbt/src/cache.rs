@@ -31,6 +31,7 @@ use table::Tables;
 
 use crate::cc;
 use crate::region::{CodeArea, Registers};
+use crate::tlb::Wandered;
 use crate::translate::thunk::{self, Thunks};
 use crate::translate::{self, Exchange, Far, Frame, History, Mark, Source};
 
@@ -124,6 +125,7 @@ pub struct Blocks {
     misses: Misses,
     heat: Heat,
     sampler: Option<Sampler>,
+    wandered: Option<Wandered>,
     /// Accesses that have been given an entry of the TLB.
     accesses: u32,
     /// Blocks ever made.
@@ -181,6 +183,7 @@ impl Blocks {
             misses: Misses::new(if eager { 2 } else { MOST_MISSES }),
             heat: Heat::new(eager),
             sampler: None,
+            wandered: None,
             accesses: 0,
             made: 0,
             hot: 0,
@@ -527,6 +530,7 @@ impl Blocks {
             return self.unguessed(registers, exit, target as u16);
         }
         self.before = self.blocks[self.sites.block(exit) as usize].exchange();
+        self.look_for_wandered(registers);
         Left::Jump { site: exit, target }
     }
 

@@ -114,6 +114,9 @@ pub(crate) struct Run {
     pub(crate) vectors_away: u32,
     /// How many more accesses may find another page than the last time until code is left for it.
     pub(crate) wandered: i32,
+    /// Where the one went for which it was left, and the place of its entry in the TLB's table.
+    pub(crate) wandered_to: u64,
+    pub(crate) wandered_site: u32,
     /// How many more turns the second body of a block may run, where RCX does not count them.
     pub(crate) turns: u32,
     /// 63 and 31.
@@ -206,6 +209,9 @@ impl Context {
     pub(crate) const EXIT: i64 = Self::RUN + std::mem::offset_of!(Run, exit) as i64;
     pub(crate) const STRAYS: i64 = Self::RUN + std::mem::offset_of!(Run, strays) as i64;
     pub(crate) const WANDERED: i64 = Self::RUN + std::mem::offset_of!(Run, wandered) as i64;
+    pub(crate) const WANDERED_TO: i64 = Self::RUN + std::mem::offset_of!(Run, wandered_to) as i64;
+    pub(crate) const WANDERED_SITE: i64 =
+        Self::RUN + std::mem::offset_of!(Run, wandered_site) as i64;
     pub(crate) const TURNS: i64 = Self::RUN + std::mem::offset_of!(Run, turns) as i64;
     pub(crate) const VECTORS_AWAY: i64 = Self::RUN + std::mem::offset_of!(Run, vectors_away) as i64;
 }

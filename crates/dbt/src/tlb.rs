@@ -11,8 +11,10 @@
 
 mod hidden;
 mod marks;
+mod range;
 pub(crate) mod site;
 pub(crate) mod stack;
+mod window;
 mod writers;
 
 #[cfg(test)]
@@ -25,8 +27,10 @@ use host::Mapping;
 use mem::{GuestRam, Offset, PAGE_MASK, PAGE_SHIFT, PAGE_SIZE};
 
 use marks::Marks;
+pub use range::Wandered;
 use site::Sites;
 use stack::StackEntry;
+use window::Windows;
 use writers::Writers;
 
 /// Entries of each kind in a table: enough for 1 GiB of pages that lie side by side.
@@ -92,6 +96,7 @@ pub struct Tlb {
     _memory: Mapping,
     marks: Box<[Marks]>,
     writers: Writers,
+    windows: Windows,
     views: [NonNull<Table>; VIEWS],
     /// What the views are while they are hidden.
     hidden: [NonNull<Table>; VIEWS],
@@ -128,6 +133,7 @@ impl Tlb {
             // SAFETY: made of integers. Like the tables it exists where it is touched.
             marks: unsafe { Box::new_zeroed_slice(count).assume_init() },
             writers: Writers::new(count),
+            windows: Windows::default(),
             views: [tables; VIEWS],
             hidden: [tables; VIEWS],
             start: ram.pointer(Offset(0), 0).as_ptr() as u64,

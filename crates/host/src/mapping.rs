@@ -138,24 +138,49 @@ impl Mapping {
 
     /// Maps pieces of `file`, each `(offset, length, protection)` in whole pages, one directly behind the other.
     pub fn views(file: &MemFile, pieces: &[(u64, usize, Protection)]) -> io::Result<Self> {
-        let len = pieces.iter().map(|piece| piece.1).sum();
+        let mut whole = Self::reserved(pieces.iter().map(|piece| piece.1).sum())?;
+        let mut at = 0;
+        for &(offset, len, protection) in pieces {
+            whole.put(at, file, offset, len, protection, MapFlags::empty())?;
+            at += len;
+        }
+        Ok(whole)
+    }
+
+    /// Takes `len` bytes of address space, which nobody can access.
+    pub fn reserved(len: usize) -> io::Result<Self> {
         // SAFETY: a fresh range chosen by the kernel aliases nothing.
         let start = unsafe {
             let flags = MapFlags::PRIVATE | MapFlags::NORESERVE;
             mmap_anonymous(std::ptr::null_mut(), len, ProtFlags::empty(), flags)?
         };
-        let whole = Self::own(start, len);
-        let mut at = 0;
-        for &(offset, len, protection) in pieces {
-            // SAFETY: replaces a part of the range that was just reserved, which nobody uses yet.
-            unsafe {
-                let to = whole.start.as_ptr().add(at).cast();
-                let flags = MapFlags::SHARED | MapFlags::NORESERVE | MapFlags::FIXED;
-                mmap(to, len, protection.flags(), flags, &file.fd, offset)?;
-            }
-            at += len;
+        Ok(Self::own(start, len))
+    }
+
+    /// Makes the `len` bytes from `at` on, in whole pages, those of `file` from `offset` on, in place of what they were.
+    /// They can be accessed at once, with no page faults.
+    pub fn show(&mut self, at: usize, file: &MemFile, offset: u64, len: usize) -> io::Result<()> {
+        let flags = MapFlags::POPULATE;
+        self.put(at, file, offset, len, Protection::ReadWrite, flags)
+    }
+
+    fn put(
+        &mut self,
+        at: usize,
+        file: &MemFile,
+        offset: u64,
+        len: usize,
+        protection: Protection,
+        flags: MapFlags,
+    ) -> io::Result<()> {
+        assert!(at <= self.len && len <= self.len - at, "{at:#x} {len:#x}");
+        // SAFETY: replaces a part of a range that is ours; no references into it are ever made.
+        unsafe {
+            let to = self.start.as_ptr().add(at).cast();
+            let flags = flags | MapFlags::SHARED | MapFlags::NORESERVE | MapFlags::FIXED;
+            mmap(to, len, protection.flags(), flags, &file.fd, offset)?;
         }
-        Ok(whole)
+        Ok(())
     }
 
     fn own(start: *mut c_void, len: usize) -> Self {

@@ -298,6 +298,9 @@ impl Processor {
         cpu.doing.set(Doing::Code);
         let left = translation.blocks.enter(&mut cpu.ctx, table, &clock, entry);
         cpu.doing.set(Doing::Interpreting);
+        if let Some(wandered) = translation.blocks.take_wandered() {
+            cpu.mmu.widen(wandered);
+        }
         cpu.leave_code();
         cpu.take_back_x87();
         let before = cpu.flags;

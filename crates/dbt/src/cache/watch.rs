@@ -3,6 +3,7 @@
 
 use super::{Blocks, heat};
 use crate::region::Registers;
+use crate::tlb::Wandered;
 
 impl Blocks {
     /// An instruction was left to others. If that was to see which accesses find other pages than the last time, and this
@@ -13,14 +14,32 @@ impl Blocks {
         number: u32,
         op: u16,
     ) -> bool {
+        let wandered = self.look_for_wandered(registers);
+        if wandered && self.heat.wander(self.blocks[number as usize].key(), op) {
+            self.drop_block(number);
+        }
+        wandered
+    }
+
+    /// Code was left: true where that was to see which access has found another page than the last time.
+    #[inline(always)]
+    pub(super) fn look_for_wandered(&mut self, registers: &mut Registers) -> bool {
         if registers.run.wandered >= 0 {
             return false;
         }
         registers.run.wandered = heat::EACH;
-        if self.heat.wander(self.blocks[number as usize].key(), op) {
-            self.drop_block(number);
-        }
+        self.wandered = Some(Wandered {
+            table: self.table,
+            place: registers.run.wandered_site,
+            linear: registers.run.wandered_to,
+        });
         true
+    }
+
+    /// The access that code was left for last, if that was to see where it went: it may be told to the TLB.
+    #[inline(always)]
+    pub fn take_wandered(&mut self) -> Option<Wandered> {
+        self.wandered.take()
     }
 
     /// The vCPU was seen at an address.

@@ -6,8 +6,8 @@
 
 use std::mem::offset_of;
 
+use super::Table;
 use super::stack::{SIZES, size_class};
-use super::{Entry, Table};
 
 /// Copies of one kind: for reads or for writes, for ranges of one size.
 const EACH: usize = 16 * IN_PAGE;
@@ -21,12 +21,14 @@ pub(super) const GAP: usize = 0x840;
 /// Kinds of pages.
 const KINDS: usize = 1024;
 
-/// A copy of an entry. Empty while its limit is zero.
+/// A copy of an entry, or of several whose pages lie side by side. Empty while its limit is zero.
 #[derive(Debug)]
 #[repr(C)]
 struct Site {
-    entry: Entry,
-    /// A range is in the page if `linear ^ tag` of its first byte is less.
+    /// Linear address of the first page, and its host address.
+    start: u64,
+    host: u64,
+    /// A range is in the pages if `linear - start` of its first byte is less.
     limit: u64,
     _unused: u64,
 }
@@ -54,8 +56,8 @@ pub(super) struct Sites {
 }
 
 /// Where in a copy its parts are, in bytes.
-pub(crate) const TAG: usize = offset_of!(Site, entry.tag);
-pub(crate) const HOST: usize = offset_of!(Site, entry.host);
+pub(crate) const START: usize = offset_of!(Site, start);
+pub(crate) const HOST: usize = offset_of!(Site, host);
 pub(crate) const LIMIT: usize = offset_of!(Site, limit);
 /// Where in a table it is noted that there is a copy, in bytes; the page's kind is added.
 pub(crate) const COPIED: usize = offset_of!(Table, sites.copied);
@@ -75,7 +77,46 @@ pub(crate) fn place(number: u32, bytes: u32, write: bool) -> u32 {
     (PAGES + page * size_of::<Page>() + offset_of!(Page, sites) + site * size_of::<Site>()) as u32
 }
 
+/// Whether the copy at a place is for writes, and the size of ranges that it is for.
+pub(super) fn kind(place: u32) -> (bool, u32) {
+    let kind = Sites::index(place) / EACH;
+    (kind >= SIZES.len(), SIZES[kind % SIZES.len()])
+}
+
 impl Sites {
+    /// The number of the copy at a place.
+    fn index(place: u32) -> usize {
+        let offset = place as usize - PAGES;
+        let site = (offset % size_of::<Page>() - GAP) / size_of::<Site>();
+        offset / size_of::<Page>() * IN_PAGE + site
+    }
+
+    fn at(&mut self, place: u32) -> &mut Site {
+        let index = Self::index(place);
+        &mut self.pages[index / IN_PAGE].sites[index % IN_PAGE]
+    }
+
+    /// Makes the copy at a place one of `bytes` bytes of pages from a linear address on, of which these are the slots.
+    pub(super) fn set(
+        &mut self,
+        place: u32,
+        [start, host, bytes]: [u64; 3],
+        slots: impl Iterator<Item = usize>,
+    ) {
+        slots.for_each(|slot| self.copied[slot % KINDS] = 1);
+        let limit = bytes - u64::from(kind(place).1) + 1;
+        let site = Site {
+            start,
+            host,
+            limit,
+            _unused: 0,
+        };
+        if std::mem::replace(self.at(place), site).limit == 0 {
+            self.used[self.count as usize] = place;
+            self.count += 1;
+        }
+    }
+
     /// Forgets all copies, if there may be one of a slot's entry.
     pub(super) fn forget(&mut self, slot: usize) {
         if self.copied[slot % KINDS] != 0 {
@@ -83,12 +124,10 @@ impl Sites {
         }
     }
 
-    fn forget_all(&mut self) {
+    pub(super) fn forget_all(&mut self) {
         self.copied.fill(0);
-        for &place in &self.used[..self.count as usize] {
-            let offset = place as usize - PAGES;
-            let site = (offset % size_of::<Page>() - GAP) / size_of::<Site>();
-            self.pages[offset / size_of::<Page>()].sites[site].limit = 0;
+        for index in 0..self.count as usize {
+            self.at(self.used[index]).limit = 0;
         }
         self.count = 0;
     }

@@ -260,7 +260,7 @@ fn find_site(tlb: &Tlb, place: usize, linear: u64) -> Option<u64> {
     let at = tlb.base(1) + place;
     // SAFETY: inside of the table.
     let word = |part: usize| unsafe { *((at + part) as *const u64) };
-    let offset = linear ^ word(site::TAG);
+    let offset = linear.wrapping_sub(word(site::START));
     (offset < word(site::LIMIT)).then(|| offset.wrapping_add(word(site::HOST)))
 }
 
@@ -273,7 +273,7 @@ fn copy_to_site(tlb: &Tlb, place: usize, write: bool, linear: u64) {
     // SAFETY: inside of the table, of which nobody has a reference.
     unsafe {
         let entry = *(from as *const Entry);
-        *((table + place + site::TAG) as *mut u64) = entry.tag;
+        *((table + place + site::START) as *mut u64) = entry.tag;
         *((table + place + site::HOST) as *mut u64) = entry.host;
         *((table + place + site::LIMIT) as *mut u64) = u64::from(stack::limit(8));
         *((table + site::COPIED + kind) as *mut u8) = 1;

@@ -6,6 +6,7 @@ use super::deferred::Redo;
 use super::exchange::Exchange;
 use super::guess::Unguessed;
 use super::probe::Missed;
+use super::stream::Astray;
 use super::writer::Label;
 use super::{State, Translator};
 
@@ -75,6 +76,8 @@ pub(super) enum Cold {
     },
     /// A probe of an entry whose place is known has missed.
     Missed(Missed),
+    /// A probe for the second body has missed.
+    Astray(Astray),
     /// The vCPU is wanted before the block; its flags are known behind so many instructions.
     Wanted {
         label: Label,
@@ -283,6 +286,7 @@ impl Translator<'_> {
                 Cold::Sought { label, slow, stack } => self.write_sought(label, slow, stack),
                 Cold::Strayed { label, slow, stack } => self.write_strayed(label, slow, stack),
                 Cold::Missed(missed) => self.write_missed(missed),
+                Cold::Astray(astray) => self.write_astray(astray),
                 Cold::Wanted { label, ops } => self.write_wanted(label, ops),
             }
             next += 1;

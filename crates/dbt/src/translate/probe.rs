@@ -155,24 +155,34 @@ impl Translator<'_> {
             self.out.probe(Slot::Dynamic, bytes, write, slow);
             return Slot::Dynamic;
         }
-        let place = site::place(self.frame.first_site + self.sites, bytes, write);
-        self.sites += 1;
-        let slot = Slot::Site(place);
+        let slot = Slot::Site(self.next_site(bytes, write));
         self.probe_entry(slot, bytes, write, slow);
         slot
+    }
+
+    /// The place of an entry in the table that is nobody else's in the block.
+    pub(super) fn next_site(&mut self, bytes: u32, write: bool) -> u32 {
+        self.sites += 1;
+        site::place(self.frame.first_site + self.sites - 1, bytes, write)
+    }
+
+    /// Has the entry at a place made anew, for what a probe of it has left in RCX.
+    pub(super) fn find_site(&mut self, place: u32, bytes: u32, write: bool) {
+        self.out.constant(RAX, u64::from(place));
+        let thunk = self.frame.find_site[usize::from(write)][stack::size_class(bytes)];
+        self.out.call(self.frame.thunks + u64::from(thunk));
     }
 
     /// Has the entry made anew, and looks again.
     pub(super) fn write_missed(&mut self, missed: Missed) {
         self.out.bind(missed.label);
-        let thunk = match missed.site {
-            None => self.frame.find_stack[usize::from(missed.write)],
-            Some(place) => {
-                self.out.constant(RAX, u64::from(place));
-                self.frame.find_site[usize::from(missed.write)][stack::size_class(missed.bytes)]
+        match missed.site {
+            None => {
+                let thunk = self.frame.find_stack[usize::from(missed.write)];
+                self.out.call(self.frame.thunks + u64::from(thunk));
             }
-        };
-        self.out.call(self.frame.thunks + u64::from(thunk));
+            Some(place) => self.find_site(place, missed.bytes, missed.write),
+        }
         self.out.leave_if_above(4096 - missed.bytes, missed.slow);
         self.out.jump(missed.back);
     }

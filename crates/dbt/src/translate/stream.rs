@@ -28,17 +28,33 @@ use iced_x86::{Code, Instruction, MemoryOperand, Register};
 use super::deferred::Redo;
 use super::probe::Place;
 use super::register::{self, RAX, RCX};
-use super::writer::Label;
+use super::writer::{Label, MOST_TURNS, Room};
 use super::{Cold, Link, State, Translator};
 use crate::Context;
+use crate::tlb::{site, stack};
 pub(crate) use find::ADDRESSES;
 use find::Group;
 pub(super) use find::Stream;
 
-/// Most times that the body runs between two looks at the vCPU's attention.
-const MOST: u64 = 256;
+/// Most instructions that are run between two looks at the vCPU's attention, if they are more than so many turns.
+const LONGEST: usize = 8192;
+const FEWEST: usize = 256;
 /// The exceptions of MXCSR that must be masked.
 const MASKS: u32 = 0x1f80;
+
+/// Where an entry for a group of accesses does not have their range.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Astray {
+    label: Label,
+    back: Label,
+    home: u8,
+    place: u32,
+    bytes: u32,
+    write: bool,
+    /// Where it goes when the range is not found, and where it leaves code.
+    missed: Label,
+    wanted: Label,
+}
 
 impl Translator<'_> {
     /// The place of the present instruction's access in the second body.
@@ -83,9 +99,11 @@ impl Translator<'_> {
             self.out.bytes(&MASKS.to_le_bytes());
             self.out.jump_if(5, missed);
         }
-        self.out.constant(RCX, MOST - 1);
+        let most = LONGEST / self.source.guests.len();
+        let most = most.clamp(FEWEST, MOST_TURNS as usize);
+        self.out.constant(RCX, most as u64 - 1);
         for group in &stream.groups {
-            self.probe_group(group, missed);
+            self.probe_group(group, missed, wanted);
         }
         if stream.mixed {
             self.out.store32(Context::TURNS, RCX);
@@ -112,7 +130,7 @@ impl Translator<'_> {
 
     /// Probes a group's range: its home is what its accesses are relative to afterwards, and RCX is the number of turns
     /// behind the first if the range leaves its page before those that RCX had. Changes RAX and the flags.
-    fn probe_group(&mut self, group: &Group, missed: Label) {
+    fn probe_group(&mut self, group: &Group, missed: Label, wanted: Label) {
         let (home, bytes) = (group.home, (group.high - group.low) as u32);
         let base = self.addressing(group.base.base, RAX);
         let index = self.addressing(group.base.index, RAX);
@@ -121,14 +139,34 @@ impl Translator<'_> {
         let operand = MemoryOperand::new(base, index, scale, low, size, false, Register::None);
         let lea = Instruction::with2(Code::Lea_r64_m, register::wide(home), operand);
         self.out.add(&lea.expect("operands of LEA"));
-        self.out.probe_offset(home, bytes, group.write, missed);
-        // Now the home has the offset in the page, and RAX the range's host address.
+        let room = match self.plan.mixes {
+            true => {
+                let place = self.next_site(bytes, group.write);
+                let (label, back) = (self.out.label(), self.out.label());
+                self.out.probe_place(home, place, label, back);
+                self.cold.push(Cold::Astray(Astray {
+                    label,
+                    back,
+                    home,
+                    place,
+                    bytes,
+                    write: group.write,
+                    missed,
+                    wanted,
+                }));
+                Room::Below(place + site::LIMIT as u32)
+            }
+            false => {
+                self.out.probe_offset(home, bytes, group.write, missed);
+                Room::Known(4096 - bytes)
+            }
+        };
+        // Now the home has the offset in the pages, and RAX the range's host address.
         if group.alignment.0 > 1 {
             self.out.test_low(home, group.alignment.0 as u32 - 1);
             self.out.jump_if(5, missed);
         }
         if group.step != 0 {
-            let room = i64::from(4096 - bytes);
             self.out.turns(home, room, group.step);
         }
         self.out.copy(home, RAX);
@@ -136,6 +174,26 @@ impl Translator<'_> {
             let from = register::home(register).expect("a register that moves has a home");
             self.out.subtract_shifted(home, from, shift);
         }
+    }
+
+    /// Has the entry of a group of accesses made anew, and goes back; where that was to be told, leaves code.
+    pub(super) fn write_astray(&mut self, astray: Astray) {
+        self.out.bind(astray.label);
+        self.out.push(RCX);
+        self.out.copy(RCX, astray.home);
+        self.find_site(astray.place, astray.bytes, astray.write);
+        self.out.copy(astray.home, RCX);
+        self.out.bytes(&[0x59]); // pop rcx
+        let home = register::wide(astray.home);
+        // What is counted from the entry's limit is not below zero then.
+        let most = stack::limit(stack::SIZES[stack::size_class(astray.bytes)]) - 1;
+        let compare = Instruction::with2(Code::Cmp_rm64_imm32, home, most as i32);
+        self.out.add(&compare.expect("operands of CMP"));
+        self.out.jump_if(6, astray.back);
+        // cmp dword [wandered], 0
+        self.out.is_zero32(Context::WANDERED);
+        self.out.jump_if(8, astray.wanted);
+        self.out.jump(astray.missed);
     }
 
     /// Makes the flags, which are saved, what they are at the start of each turn: the number of the instruction that makes

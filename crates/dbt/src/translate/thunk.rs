@@ -176,7 +176,7 @@ fn find_site(out: &mut Writer, write: bool, size: u32) -> u32 {
     out.align();
     let at = out.len();
     let (missed, often) = (out.label(), out.label());
-    out.word_at(0x33, RCX, RAX, site::TAG); // xor rcx, tag
+    out.word_at(0x03, RCX, RAX, site::START); // add rcx, start
     out.push(RAX);
     out.probe(Slot::Dynamic, 1, write, missed);
     out.count_down32(Context::WANDERED);
@@ -185,7 +185,7 @@ fn find_site(out: &mut Writer, write: bool, size: u32) -> u32 {
     out.bytes(&[0x48, 0x8b, 0x54, 0x24, 8]); // mov rdx, [rsp + 8]
     out.push(RCX);
     out.load_entry(RCX, write, offset_of!(Entry, tag));
-    out.word_at(STORE, RCX, RDX, site::TAG);
+    out.word_at(STORE, RCX, RDX, site::START);
     out.bytes(&[0xc1, 0xe9, 12, 0x81, 0xe1]); // shr ecx, 12; and ecx, ...
     out.bytes(&site::KIND.to_le_bytes());
     out.bytes(&[0x65, 0xc6, 0x81]); // mov byte ptr gs:[rcx + ...], 1
@@ -213,6 +213,10 @@ fn find_site(out: &mut Writer, write: bool, size: u32) -> u32 {
     out.bind(missed);
     out.bytes(&[0x58, 0xc3]); // pop rax; ret
     out.bind(often);
+    out.entry_tag(write); // xor rcx, tag
+    out.store(Context::WANDERED_TO, RCX);
+    out.bytes(&[0x8b, 0x04, 0x24]); // mov eax, [rsp]
+    out.store32(Context::WANDERED_SITE, RAX);
     out.constant(RCX, u64::MAX);
     out.jump(missed);
     at

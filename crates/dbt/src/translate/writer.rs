@@ -16,6 +16,18 @@ pub(crate) struct Label(u32);
 
 const UNBOUND: u32 = u32::MAX;
 
+/// How far an offset may go.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Room {
+    /// To that.
+    Known(u32),
+    /// To one less than the word at a place of the TLB's table.
+    Below(u32),
+}
+
+/// See [`Writer::turns`].
+pub(super) const MOST_TURNS: u32 = 1024;
+
 /// JMP and JNE, for [`Writer::guess`].
 pub(crate) const UNGUESSED: [u8; 2] = [0x90, 0xe9];
 pub(crate) const GUESSED: [u8; 2] = [0x0f, 0x85];
@@ -286,21 +298,37 @@ impl Writer {
         self.add(&lea.expect("operands of LEA"));
     }
 
-    /// Makes ECX the number of steps that an offset of at most `room` in `register` can be moved by and stay from 0 to
-    /// `room`, if that is less. Changes the register and the flags.
-    pub(super) fn turns(&mut self, register: u8, room: i64, step: i64) {
+    /// Makes ECX, which is at most [`MOST_TURNS`], the number of steps that an offset in `register` can be moved by and stay
+    /// within a range, if that is less. Changes the register and the flags.
+    pub(super) fn turns(&mut self, register: u8, room: Room, step: i64) {
         let (low, high) = (register & 7, register >> 3);
-        if step > 0 {
-            // neg register; add register, room
-            self.bytes(&[0x40 | high, 0xf7, 0xd8 | low]);
-            self.bytes(&[0x40 | high, 0x81, 0xc0 | low]);
-            self.displacement(room as u32);
+        match room {
+            _ if step < 0 => {}
+            Room::Known(room) => {
+                // neg register; add register, room
+                self.bytes(&[0x40 | high, 0xf7, 0xd8 | low]);
+                self.bytes(&[0x40 | high, 0x81, 0xc0 | low]);
+                self.displacement(room);
+            }
+            Room::Below(place) => {
+                // not register; add register, gs:[place]
+                self.bytes(&[0x40 | high, 0xf7, 0xd0 | low]);
+                self.bytes(&[0x65, 0x40 | high << 2, 0x03, low << 3 | 4, 0x25]);
+                self.displacement(place);
+            }
         }
         let size = step.unsigned_abs() as u32;
+        let enough = self.label();
         if size.is_power_of_two() {
             // shr register, log2(size)
             self.bytes(&[0x40 | high, 0xc1, 0xe8 | low, size.trailing_zeros() as u8]);
         } else {
+            if matches!(room, Room::Below(_)) {
+                // cmp register, more than matters: the product has no more than 32 bits
+                self.bytes(&[0x40 | high, 0x81, 0xf8 | low]);
+                self.displacement(MOST_TURNS * size);
+                self.jump_if(7, enough);
+            }
             // imul register, register, 65536 / size; shr register, 16: rounded down, never up
             self.bytes(&[0x40 | high | high << 2, 0x69, 0xc0 | low << 3 | low]);
             self.displacement(65536 / size);
@@ -309,6 +337,7 @@ impl Writer {
         // cmp register, ecx; cmovb ecx, register
         self.bytes(&[0x40 | high, 0x39, 0xc8 | low]);
         self.bytes(&[0x40 | high, 0x0f, 0x42, 0xc8 | low]);
+        self.bind(enough);
     }
 
     /// Subtracts `from << shift`; changes RAX and the flags.

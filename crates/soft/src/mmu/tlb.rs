@@ -26,7 +26,7 @@ mod tests;
 
 use std::sync::Arc;
 
-use dbt::tlb::Tlb;
+use dbt::tlb::{Tlb, Wandered};
 use mem::{GuestRam, Offset};
 
 use super::{Access, Privilege};
@@ -244,6 +244,12 @@ impl Mmu {
     ) -> Option<Offset> {
         self.tables
             .probe_hidden(privilege as usize, write, linear, bytes)
+    }
+
+    /// Has an instruction's entry in a table reach as far as what is cached does.
+    #[cold]
+    pub(crate) fn widen(&mut self, wandered: Wandered) {
+        self.tables.widen(wandered);
     }
 
     /// Forgets translations for writes to a page of RAM.

@@ -33,7 +33,7 @@ impl Writer {
             return self.jump_if(3, slow);
         }
         if let Slot::Site(place) = slot {
-            self.word(0x33, RCX, place + tlb::site::TAG as u32); // xor rcx, tag
+            self.word(0x2b, RCX, place + tlb::site::START as u32); // sub rcx, start
             self.word(0x3b, RCX, place + tlb::site::LIMIT as u32); // cmp rcx, limit
             return self.jump_if(3, slow);
         }
@@ -80,6 +80,13 @@ impl Writer {
         self.entry_word(0x8b, register, (half + part) as u32); // mov register, gs:[rax + ...]
     }
 
+    /// Behind a probe of the slot that RAX selects: from RCX's offset in the page to the address again, or back.
+    pub(crate) fn entry_tag(&mut self, write: bool) {
+        let half = if write { tlb::WRITE } else { 0 };
+        let tag = half + offset_of!(tlb::Entry, tag);
+        self.entry_word(0x33, RCX, tag as u32); // xor rcx, gs:[rax + ...]
+    }
+
     /// Goes to `label` when RCX is above a constant; changes the flags.
     pub(crate) fn leave_if_above(&mut self, most: u32, label: Label) {
         self.bytes(&[0x48, 0x81, 0xf9]); // cmp rcx, most
@@ -105,6 +112,17 @@ impl Writer {
         self.bytes(&[0x65, 0x48, 0x8b, 0x80]);
         self.displacement(half + 8);
         self.bytes(&[0x48 | high << 2, 0x01, 0xc0 | low << 3]);
+    }
+
+    /// The same by an instruction's entry at a place in the table: afterwards `register` is the range's offset in the pages
+    /// that the entry has. RAX and the flags change behind `back` alone, which is bound behind the look.
+    pub(crate) fn probe_place(&mut self, register: u8, place: u32, missed: Label, back: Label) {
+        self.word(0x2b, register, place + tlb::site::START as u32); // sub register, start
+        self.word(0x3b, register, place + tlb::site::LIMIT as u32); // cmp register, limit
+        self.jump_if(3, missed);
+        self.bind(back);
+        self.word(0x8b, RAX, place + tlb::site::HOST as u32); // mov rax, host
+        self.bytes(&[0x48 | register >> 3 << 2, 0x01, 0xc0 | (register & 7) << 3]); // add rax, register
     }
 
     /// An operation on RCX and a word of the entry that RAX, or a known address, selects.
@@ -138,9 +156,10 @@ impl Writer {
         self.word(opcode, register, (entry + part) as u32);
     }
 
-    /// An operation on a register below R8 and a word of the table.
+    /// An operation on a register and a word of the table.
     pub(crate) fn word(&mut self, opcode: u8, register: u8, place: u32) {
-        self.bytes(&[0x65, 0x48, opcode, register << 3 | 4, 0x25]);
+        let (low, high) = (register & 7, register >> 3);
+        self.bytes(&[0x65, 0x48 | high << 2, opcode, low << 3 | 4, 0x25]);
         self.displacement(place);
     }
 
