@@ -109,6 +109,7 @@ impl Translator<'_> {
             self.out.store32(Context::TURNS, RCX);
         }
         let last = self.flags_at_top(&stream);
+        self.out.align_loop();
         let top = self.out.label();
         self.out.bind(top);
         self.second_body(stream.mixed);

@@ -179,6 +179,7 @@ const LONG: &[&str] = &[
     "hot-fault-user",
     "hot-interrupt",
     "hot-remap",
+    "hot-ranges",
     "hot-sites",
     "hot-stack",
     "hot-stream",
