@@ -9,10 +9,10 @@
 .set FRAMES, DATA+0x20000           # twice as many
 .set TABLE, DATA+0x10000            # what is in each byte of a page, eight times
 .set ENTRIES, PT_LOW+((ARRAY)>>12)*8
-.set HOT, 50
-.set TIMES, 12
-.set TURNS, 20000
-.set ROUNDS, 40
+.set HOT, 60
+.set TIMES, 8
+.set TURNS, 7000
+.set ROUNDS, 20
 
 # Maps a page to a frame, which has some byte everywhere.
 .macro SHOW page, frame, byte

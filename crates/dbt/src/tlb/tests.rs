@@ -328,3 +328,133 @@ fn each_instruction_has_its_entry_by_size_and_kind() {
     }
     assert_eq!(site::place(5, 1, false), site::place(5, 8, false));
 }
+
+/// Has an instruction's entry of table 1 reach as far as it may.
+fn widen(tlb: &mut Tlb, place: usize, linear: u64) {
+    tlb.widen(Wandered {
+        table: tlb.base(1),
+        place: place as u32,
+        linear,
+    });
+}
+
+/// The word that an instruction's entry leads to.
+fn word(tlb: &Tlb, place: usize, linear: u64) -> Option<u64> {
+    // SAFETY: an entry leads to RAM.
+    find_site(tlb, place, linear).map(|at| unsafe { *(at as *const u64) })
+}
+
+/// Pages that lie side by side in RAM and others that do not: where each of seven is.
+const SIDE_BY_SIDE: [u64; 7] = [20, 21, 22, 23, 24, 25, 26];
+const SCATTERED: [u64; 7] = [3, 9, 10, 2, 40, 7, 8];
+
+#[test]
+fn an_entry_of_an_instruction_reaches_over_all_pages_that_are_cached() {
+    let first = 0x5555_1234_0000;
+    let linear = |number: u64| first + (number << PAGE_SHIFT);
+    for pages in [SIDE_BY_SIDE, SCATTERED] {
+        let mut tlb = tlb();
+        let places = [false, true].map(|write| site::place(7, 8, write) as usize);
+        let put = |tlb: &mut Tlb, number: u64, page: u64| {
+            // The first words of a page, and the last, tell which it is.
+            tlb.ram.store(Offset(page << PAGE_SHIFT), page);
+            let last = Offset((page << PAGE_SHIFT) + 0xffc);
+            tlb.ram.store(last, (page as u32).wrapping_mul(3));
+            tlb.fill(1, linear(number), fill(page));
+        };
+        (0..)
+            .zip(pages)
+            .for_each(|(number, page)| put(&mut tlb, number, page));
+        // How many mappings it takes is nobody's business here.
+        let reach = |tlb: &mut Tlb| {
+            (0..8).for_each(|_| {
+                places
+                    .iter()
+                    .for_each(|&place| widen(tlb, place, linear(3)));
+            })
+        };
+        reach(&mut tlb);
+        for place in places {
+            for (number, page) in (0..).zip(pages) {
+                assert_eq!(word(&tlb, place, linear(number)), Some(page));
+            }
+            for (number, next) in (0..).zip(&pages[1..]) {
+                let across = word(&tlb, place, linear(number) + 0xffc);
+                assert_eq!(across, Some(pages[number as usize] * 3 | next << 32));
+            }
+            for beyond in [first - 8, first - 1, linear(7) - 7, linear(7)] {
+                assert_eq!(word(&tlb, place, beyond), None, "{beyond:#x}");
+            }
+        }
+        // It goes with any of its pages.
+        for number in 0..7 {
+            tlb.drop_page(1, linear(number));
+            assert!(
+                places
+                    .iter()
+                    .all(|&place| word(&tlb, place, linear(3)).is_none())
+            );
+            put(&mut tlb, number, pages[number as usize]);
+            reach(&mut tlb);
+        }
+        // Another page comes to be there.
+        put(&mut tlb, 5, 50);
+        assert!(
+            places
+                .iter()
+                .all(|&place| word(&tlb, place, linear(3)).is_none())
+        );
+        reach(&mut tlb);
+        assert_eq!(
+            places.map(|place| word(&tlb, place, linear(5))),
+            [Some(50); 2]
+        );
+        // One may not be written any more.
+        tlb.drop_writes_to(Offset(pages[4] << PAGE_SHIFT));
+        reach(&mut tlb);
+        assert_eq!(
+            places.map(|place| word(&tlb, place, linear(4))),
+            [Some(pages[4]), None]
+        );
+        assert_eq!(
+            places.map(|place| word(&tlb, place, linear(3))),
+            [Some(pages[3]); 2]
+        );
+        assert_eq!(
+            places.map(|place| word(&tlb, place, linear(5))),
+            [Some(50), None]
+        );
+    }
+}
+
+#[test]
+fn entries_leave_a_window_that_is_made_another_one() {
+    let mut tlb = tlb();
+    let place = |number: u64| site::place(number as u32, 8, false) as usize;
+    let linear = |number: u64| 0x5555_0000_0000 + number * window::BYTES;
+    let many = 3 * window::MOST as u64;
+    for number in 0..many {
+        for (next, page) in [3, 1, 2].into_iter().enumerate() {
+            tlb.ram.store(Offset(page << PAGE_SHIFT), page);
+            tlb.fill(
+                1,
+                linear(number) + ((next as u64) << PAGE_SHIFT),
+                fill(page),
+            );
+        }
+        widen(&mut tlb, place(number), linear(number));
+        assert_eq!(word(&tlb, place(number), linear(number)), Some(3));
+        for before in 0..=number {
+            for (next, page) in [3, 1, 2].into_iter().enumerate() {
+                let found = word(
+                    &tlb,
+                    place(before),
+                    linear(before) + ((next as u64) << PAGE_SHIFT),
+                );
+                assert!(found.is_none_or(|found| found == page), "{before} {next}");
+            }
+        }
+    }
+    let live = |number: &u64| word(&tlb, place(*number), linear(*number)).is_some();
+    assert!((0..many).filter(live).count() > 0);
+}

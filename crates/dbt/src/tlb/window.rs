@@ -13,7 +13,7 @@ use mem::{GuestRam, PAGE_SHIFT};
 pub(super) const PAGES: usize = 512;
 pub(super) const BYTES: u64 = (PAGES as u64) << PAGE_SHIFT;
 /// Windows at a time.
-const MOST: usize = 32;
+pub(super) const MOST: usize = 32;
 /// Most pages to either side of one that are mapped together with it.
 const LONGEST: usize = 64;
 /// No page.
