@@ -430,28 +430,24 @@ fn an_entry_of_an_instruction_reaches_over_all_pages_that_are_cached() {
 #[test]
 fn entries_leave_a_window_that_is_made_another_one() {
     let mut tlb = tlb();
+    (0..64).for_each(|page| drop(tlb.ram.store(Offset(page << PAGE_SHIFT), page)));
     let place = |number: u64| site::place(number as u32, 8, false) as usize;
     let linear = |number: u64| 0x5555_0000_0000 + number * window::BYTES;
+    let pages = |number: u64| [3, 1, 2].map(|page| (number * 7 + page) % 64);
     let many = 3 * window::MOST as u64;
     for number in 0..many {
-        for (next, page) in [3, 1, 2].into_iter().enumerate() {
-            tlb.ram.store(Offset(page << PAGE_SHIFT), page);
-            tlb.fill(
-                1,
-                linear(number) + ((next as u64) << PAGE_SHIFT),
-                fill(page),
-            );
+        for (at, page) in (linear(number)..).step_by(4096).zip(pages(number)) {
+            tlb.fill(1, at, fill(page));
         }
         widen(&mut tlb, place(number), linear(number));
-        assert_eq!(word(&tlb, place(number), linear(number)), Some(3));
-        for before in 0..=number {
-            for (next, page) in [3, 1, 2].into_iter().enumerate() {
-                let found = word(
-                    &tlb,
-                    place(before),
-                    linear(before) + ((next as u64) << PAGE_SHIFT),
-                );
-                assert!(found.is_none_or(|found| found == page), "{before} {next}");
+        assert_eq!(
+            word(&tlb, place(number), linear(number)),
+            Some(pages(number)[0])
+        );
+        for before in 0..number {
+            for (at, page) in (linear(before)..).step_by(4096).zip(pages(before)) {
+                let found = word(&tlb, place(before), at);
+                assert!(found.is_none_or(|found| found == page), "{before} {at:#x}");
             }
         }
     }
