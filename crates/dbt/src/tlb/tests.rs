@@ -380,7 +380,7 @@ fn an_entry_of_an_instruction_reaches_over_all_pages_that_are_cached() {
             }
             for (number, next) in (0..).zip(&pages[1..]) {
                 let across = word(&tlb, place, linear(number) + 0xffc);
-                assert_eq!(across, Some(pages[number as usize] * 3 | next << 32));
+                assert_eq!(across, Some((pages[number as usize] * 3) | (next << 32)));
             }
             for beyond in [first - 8, first - 1, linear(7) - 7, linear(7)] {
                 assert_eq!(word(&tlb, place, beyond), None, "{beyond:#x}");
@@ -430,7 +430,9 @@ fn an_entry_of_an_instruction_reaches_over_all_pages_that_are_cached() {
 #[test]
 fn entries_leave_a_window_that_is_made_another_one() {
     let mut tlb = tlb();
-    (0..64).for_each(|page| drop(tlb.ram.store(Offset(page << PAGE_SHIFT), page)));
+    for page in 0..64 {
+        tlb.ram.store(Offset(page << PAGE_SHIFT), page);
+    }
     let place = |number: u64| site::place(number as u32, 8, false) as usize;
     let linear = |number: u64| 0x5555_0000_0000 + number * window::BYTES;
     let pages = |number: u64| [3, 1, 2].map(|page| (number * 7 + page) % 64);
