@@ -186,6 +186,8 @@ fn base() -> CpuState {
     state.xcr0 = xcr0::ALL;
     // Too short to have an I/O permission bitmap: no port is allowed.
     state.tr.limit = 0x60;
+    // As long as Linux's: selectors behind its end are nobody's. There is no table, where others lead.
+    state.gdtr.limit = 0x7f;
     let data = Segment {
         selector: 0x2b,
         base: 0,

@@ -7,7 +7,7 @@ use oracle::program::Program;
 use oracle::{Bits, Case, Weave};
 
 /// What each is about, and its code but for the INT3 at its end.
-const PROGRAMS: [(&str, &str); 6] = [
+const PROGRAMS: [(&str, &str); 7] = [
     // mov edi, 3; again: add rax, rbx; jmp next; next: shld r9, r10, cl; adc rdx, rdx; dec edi; jne again
     (
         "flags at a branch to SHLD by CL of registers that live in the context",
@@ -30,6 +30,11 @@ const PROGRAMS: [(&str, &str); 6] = [
     (
         "a return to an INT3 that is not the program's end",
         "68e1010010 c3",
+    ),
+    // mov eax, 0xca70; mov ds, eax
+    (
+        "a selector behind the end of the GDT",
+        "b870ca0000 8ed8",
     ),
     // mov [rsp+8], rax; mov [rsp+16], rbx; shl qword [rsp+8], cl; adc [rsp+16], rbx; mul qword [rsp+16];
     // cmpxchg [rsp+8], rbx; xadd [rsp+16], rdx; bts qword [rsp+8], 5; setc [rsp+24]; push [rsp+8]; pop rdi;

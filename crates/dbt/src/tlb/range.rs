@@ -7,7 +7,7 @@
 
 use mem::{PAGE_MASK, PAGE_SHIFT, PAGE_SIZE};
 
-use super::window::{self, PAGES};
+use super::window::{self, PAGES, Windows};
 use super::{Entry, Table, Tlb, site, slot};
 
 /// So many pages are looked at to either side of one.
@@ -121,6 +121,12 @@ impl Tlb {
                 Some((entry.host.wrapping_sub(self.start) >> PAGE_SHIFT) as u32)
             })
             .collect();
+        if self.windows.are_full() {
+            for table in 0..self.count() {
+                self.table_mut(table).sites.forget_all();
+            }
+            self.windows = Windows::default();
+        }
         let (window, before) = self.windows.find(table, first)?;
         if let Some(table) = before {
             // Copies may lead to what was there.

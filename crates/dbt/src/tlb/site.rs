@@ -125,6 +125,9 @@ impl Sites {
     }
 
     pub(super) fn forget_all(&mut self) {
+        if self.count == 0 {
+            return;
+        }
         self.copied.fill(0);
         for index in 0..self.count as usize {
             self.at(self.used[index]).limit = 0;

@@ -16,6 +16,8 @@ pub(super) const BYTES: u64 = (PAGES as u64) << PAGE_SHIFT;
 pub(super) const MOST: usize = 32;
 /// Most pages to either side of one that are mapped together with it.
 const LONGEST: usize = 64;
+/// Mappings that a vCPU's windows may have: a process has some 65,000.
+pub(super) const MOST_MAPPINGS: usize = 2048;
 /// No page.
 const NONE: u32 = u32::MAX;
 
@@ -35,9 +37,16 @@ pub(super) struct Windows {
     area: Option<Mapping>,
     windows: Vec<Window>,
     clock: u64,
+    /// Mappings ever made.
+    mappings: usize,
 }
 
 impl Windows {
+    /// Whether there may be as many mappings as there should be: it is time for others.
+    pub(super) fn are_full(&self) -> bool {
+        self.mappings >= MOST_MAPPINGS
+    }
+
     /// The number of the window for a table's pages from `first` on; the table that had that until now, if another had.
     /// `None` when the host gives no address space.
     pub(super) fn find(&mut self, table: usize, first: u64) -> Option<(usize, Option<usize>)> {
@@ -119,6 +128,7 @@ impl Windows {
             return false;
         };
         *left -= 1;
+        self.mappings += 1;
         let is_next =
             |to: usize| wanted[to] == Some(page.wrapping_add(to as u32).wrapping_sub(place as u32));
         let first = (0..place)
