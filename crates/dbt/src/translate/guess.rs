@@ -85,7 +85,6 @@ impl Translator<'_> {
             }),
             exchanged: None,
             run: false,
-            inside: None,
         };
         self.cold.push(Cold::Unguessed(Unguessed {
             stub,

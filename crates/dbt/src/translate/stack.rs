@@ -69,11 +69,7 @@ impl Translator<'_> {
                 return self.push_temporary();
             }
             _ => {
-                let value = match self.source.guests[self.op].inside {
-                    // It was a CALL.
-                    true => self.address(instruction.next_ip()),
-                    false => instruction.immediate(0),
-                };
+                let value = instruction.immediate(0);
                 let Some(place) = self.push_place() else {
                     return false;
                 };
@@ -87,9 +83,6 @@ impl Translator<'_> {
             }
         }
         self.move_stack_later(-(self.slot() as i32));
-        if self.source.guests[self.op].inside {
-            self.note_call(self.address(instruction.next_ip()));
-        }
         true
     }
 

@@ -179,7 +179,6 @@ const LONG: &[&str] = &[
     "hot-fault-user",
     "hot-interrupt",
     "hot-remap",
-    "hot-paths",
     "hot-ranges",
     "hot-sites",
     "hot-stack",
