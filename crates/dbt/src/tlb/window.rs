@@ -129,8 +129,12 @@ impl Windows {
         };
         *left -= 1;
         self.mappings += 1;
-        let is_next =
-            |to: usize| wanted[to] == Some(page.wrapping_add(to as u32).wrapping_sub(place as u32));
+        // What is shown already, and may be in use, stays as it is.
+        let known = &self.windows[window].pages;
+        let is_next = |to: usize| {
+            let next = page.wrapping_add(to as u32).wrapping_sub(place as u32);
+            wanted[to] == Some(next) && known[to] != next
+        };
         let first = (0..place)
             .rev()
             .take(LONGEST)

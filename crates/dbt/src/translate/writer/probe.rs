@@ -115,7 +115,8 @@ impl Writer {
     }
 
     /// The same by an instruction's entry at a place in the table: afterwards `register` is the range's offset in the pages
-    /// that the entry has. RAX and the flags change behind `back` alone, which is bound behind the look.
+    /// that the entry has, and RAX its host address. `back`, where it goes on once the entry was made anew, is bound behind
+    /// the look. Changes the flags.
     pub(crate) fn probe_place(&mut self, register: u8, place: u32, missed: Label, back: Label) {
         self.word(0x2b, register, place + tlb::site::START as u32); // sub register, start
         self.word(0x3b, register, place + tlb::site::LIMIT as u32); // cmp register, limit
