@@ -8,7 +8,9 @@ mod block;
 mod guess;
 mod heat;
 mod index;
+mod left;
 mod misses;
+mod path;
 mod site;
 mod step;
 mod table;
@@ -25,6 +27,7 @@ pub use block::Key;
 use block::{Block, PackedMark};
 use heat::Heat;
 use index::Index;
+pub use left::Left;
 use misses::Misses;
 use site::Sites;
 use table::Tables;
@@ -65,45 +68,6 @@ impl Entry {
     }
 }
 
-/// Why generated code was left.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Left {
-    /// An instruction is to be executed by other means; the state is that before it.
-    Interpret {
-        /// The block that it belongs to.
-        block: u32,
-        /// Its number in the block.
-        op: u16,
-        /// The number of the last instruction that is to be executed so, behind it; code goes on behind that.
-        last: u16,
-    },
-    /// A direct branch leads where no code is linked, or the vCPU is wanted.
-    Jump {
-        /// For [`Blocks::link`].
-        site: u32,
-        /// Linear address to go on at.
-        target: u64,
-    },
-    /// A return or an indirect jump leads to what the selected jump table does not have.
-    Sought {
-        /// Linear address to go on at.
-        target: u64,
-    },
-    /// An indirect branch is to be executed by other means, and may be linked to where it leads.
-    Unguessed {
-        /// For [`Blocks::guess`].
-        site: u32,
-        /// The block that it belongs to, and its number in there.
-        block: u32,
-        /// As above.
-        op: u16,
-        /// Where it leads.
-        target: u64,
-    },
-    /// A branch led to the address of [`Blocks::land`].
-    Landed,
-}
-
 /// The translated blocks of one vCPU.
 pub struct Blocks {
     area: CodeArea,
@@ -124,6 +88,13 @@ pub struct Blocks {
     before: Exchange,
     misses: Misses,
     heat: Heat,
+    /// Blocks that are to be translated together with those that they lead to: what they were before, or no block where that
+    /// was no good.
+    paths: HashMap<Key, u32>,
+    /// There are none of them.
+    apart: bool,
+    /// Where the sites lead that are indirect branches', if they have led to one place so far.
+    guesses: HashMap<u32, Option<u64>>,
     sampler: Option<Sampler>,
     wandered: Option<Wandered>,
     /// Accesses that have been given an entry of the TLB.
@@ -132,6 +103,8 @@ pub struct Blocks {
     pub made: u64,
     /// Those among them that were dropped to be made again, as hot ones.
     pub hot: u64,
+    /// Those that lie in several places.
+    pub several: u64,
     /// Times that everything was dropped.
     pub flushes: u64,
     /// Branches ever linked.
@@ -182,11 +155,15 @@ impl Blocks {
             before: Exchange::NONE,
             misses: Misses::new(if eager { 2 } else { MOST_MISSES }),
             heat: Heat::new(eager),
+            paths: HashMap::new(),
+            apart: false,
+            guesses: HashMap::new(),
             sampler: None,
             wandered: None,
             accesses: 0,
             made: 0,
             hot: 0,
+            several: 0,
             flushes: 0,
             linked: 0,
             code: fault,
@@ -213,6 +190,8 @@ impl Blocks {
         self.far.clear();
         self.misses.clear();
         self.heat.clear();
+        self.paths.clear();
+        self.guesses.clear();
         self.tables.clear();
     }
 
@@ -274,6 +253,7 @@ impl Blocks {
         }
         let marks = self.marks.len() as u32;
         let block = Block::new(key, &translated, start, marks, site::NONE);
+        self.several += u64::from(block.several);
         self.blocks.push(block);
         let marks = translated.marks.into_iter().map(PackedMark::from);
         self.marks.extend(marks);
@@ -383,6 +363,9 @@ impl Blocks {
             self.patch(start + far.other_at, start + far.look_up);
             self.set_space(start, far, space);
         }
+        if self.heat.is_eager() {
+            self.begin_path_soon(self.sites.block(site));
+        }
     }
 
     /// Makes a link good in an address space.
@@ -428,6 +411,8 @@ impl Blocks {
     /// Drops the blocks that lie in a page of RAM.
     pub fn drop_page(&mut self, page: u64) {
         for block in self.by_page.remove(&page).unwrap_or_default() {
+            // Other code goes elsewhere.
+            self.paths.remove(&self.key(block));
             self.drop_block(block);
         }
     }
@@ -524,6 +509,9 @@ impl Blocks {
         }
         if let Some((op, last)) = self.sites.run(exit) {
             return self.missed(registers, exit, op, last);
+        }
+        if self.sites.is_inside(exit) {
+            return self.left_inside(registers, exit);
         }
         let target = self.sites.target(exit);
         if self.sites.is_guess(exit) {

@@ -5,6 +5,7 @@
 //! again behind it.
 //!
 //! ```text
+//!   source     a block's instructions, and where they lie
 //!   plan       how a block is translated, and how instead where that was wrong
 //!   register   where guest registers live
 //!   writer     bytes, labels, and the fixed sequences
@@ -29,6 +30,7 @@
 //!   x87        x87 and MMX
 //!   stack      PUSH, POP, LEAVE, CALL, RET
 //!   branch     ways out of a block
+//!   inside     branches that lead to the block's next instruction
 //!   guess      indirect branches that are linked to one target
 //!   returns    calls that are remembered, returns to them
 //!   poll       looks whether the vCPU is wanted
@@ -45,6 +47,7 @@ mod flags;
 mod gate;
 mod guess;
 mod implicit;
+mod inside;
 mod iret;
 mod known;
 mod plan;
@@ -56,6 +59,7 @@ mod resident;
 mod returns;
 mod rewrite;
 mod segment;
+mod source;
 mod stack;
 mod stream;
 pub(crate) mod string;
@@ -67,11 +71,11 @@ mod vector;
 mod writer;
 mod x87;
 
-use iced_x86::{FlowControl, Instruction, InstructionInfoFactory};
+use iced_x86::{FlowControl, InstructionInfoFactory};
 
 use crate::Context;
 
-pub(crate) use branch::{Exchanged, Far, Link};
+pub(crate) use branch::{Exchanged, Far, Inside, Link};
 use cold::{Cold, Interpret};
 pub(crate) use exchange::Exchange;
 pub(crate) use flags::State;
@@ -79,52 +83,11 @@ pub(crate) use gate::Ways;
 pub(crate) use guess::Guess;
 use plan::Plan;
 pub(crate) use plan::{History, block};
+pub use source::{Guest, Segmented, Source};
 pub(crate) use stream::ADDRESSES as MOST_SPILLED;
 use uses::Uses;
 pub(crate) use writer::{GUESS, GUESSED, UNGUESSED};
 use writer::{Label, Writer};
-
-/// An instruction of a block.
-#[derive(Debug, Clone, Copy)]
-pub struct Guest {
-    /// Decoded with the block's start as address zero.
-    pub instruction: Instruction,
-    /// Whether it may run as itself: the guest's processor has it, and it is open to the running code.
-    pub native: bool,
-}
-
-/// 16-bit code, and 32-bit code whose segments have bases or limits: of what lies in memory the segment's window is looked
-/// at ([`crate::Window`]).
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Segmented {
-    /// Base of CS.
-    pub base: u64,
-    /// Limit of CS; the block lies below it.
-    pub limit: u64,
-    /// The stack pointer is ESP, not SP.
-    pub big_stack: bool,
-}
-
-/// A block to translate.
-#[derive(Debug, Clone, Copy)]
-pub struct Source<'a> {
-    /// RIP at its start, which but for segmented code is its linear address.
-    pub linear: u64,
-    /// 64-bit code; else 32-bit code whose segments are flat, or what `segmented` says.
-    pub wide: bool,
-    /// Code whose offsets are not linear addresses.
-    pub segmented: Option<Segmented>,
-    /// At privilege level 0.
-    pub supervisor: bool,
-    /// First and last linear address of where direct branches may be linked to other pages: all that can make them
-    /// wrong is told, by [`crate::Blocks::unlink_far`].
-    pub far: Option<(u64, u64)>,
-    /// Whether a loop may run several turns before it leaves, or leave before its first instruction, and returns go
-    /// where calls came from without a look at the jump table.
-    pub turns: bool,
-    /// Its instructions; the last one may be a branch.
-    pub guests: &'a [Guest],
-}
 
 /// A way out of a block that can be linked: another one comes next.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -186,6 +149,8 @@ pub(crate) struct Translated {
     pub(crate) exchange: Exchange,
     /// How many accesses have an entry of the TLB.
     pub(crate) sites: u32,
+    /// It lies in several places.
+    pub(crate) several: bool,
 }
 
 /// Where a block's code will be.
@@ -256,6 +221,8 @@ struct Translator<'a> {
     /// The x87 instruction pointer, where the one in the context is older.
     x87_ip: Option<u64>,
     region: Option<region::Region>,
+    /// Calls inside the block that have not returned.
+    called: Vec<inside::Called>,
     /// Ranges of the stack that were probed.
     known: known::Stack,
     /// The homes that hold host addresses now.
@@ -312,6 +279,7 @@ fn attempt<'a>(
         x87: false,
         x87_ip: None,
         region: None,
+        called: Vec::new(),
         known: known::Stack::default(),
         borrowed: borrow::Borrowed::default(),
         held: 0,
@@ -342,6 +310,7 @@ impl Translator<'_> {
             }
             self.mark(!self.in_region());
             self.end_x87_run();
+            self.look_at_space();
             self.begin_region();
             open = self.instruction();
         }
@@ -367,6 +336,7 @@ impl Translator<'_> {
                 earlier: self.earlier,
                 exchange: self.plan.exchange,
                 sites: self.sites,
+                several: self.source.guests.iter().any(|guest| guest.inside),
             }),
         }
     }
@@ -407,8 +377,8 @@ impl Translator<'_> {
     /// Where the guest goes on behind the block.
     fn end(&self) -> u64 {
         let last = self.source.guests.last();
-        let end = last.map_or(0, |guest| guest.instruction.next_ip());
-        self.address(end)
+        let end = last.filter(|guest| !guest.inside);
+        self.address(end.map_or(0, |guest| guest.instruction.next_ip()))
     }
 
     /// From an offset in the block to RIP.
@@ -504,7 +474,9 @@ impl Translator<'_> {
         let op = self.op as u16;
         for cold in self.cold.iter().rev() {
             match cold {
-                Cold::Interpret(known) if known.op == op && known.streaming == self.streaming => {
+                Cold::Interpret(known)
+                    if known.op == op && known.streaming == self.streaming && !known.host =>
+                {
                     return known.label;
                 }
                 _ => {}
@@ -521,6 +493,7 @@ impl Translator<'_> {
             x87_ip: self.x87_ip,
             redo,
             streaming: self.streaming,
+            host: false,
         }));
         label
     }

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use crate::cpu::Cpu;
 
 /// Names of the figures.
-const NAMES: [&str; 20] = [
+const NAMES: [&str; 21] = [
     "instructions of interpreted blocks",
     "page walks",
     "exceptions",
@@ -16,6 +16,7 @@ const NAMES: [&str; 20] = [
     "blocks decoded",
     "blocks translated",
     "of them found to be hot",
+    "of them in several places",
     "bytes of translated code",
     "bytes beside translated code",
     "times the code cache was full",
@@ -68,6 +69,8 @@ pub(crate) struct Translated {
     pub(crate) blocks: u64,
     /// Those among them that were translated again, since they are hot.
     pub(crate) hot: u64,
+    /// Those that lie in several places.
+    pub(crate) paths: u64,
     pub(crate) bytes: u64,
     /// Of what is known of the blocks.
     pub(crate) beside: u64,
@@ -125,6 +128,7 @@ impl Cpu {
             decoded,
             translated.blocks,
             translated.hot,
+            translated.paths,
             translated.bytes,
             translated.beside,
             translated.full,

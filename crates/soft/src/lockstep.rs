@@ -374,9 +374,9 @@ impl Cpu {
     ) -> Result<u64, String> {
         let rip = self.rip;
         let point = match left {
-            Left::Interpret { block, op, .. } | Left::Unguessed { block, op, .. } => {
-                Point::At(block, op)
-            }
+            Left::Interpret { block, op, .. }
+            | Left::Unguessed { block, op, .. }
+            | Left::Elsewhere { block, op, .. } => Point::At(block, op),
             Left::Jump { site, target } => {
                 self.rip = target;
                 let (block, _) = parts.0.blocks.way_out(site);

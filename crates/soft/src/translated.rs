@@ -4,11 +4,13 @@
 //! state: the interpreter executes that one instruction, and code is entered again behind it.
 
 mod code;
+mod make;
+mod path;
 
 use std::collections::HashMap;
 
-use dbt::{Blocks, Entry, Guest, Key, Left, Segmented};
-use iced_x86::{Decoder, DecoderOptions, EncodingKind, Mnemonic};
+use dbt::{Blocks, Entry, Key, Left, Segmented};
+use iced_x86::Mnemonic;
 use mem::{Offset, PAGE_SIZE};
 use tracing::debug;
 use x86::descriptor::SegmentRegister::{Fs, Gs};
@@ -70,7 +72,10 @@ impl Translation {
             return None;
         }
         // Where all is translated at once, all of it is tried soon.
-        let blocks = Blocks::new(&mut cpu.ctx, threshold == 0).ok()?;
+        let mut blocks = Blocks::new(&mut cpu.ctx, threshold == 0).ok()?;
+        if matches!(cpu.shared.translate, Translate::InStep(_)) {
+            blocks.without_paths();
+        }
         Some(Self {
             blocks,
             code: Codes::new(),
@@ -176,12 +181,20 @@ impl Cpu {
 
     /// Executes one instruction of a block that is entered in the middle; false when the block was left.
     fn execute_one(&mut self, code: &Decoded, index: usize) -> R<bool> {
-        self.ctx.gpr[dbt::Context::BASE] = code.start;
+        let start = code.start_of(index);
+        self.ctx.gpr[dbt::Context::BASE] = start;
         self.limit = usize::MAX;
         let op = &code.ops[index];
         if let Err(trap) = (op.run)(self, op) {
             if trap != Trap::JUMP {
-                self.leave(code.start, op, trap)?;
+                self.leave(start, op, trap)?;
+            }
+            return Ok(false);
+        }
+        if code.leads(index) {
+            let always = [Mnemonic::Jmp, Mnemonic::Call, Mnemonic::Ret];
+            if !always.contains(&code.mnemonics[index]) {
+                self.rip = self.next_ip(op);
             }
             return Ok(false);
         }
@@ -239,6 +252,16 @@ impl Processor {
                         let half = self.cpu.mmu.half_of(translation.code.start(block));
                         translation.blocks.guess(site, target, half);
                     }
+                    match self.interpret(block, op, op)? {
+                        Some(next) => {
+                            entry = next;
+                            continue;
+                        }
+                        None => return Ok(None),
+                    }
+                }
+                Some(Left::Elsewhere { site, block, op }) => {
+                    self.enter_space(site, block);
                     match self.interpret(block, op, op)? {
                         Some(next) => {
                             entry = next;
@@ -313,6 +336,23 @@ impl Processor {
         [cpu.seg[Fs as usize].base, cpu.seg[Gs as usize].base] = cpu.ctx.segment_base;
         cpu.msrs.kernel_gs_base = cpu.ctx.kernel_gs_base;
         Some(left)
+    }
+
+    /// A block that lies in several places is to run in another address space: it may where all of them are what they were, as
+    /// far as that is cached.
+    fn enter_space(&mut self, site: u32, block: u32) {
+        let Some(translation) = &mut self.translation else {
+            return;
+        };
+        let pieces = translation.code.path(block);
+        if pieces.iter().all(|piece| piece.is_there(&self.cpu)) {
+            for piece in pieces {
+                self.cpu.mmu.note_code(piece.start);
+            }
+            translation.blocks.enter_space(site);
+        } else if translation.code.doubt(block) {
+            translation.blocks.part(block);
+        }
     }
 
     /// Executes instructions of a translated block, mostly one, and tells where the block goes on, if it does.
@@ -461,6 +501,7 @@ impl Translation {
         Translated {
             blocks: self.blocks.made,
             hot: self.blocks.hot,
+            paths: self.blocks.several,
             bytes: self.blocks.used() as u64,
             beside: (self.blocks.beside() + self.code.size()) as u64,
             full: self.blocks.flushes,
@@ -479,78 +520,4 @@ impl Translation {
             debug!("left to the interpreter: {mnemonic:?} {count}");
         }
     }
-
-    /// Translates a block.
-    fn make(&mut self, cpu: &Cpu, block: &Block, key: Key) -> Option<u32> {
-        if !self.blocks.has_room() {
-            self.forget();
-            // The segment has another number now.
-            return None;
-        }
-        let pieces = [Some(block.code), block.second];
-        let held = pieces
-            .iter()
-            .flatten()
-            .all(|(at, version)| cpu.hold_code(at.page(), *version));
-        if !held {
-            return None;
-        }
-        let mut guests = guests(cpu, block);
-        if matches!(cpu.shared.translate, Translate::InStep(_)) {
-            // What is never the same twice is executed once, and what changes what is not compared.
-            let elsewhere = [
-                Mnemonic::Rdrand,
-                Mnemonic::Rdseed,
-                Mnemonic::Rdtsc,
-                Mnemonic::Rdtscp,
-                Mnemonic::Swapgs,
-                Mnemonic::Syscall,
-                Mnemonic::Sysretq,
-                Mnemonic::Iretq,
-                Mnemonic::Wrfsbase,
-                Mnemonic::Wrgsbase,
-            ];
-            for guest in &mut guests {
-                guest.native &= !elsewhere.contains(&guest.instruction.mnemonic());
-            }
-        }
-        let wide = cpu.mode.is_64bit();
-        let supervisor = cpu.mode.cpl != 3;
-        let source = dbt::Source {
-            linear: key.linear,
-            wide,
-            supervisor: cpu.mode.cpl == 0,
-            segmented: cpu.segmented(),
-            far: (supervisor && !cpu.is_segmented()).then(|| cpu.mmu.half_of(key.linear)),
-            turns: !matches!(cpu.shared.translate, Translate::InStep(_)),
-            guests: &guests,
-        };
-        let pages: Vec<u64> = pieces.iter().flatten().map(|(at, _)| at.page()).collect();
-        let number = self.blocks.add(key, source, &pages);
-        let code = self.code.push(key.linear, &block.bytes);
-        debug_assert_eq!(number, code);
-        Some(number)
-    }
-}
-
-/// A block's instructions, and which of them may run as themselves.
-fn guests(cpu: &Cpu, block: &Block) -> Vec<Guest> {
-    let options = DecoderOptions::FORCE_RESERVED_NOP;
-    let bits = cpu.mode.code.bits();
-    let mut decoder = Decoder::with_ip(bits, &block.bytes, 0, options);
-    block
-        .ops
-        .iter()
-        .map(|_| {
-            let instruction = decoder.decode();
-            let native = !instruction.is_invalid()
-                && exec::claims(&instruction)
-                && (cpu.mode.has_vex() || instruction.code().encoding() != EncodingKind::VEX)
-                && exec::is_open(cpu, &instruction);
-            Guest {
-                instruction,
-                native,
-            }
-        })
-        .collect()
 }

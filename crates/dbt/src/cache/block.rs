@@ -53,6 +53,8 @@ pub(super) struct Block {
     /// Instructions that are left together with the one before them, as bits.
     earlier: u64,
     pub(super) dead: bool,
+    /// It lies in several places.
+    pub(super) several: bool,
 }
 
 const _: () = assert!(size_of::<Block>() == 64);
@@ -74,6 +76,7 @@ impl Block {
             exchange: made.exchange,
             earlier: made.earlier,
             dead: false,
+            several: made.several,
         }
     }
 

@@ -6,7 +6,7 @@ use crate::translate::{self, Exchange, Guess};
 
 /// So many indirect branches lead elsewhere than they are linked to before one is linked anew: to have it linked takes
 /// the time of some hundred.
-const STRAYS: u32 = 4096;
+pub(super) const STRAYS: u32 = 4096;
 
 impl Blocks {
     /// Code was left to have an indirect branch linked, the `op`th instruction of its block.
@@ -46,6 +46,8 @@ impl Blocks {
             Some(at) => self.area.write((start + at) as usize, &space.to_le_bytes()),
             None => self.far.push(site),
         }
+        let known = self.guesses.entry(site).or_insert(Some(target));
+        *known = known.filter(|known| *known == target);
         self.sites.attach(&mut self.blocks, site, block);
         self.linked += 1;
         let entry = self.blocks[block as usize].entry(link.state, Exchange::NONE);

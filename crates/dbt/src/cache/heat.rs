@@ -13,6 +13,10 @@ use crate::translate::Exchange;
 pub(super) const EACH: i32 = 64;
 /// Seen so often, a block is hot.
 const HOT: u32 = 2;
+/// Seen so often, it is known where it goes; that is looked at again when it was seen twice as often.
+const KNOWN: u32 = 4;
+/// So many of a block's places are kept.
+const PLACES: usize = 64;
 /// So many blocks are known at a time: those of hours, since few are seen in a second.
 const MOST: usize = 1 << 16;
 /// Every other instruction.
@@ -24,6 +28,8 @@ const LOOKS: u32 = 8;
 #[derive(Debug, Default)]
 struct Seen {
     times: u32,
+    /// Where it was seen last: instructions.
+    places: Vec<u16>,
     /// What its neighbours fit.
     exchange: Option<Exchange>,
     /// How often looks have found its instructions.
@@ -48,15 +54,38 @@ impl Heat {
         }
     }
 
-    /// Notes that the vCPU was seen in a block, in which registers trade places; true when it is hot from now on.
-    pub(super) fn see(&mut self, key: Key, exchange: Exchange) -> bool {
+    /// Notes that the vCPU was seen at an instruction of a block, in which registers trade places. Whether it is hot from now
+    /// on, and whether it is time to look where it goes.
+    pub(super) fn see(&mut self, key: Key, op: u16, exchange: Exchange) -> (bool, bool) {
         if self.seen.len() == MOST {
             self.seen.clear();
         }
         let seen = self.seen.entry(key).or_default();
         seen.exchange.get_or_insert(exchange);
         seen.times += 1;
-        seen.times == HOT
+        if seen.places.len() < PLACES {
+            seen.places.push(op);
+        }
+        (
+            seen.times == HOT,
+            seen.times >= KNOWN && seen.times.is_power_of_two(),
+        )
+    }
+
+    /// Whether blocks are taken for hot, and for known, before they are.
+    #[inline(always)]
+    pub(super) fn is_eager(&self) -> bool {
+        self.eager
+    }
+
+    /// How often a block was seen, and how often behind one of its instructions.
+    pub(super) fn seen(&self, key: &Key, op: u16) -> (u32, u32) {
+        let Some(seen) = self.seen.get(key) else {
+            // An eager one takes what was taken once for what is mostly taken.
+            return (u32::from(self.eager), 0);
+        };
+        let behind = seen.places.iter().filter(|&&place| place > op).count();
+        (seen.times, behind as u32)
     }
 
     /// Notes that an access of a block has found another page than the last time, as many have; true when it does so often,
@@ -114,13 +143,13 @@ mod tests {
     fn what_is_seen_is_hot_but_for_accesses_that_wander_more_than_is_good() {
         let mut heat = Heat::new(false);
         assert_eq!(heat.sites(&KEY), None);
-        let seen = (0..HOT).map(|_| heat.see(KEY, Exchange::NONE));
+        let seen = (0..HOT).map(|_| heat.see(KEY, 0, Exchange::NONE).0);
         assert_eq!(seen.last(), Some(true));
         assert_eq!(heat.sites(&KEY), Some(u64::MAX));
         assert_eq!(heat.exchange(&KEY), Some(Exchange::NONE));
         // The longer the block runs, the more an access may wander.
         for _ in 0..10 {
-            assert!(!heat.see(KEY, Exchange::NONE), "only once");
+            assert!(!heat.see(KEY, 0, Exchange::NONE).0, "only once");
             assert!((0..LOOKS).all(|_| !heat.wander(KEY, 5)));
         }
         assert_eq!(heat.sites(&KEY), Some(u64::MAX));

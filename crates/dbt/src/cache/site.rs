@@ -4,7 +4,7 @@
 //! middle.
 
 use super::block::{Block, near};
-use crate::translate::{Exchanged, Far, Guess, Jump, Link, State};
+use crate::translate::{Exchanged, Far, Guess, Inside, Jump, Link, State};
 
 /// No site.
 pub(super) const NONE: u32 = u32::MAX;
@@ -43,6 +43,8 @@ enum Kind {
     GuessInSpace,
     Exchanged,
     Run,
+    Stray,
+    Space,
 }
 
 const _: () = assert!(size_of::<Site>() == 32);
@@ -67,6 +69,10 @@ impl Site {
             ),
             _ => match link.exchanged {
                 Some(exchanged) => (Kind::Exchanged, [0, exchanged.at, exchanged.out]),
+                None if let Some(Inside::Space(space_at)) = link.inside => {
+                    (Kind::Space, [space_at, 0, 0])
+                }
+                None if link.inside.is_some() => (Kind::Stray, [0; 3]),
                 None if link.run => (Kind::Run, [0; 3]),
                 None => (Kind::Plain, [0; 3]),
             },
@@ -124,11 +130,14 @@ impl Site {
                 at: other_at,
             }),
             run: false,
+            inside: None,
         };
         Jump {
             target: self.target,
             link: match self.kind {
                 Kind::Run => Link::run(),
+                Kind::Stray => Link::inside(Inside::Stray),
+                Kind::Space => Link::inside(Inside::Space(space_at)),
                 _ if self.at == NEVER => Link::never(),
                 _ => link,
             },
@@ -181,6 +190,36 @@ impl Sites {
     pub(super) fn run(&self, site: u32) -> Option<(u16, u16)> {
         let Site { target, kind, .. } = self.0[site as usize];
         (kind == Kind::Run).then_some((target as u16, (target >> 16) as u16))
+    }
+
+    /// Whether it is one of a block that lies in several places.
+    #[inline(always)]
+    pub(super) fn is_inside(&self, site: u32) -> bool {
+        matches!(self.0[site as usize].kind, Kind::Stray | Kind::Space)
+    }
+
+    /// Of a block's ways out that are linked, that to a linear address.
+    pub(super) fn leads_to(&self, block: u32, target: u64) -> bool {
+        let direct = |site: &&Site| !matches!(site.kind, Kind::Guess | Kind::GuessInSpace);
+        let mut linked = self.of(block).iter().filter(|site| site.previous != NONE);
+        linked.any(|site| direct(&site) && site.target == target)
+    }
+
+    /// The number of the way out of a block that is an indirect branch's and linked.
+    pub(super) fn guess_of(&self, block: u32) -> Option<u32> {
+        let first = self.0.partition_point(|site| site.block < block) as u32;
+        let linked = |site: &Site| {
+            matches!(site.kind, Kind::Guess | Kind::GuessInSpace) && site.previous != NONE
+        };
+        let at = self.of(block).iter().position(linked)?;
+        Some(first + at as u32)
+    }
+
+    /// A block's ways out.
+    fn of(&self, block: u32) -> &[Site] {
+        let first = self.0.partition_point(|site| site.block < block);
+        let end = self.0.partition_point(|site| site.block <= block);
+        &self.0[first..end]
     }
 
     pub(super) fn jump(&self, site: u32) -> Jump {
@@ -245,6 +284,7 @@ mod tests {
             earlier: 0,
             exchange: Exchange::NONE,
             sites: 0,
+            several: false,
         };
         Block::new(key, &made, 0, 0, NONE)
     }
@@ -264,6 +304,7 @@ mod tests {
             guess: None,
             exchanged: None,
             run: false,
+            inside: None,
         };
         Jump {
             target: 0xffff_8000_1234_5678,

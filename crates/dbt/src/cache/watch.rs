@@ -45,12 +45,13 @@ impl Blocks {
     /// The vCPU was seen at an address.
     #[cold]
     pub(super) fn see(&mut self, at: usize) {
-        if let Some(number) = self.block_at(at as u64) {
-            let block = &self.blocks[number as usize];
-            if !block.dead && self.heat.see(block.key(), block.exchange()) {
-                self.hot += 1;
-                self.drop_block(number);
-            }
-        }
+        let Some(number) = self.block_at(at as u64) else {
+            return;
+        };
+        let offset = (at as u64).wrapping_sub(self.area.start()) as u32;
+        let offset = offset - self.blocks[number as usize].start;
+        let before = self.marks(number).take_while(|mark| mark.at <= offset);
+        let op = before.last().map_or(0, |mark| mark.op);
+        self.see_block(number, op);
     }
 }

@@ -30,6 +30,17 @@ pub(crate) struct Link {
     /// It is no branch: a run of instructions is left to others, whose first and last numbers are the target's low and
     /// high half.
     pub(crate) run: bool,
+    /// It is a way out of the middle of a block that lies in several places; the target is the number of the instruction.
+    pub(crate) inside: Option<Inside>,
+}
+
+/// Why a block is left where its next instruction lies elsewhere.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Inside {
+    /// An indirect branch has led elsewhere for long.
+    Stray,
+    /// The address space may be another one than that whose number is at an offset.
+    Space(u32),
 }
 
 /// What is beside a way out of a block in which registers trade places: it leads to blocks with the same at once, and to
@@ -81,6 +92,7 @@ impl Translator<'_> {
                 self.call(instruction, target)
             }
             code if code.is_loop() || code.is_jcx_short() => self.count(instruction),
+            Code::Retnq if self.is_inside() => self.return_inside(),
             Code::Retnq | Code::Retnq_imm16 if wide => self.ret(instruction),
             Code::Retnd | Code::Retnd_imm16 if !wide => self.ret(instruction),
             Code::Retnw | Code::Retnw_imm16 if segmented => self.ret(instruction),
@@ -89,6 +101,11 @@ impl Translator<'_> {
             Code::Jmp_rm16 | Code::Call_rm16 if segmented => self.indirect(instruction, 2),
             _ => None,
         }
+    }
+
+    /// Whether the present instruction is a branch that mostly leads to the block's next.
+    fn is_inside(&self) -> bool {
+        self.source.guests[self.op].inside
     }
 
     /// Where a direct branch leads; `None` where it is refused, or means something else than it seems to.
@@ -179,6 +196,9 @@ impl Translator<'_> {
     }
 
     fn go_if(&mut self, condition: u8, target: u64) {
+        if self.leave_early(condition, target) {
+            return;
+        }
         let label = self.out.label();
         let state = self.state;
         let again = target == self.source.linear && self.stream.is_some();
@@ -213,6 +233,7 @@ impl Translator<'_> {
                 guess: None,
                 exchanged: None,
                 run: false,
+                inside: None,
             },
             state,
         });
@@ -328,6 +349,7 @@ impl Translator<'_> {
             guess: None,
             exchanged: None,
             run: false,
+            inside: None,
         };
         self.cold.push(Cold::Far {
             label,
@@ -449,7 +471,8 @@ impl Translator<'_> {
             self.save_flags();
             self.state = State::Saved;
         }
-        if guesses && !jumps {
+        let inside = self.is_inside();
+        if guesses && !jumps && !inside {
             self.look_for_room();
         }
         match instruction.op0_kind() {
@@ -469,6 +492,9 @@ impl Translator<'_> {
             }
         }
         let missed = if jumps { self.missed(0) } else { self.slow() };
+        if inside {
+            return self.branch_inside(instruction, missed);
+        }
         if guesses {
             if jumps && !self.polled {
                 let slow = self.slow();
@@ -505,6 +531,7 @@ impl Link {
             guess: None,
             exchanged: None,
             run: false,
+            inside: None,
         }
     }
 
@@ -512,6 +539,14 @@ impl Link {
     pub(crate) fn run() -> Self {
         Self {
             run: true,
+            ..Self::never()
+        }
+    }
+
+    /// For a way out of a block's middle.
+    pub(crate) fn inside(inside: Inside) -> Self {
+        Self {
+            inside: Some(inside),
             ..Self::never()
         }
     }

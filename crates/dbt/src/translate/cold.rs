@@ -5,6 +5,7 @@ use super::branch::{Exchanged, Link};
 use super::deferred::Redo;
 use super::exchange::Exchange;
 use super::guess::Unguessed;
+use super::inside::{Early, Elsewhere, Stray};
 use super::probe::Missed;
 use super::stream::Astray;
 use super::writer::Label;
@@ -76,6 +77,12 @@ pub(super) enum Cold {
     },
     /// A probe of an entry whose place is known has missed.
     Missed(Missed),
+    /// An indirect branch does not lead to the block's next instruction.
+    Stray(Stray),
+    /// A branch out of a call inside the block.
+    Early(Early),
+    /// The block's other places may not be what they were.
+    Elsewhere(Elsewhere),
     /// A probe for the second body has missed.
     Astray(Astray),
     /// The vCPU is wanted before the block; its flags are known behind so many instructions.
@@ -108,6 +115,8 @@ pub(super) struct Interpret {
     pub(super) redo: Option<Redo>,
     /// In the second body.
     pub(super) streaming: bool,
+    /// The flags are in the host's register alone.
+    pub(super) host: bool,
 }
 
 /// Where things are behind a run.
@@ -191,6 +200,9 @@ impl Translator<'_> {
         self.out.bind(interpret.label);
         if interpret.streaming {
             self.restore_borrowed();
+        }
+        if interpret.host {
+            self.out.save_flags();
         }
         self.x87_ip = interpret.x87_ip;
         match redo.and_then(Redo::compared) {
@@ -286,6 +298,9 @@ impl Translator<'_> {
                 Cold::Sought { label, slow, stack } => self.write_sought(label, slow, stack),
                 Cold::Strayed { label, slow, stack } => self.write_strayed(label, slow, stack),
                 Cold::Missed(missed) => self.write_missed(missed),
+                Cold::Stray(stray) => self.write_stray(stray),
+                Cold::Early(early) => self.write_early(early),
+                Cold::Elsewhere(elsewhere) => self.write_elsewhere(elsewhere),
                 Cold::Astray(astray) => self.write_astray(astray),
                 Cold::Wanted { label, ops } => self.write_wanted(label, ops),
             }

@@ -211,17 +211,20 @@ impl Translator<'_> {
         for (op, guest) in guests.take(AHEAD) {
             let instruction = &guest.instruction;
             let conditional = instruction.is_jcc_short_or_near();
+            let returns = guest.inside && instruction.flow_control() == FlowControl::Return;
             let leaves = !guest.native
                 || flags::is_foreign(instruction, self.source.wide)
                 || may_fault(instruction)
-                || !conditional && instruction.flow_control() != FlowControl::Next;
+                || !conditional && !returns && instruction.flow_control() != FlowControl::Next;
             let may_leave = op >= end && flags::accesses_memory(instruction);
             if leaves || !intact && may_leave {
                 let last = instruction.is_jmp_short_or_near()
                     || self.makes_flags_late(instruction) && !self.loses(redo, op);
                 return wanted(intact && last);
             }
-            if conditional || flags::needs(instruction) {
+            // Behind a return to the block's start they are made again.
+            let starts = returns && op + 1 == self.source.guests.len();
+            if conditional || starts || flags::needs(instruction) {
                 return wanted(intact);
             }
             if flags::modifies(instruction) {

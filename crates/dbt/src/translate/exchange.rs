@@ -83,7 +83,7 @@ impl Exchange {
         instruction.set_memory_index(self.rename(instruction.memory_index()));
         Guest {
             instruction,
-            native: guest.native,
+            ..*guest
         }
     }
 
@@ -100,7 +100,13 @@ impl Exchange {
         let goes = last.flow_control() == FlowControl::Next
             || last.is_jcc_short_or_near()
             || last.is_jmp_short_or_near();
-        if !source.wide || !goes {
+        // Those inside of the block have ways out of their own.
+        let indirect = |guest: &Guest| {
+            guest.inside
+                && guest.instruction.flow_control() != FlowControl::Return
+                && guest.instruction.near_branch_target() == 0
+        };
+        if !source.wide || !goes || source.guests.iter().any(indirect) {
             return Self::NONE;
         }
         let Some(names) = Names::of(source.guests, uses) else {

@@ -174,6 +174,7 @@ mod tests {
             let guest = |instruction| Guest {
                 instruction,
                 native: true,
+                inside: false,
             };
             let guests: Vec<_> = decoder.into_iter().map(guest).collect();
             assert_eq!(wanted(&guests, true), expected, "{code:x?}");

@@ -85,6 +85,7 @@ impl Translator<'_> {
             }),
             exchanged: None,
             run: false,
+            inside: None,
         };
         self.cold.push(Cold::Unguessed(Unguessed {
             stub,

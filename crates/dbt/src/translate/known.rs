@@ -47,8 +47,9 @@ impl Translator<'_> {
         });
     }
 
-    /// Forgets all ranges.
+    /// Forgets all ranges, and where the stack pointer was.
     pub(super) fn forget_stack(&mut self) {
+        self.note_moved(None);
         self.known = Stack::default();
     }
 
@@ -64,6 +65,7 @@ impl Translator<'_> {
 
     /// The same ranges, seen from where the stack pointer is after this was added to it.
     pub(super) fn stack_moved(&mut self, by: i64) {
+        self.note_moved(Some(by));
         for known in self.known.iter_mut().flatten() {
             known.low -= by;
             known.high -= by;

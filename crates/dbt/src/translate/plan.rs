@@ -3,7 +3,7 @@
 
 use super::exchange::Exchange;
 use super::uses::Uses;
-use super::{Frame, Source, Translated, Translator, attempt, flags};
+use super::{Frame, Guest, Source, Translated, Translator, attempt, flags};
 
 /// How a block is translated.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -39,13 +39,20 @@ pub(crate) struct History {
 
 /// Translates a block.
 pub(crate) fn block(source: Source<'_>, frame: Frame, history: History) -> Translated {
+    let inside: Vec<_>;
+    let several = source.guests.iter().any(|guest| guest.inside);
+    let mut source = source;
+    if several {
+        inside = source.guests.iter().map(Guest::inside).collect();
+        source.guests = &inside;
+    }
     let uses = Uses::of(source.guests);
     let exchange = Exchange::choose(source, &uses, history.before);
     let plan = Plan {
         wanted: flags::wanted(source.guests, source.wide),
         defers: true,
         borrows: true,
-        streams: true,
+        streams: !several,
         mixes: history.hot.is_some(),
         copies: history.misses,
         sites: history.hot.unwrap_or(0),

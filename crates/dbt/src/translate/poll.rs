@@ -14,10 +14,10 @@ use crate::Context;
 impl Translator<'_> {
     /// Whether the block ends with a direct branch backwards, or with a call.
     pub(super) fn may_close_loop(&self) -> bool {
-        let last = self.source.guests.last().map(|guest| guest.instruction);
-        if self.calls() {
+        if self.calls() || self.source.guests.last().is_some_and(|last| last.inside) {
             return true;
         }
+        let last = self.source.guests.last().map(|guest| guest.instruction);
         let direct = |last: &Instruction| {
             last.is_jcc_short_or_near() || last.is_jmp_short_or_near() || last.is_loop()
         };
@@ -83,7 +83,8 @@ impl Translator<'_> {
             .map(|guest| &guest.instruction)
             .take_while(|instruction| simple(instruction))
             .position(flags::modifies)?;
-        (ops < self.source.guests.len()).then_some(ops)
+        let before = self.source.crossing.is_none_or(|crossing| ops <= crossing);
+        (before && ops < self.source.guests.len()).then_some(ops)
     }
 
     /// The vCPU is wanted, and the flags may be anywhere: leaves once they are known.

@@ -280,6 +280,9 @@ impl Translator<'_> {
         // Groups that end behind the run's last access do not count.
         let mut kept = region;
         for (offset, (guest, &uses)) in guests.iter().zip(uses).enumerate().take(MOST) {
+            if offset > 0 && self.source.crossing == Some(first + offset) {
+                break;
+            }
             let instruction = &guest.instruction;
             let steady = self.is_steady(first + offset);
             let own = touch(uses, guest).filter(|touch| !touch.alone && !steady);

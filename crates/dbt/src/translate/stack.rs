@@ -69,7 +69,11 @@ impl Translator<'_> {
                 return self.push_temporary();
             }
             _ => {
-                let value = instruction.immediate(0);
+                let value = match self.source.guests[self.op].inside {
+                    // It was a CALL.
+                    true => self.address(instruction.next_ip()),
+                    false => instruction.immediate(0),
+                };
                 let Some(place) = self.push_place() else {
                     return false;
                 };
@@ -83,6 +87,9 @@ impl Translator<'_> {
             }
         }
         self.move_stack_later(-(self.slot() as i32));
+        if self.source.guests[self.op].inside {
+            self.note_call(self.address(instruction.next_ip()));
+        }
         true
     }
 

@@ -6,7 +6,7 @@ use std::fmt::Write as _;
 use iced_x86::{Decoder, DecoderOptions, FastFormatter, Instruction};
 
 use super::*;
-use snippets::{HOT, SMALL, SNIPPETS};
+use snippets::{HOT, PATHS, SMALL, SNIPPETS};
 
 mod snippets;
 
@@ -26,13 +26,15 @@ const HISTORY: History = History {
 };
 
 /// Guest code and what it becomes, as text.
-fn listing(bits: u32, code: &[u8], history: History) -> String {
+fn listing(bits: u32, code: &[u8], history: History, inside: u64) -> String {
     let options = DecoderOptions::FORCE_RESERVED_NOP;
     let guests: Vec<Guest> = Decoder::with_ip(bits, code, 0, options)
         .iter()
-        .map(|instruction| Guest {
+        .enumerate()
+        .map(|(number, instruction)| Guest {
             instruction,
             native: true,
+            inside: inside >> number & 1 != 0,
         })
         .collect();
     let source = Source {
@@ -46,6 +48,7 @@ fn listing(bits: u32, code: &[u8], history: History) -> String {
         supervisor: true,
         far: None,
         turns: true,
+        crossing: None,
         guests: &guests,
     };
     let frame = Frame {
@@ -89,16 +92,24 @@ fn snippets_become_what_the_listings_say() {
     let small = SMALL.map(|(name, code)| (name, 16, code));
     let hot = HOT.map(|(name, code)| (name, 64, code));
     let all = plain.into_iter().chain(small);
-    let all = all.map(|snippet| (snippet, HISTORY));
-    let hot = hot.into_iter().map(|snippet| {
-        let hot = Some(u64::MAX);
-        (snippet, History { hot, ..HISTORY })
-    });
-    for ((name, bits, code), history) in all.chain(hot) {
+    let all = all.map(|snippet| (snippet, HISTORY, 0));
+    let often = History {
+        hot: Some(u64::MAX),
+        ..HISTORY
+    };
+    let hot = hot.into_iter().map(|snippet| (snippet, often, 0));
+    let paths = PATHS.into_iter();
+    let paths = paths.map(|(name, code, inside)| ((name, 64, code), often, inside));
+    for ((name, bits, code), history, inside) in all.chain(hot).chain(paths) {
         let code: Vec<u8> = (0..code.len() / 2)
             .map(|at| u8::from_str_radix(&code[2 * at..2 * at + 2], 16).unwrap())
             .collect();
-        write!(found, "== {name}\n{}\n", listing(bits, &code, history)).unwrap();
+        write!(
+            found,
+            "== {name}\n{}\n",
+            listing(bits, &code, history, inside)
+        )
+        .unwrap();
     }
     let file = concat!(
         env!("CARGO_MANIFEST_DIR"),

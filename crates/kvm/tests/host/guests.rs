@@ -179,6 +179,7 @@ const LONG: &[&str] = &[
     "hot-fault-user",
     "hot-interrupt",
     "hot-remap",
+    "hot-paths",
     "hot-ranges",
     "hot-sites",
     "hot-stack",

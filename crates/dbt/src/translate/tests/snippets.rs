@@ -150,3 +150,22 @@ pub(super) const HOT: [(&str, &str); 5] = [
     ),
     ("hot histogram", "0fb606ff048248ffc648ffc975f2"),
 ];
+
+/// Hot blocks that lie in several places, and which of their instructions lead from one to the next, as bits: behind the last
+/// one, to the first.
+pub(super) const PATHS: [(&str, &str, u64); 3] = [
+    // call f; f: add rax, [rdi]; ret, to the block's start
+    ("path of a call", "e800000000480307c3", 0b101),
+    // call rax; f: push rbx; mov ebx, 5; pop rbx; ret; cmp rcx, rdx; jne, to the block's start
+    (
+        "path of a call by register",
+        "ffd053bb050000005bc34839d175f1",
+        0b10001,
+    ),
+    // cmp rax, rbx; jb, mostly; add rcx, rdx; jmp further; sub rcx, 8; jne, to the block's start
+    (
+        "path of branches",
+        "4839d872004801d1eb004883e90875f0",
+        0b1010,
+    ),
+];

@@ -1,0 +1,131 @@
+//! What is known of the way that code takes from block to block: blocks that are seen again and again are translated together
+//! with those that they lead to.
+
+use super::{Block, Blocks, Key, Left};
+use crate::region::Registers;
+use crate::translate::{Exchange, Inside};
+
+/// No block's number: of one that is not to be translated together with others any more.
+const NEVER: u32 = u32::MAX;
+
+/// See [`Blocks::begin_path_soon`].
+const EAGERLY: u64 = 2;
+
+impl Blocks {
+    /// The block that a block to be translated had been until it was seen often enough to be translated together with others.
+    pub fn path_from(&self, key: &Key) -> Option<u32> {
+        self.paths.get(key).copied()
+    }
+
+    /// What a block depends on.
+    pub fn key(&self, block: u32) -> Key {
+        self.blocks[block as usize].key()
+    }
+
+    /// Whether a direct way out of a block to an address was taken.
+    pub fn leads_to(&self, block: u32, target: u64) -> bool {
+        self.sites.leads_to(block, target)
+    }
+
+    /// The block at the target that a block's indirect branch is linked to, if it was never linked to another one.
+    pub fn guessed(&self, block: u32) -> Option<u32> {
+        let site = self.sites.guess_of(block)?;
+        let target = self.guesses.get(&site).copied()?;
+        self.first_at(target?)
+    }
+
+    /// The block at an address that the selected jump table has.
+    pub fn first_at(&self, linear: u64) -> Option<u32> {
+        let (block, op) = self.locate(self.look_up(linear)?)?;
+        (op == 0).then_some(block)
+    }
+
+    /// How often a block was seen, and how often behind one of its instructions.
+    pub fn seen(&self, block: u32, op: u16) -> (u32, u32) {
+        self.heat.seen(&self.key(block), op)
+    }
+
+    /// A block that lies in several places is good in the address space of the selected key.
+    pub fn enter_space(&mut self, site: u32) {
+        let number = self.sites.block(site);
+        let Block { start, dead, .. } = self.blocks[number as usize];
+        let Some(Inside::Space(at)) = self.sites.jump(site).link.inside else {
+            return;
+        };
+        if let Some(space) = self.tables.linkable_space()
+            && !dead
+        {
+            self.area.write((start + at) as usize, &space.to_le_bytes());
+        }
+    }
+
+    /// Drops a block that lies in several places; its first one is translated by itself from now on.
+    pub fn part(&mut self, block: u32) {
+        let key = self.key(block);
+        self.paths.insert(key, NEVER);
+        self.drop_block(block);
+    }
+
+    /// Code was left in the middle of a block that lies in several places.
+    #[cold]
+    pub(super) fn left_inside(&mut self, registers: &mut Registers, site: u32) -> Left {
+        let block = self.sites.block(site);
+        self.exchange_back(registers, block);
+        let op = self.sites.target(site) as u16;
+        if self.sites.jump(site).link.inside == Some(Inside::Stray) {
+            registers.run.strays = super::guess::STRAYS;
+            self.part(block);
+            return Left::Interpret {
+                block,
+                op,
+                last: op,
+            };
+        }
+        Left::Elsewhere { site, block, op }
+    }
+
+    /// Notes that a block was seen at an instruction; it is dropped where it is to be made another one.
+    pub(super) fn see_block(&mut self, number: u32, op: u16) {
+        let block = &self.blocks[number as usize];
+        if block.dead {
+            return;
+        }
+        let key = block.key();
+        let exchange: Exchange = block.exchange();
+        let (hot, path) = self.heat.see(key, op, exchange);
+        self.hot += u64::from(hot);
+        if path {
+            self.begin_path(number);
+        }
+        if hot {
+            self.drop_block(number);
+        }
+    }
+
+    /// A block of an eager cache has been linked: it is known where each of a few goes, and less often of those where that has
+    /// come to nothing.
+    pub(super) fn begin_path_soon(&mut self, number: u32) {
+        let known = self.paths.contains_key(&self.key(number));
+        let each = if known { 16 * EAGERLY } else { EAGERLY };
+        if self.linked.is_multiple_of(each) {
+            self.begin_path(number);
+        }
+    }
+
+    /// Has each block translated by itself.
+    pub fn without_paths(&mut self) {
+        self.apart = true;
+    }
+
+    /// Has a block translated together with those that it leads to from now on, if it is not yet.
+    pub(super) fn begin_path(&mut self, number: u32) {
+        let key = self.key(number);
+        if !self.apart
+            && !self.blocks[number as usize].several
+            && self.path_from(&key) != Some(NEVER)
+        {
+            self.paths.insert(key, number);
+            self.drop_block(number);
+        }
+    }
+}

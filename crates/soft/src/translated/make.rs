@@ -1,0 +1,112 @@
+//! Makes blocks of host code, by themselves or with what they lead to.
+
+use dbt::{Guest, Key};
+use iced_x86::{Decoder, DecoderOptions, EncodingKind, Mnemonic};
+use mem::Offset;
+
+use super::{Translation, path};
+use crate::block::Block;
+use crate::cpu::Cpu;
+use crate::engine::Translate;
+use crate::exec;
+
+impl Translation {
+    /// Translates a block.
+    pub(super) fn make(&mut self, cpu: &Cpu, block: &Block, key: Key) -> Option<u32> {
+        if !self.blocks.has_room() {
+            self.forget();
+            // The segment has another number now.
+            return None;
+        }
+        let pieces = [Some(block.code), block.second];
+        let held = pieces
+            .iter()
+            .flatten()
+            .all(|(at, version)| cpu.hold_code(at.page(), *version));
+        if !held {
+            return None;
+        }
+        let in_step = matches!(cpu.shared.translate, Translate::InStep(_));
+        let path = match self.blocks.path_from(&key) {
+            Some(from) if cpu.mode.is_64bit() => self.path(from, block, key),
+            _ => None,
+        };
+        let mut guests = match &path {
+            None => guests(cpu, 0, &block.bytes, block.ops.len(), false),
+            Some(path) => path
+                .iter()
+                .flat_map(|piece| {
+                    let at = piece.start.wrapping_sub(key.linear);
+                    guests(cpu, at, &piece.bytes, piece.ops, piece.leads)
+                })
+                .collect(),
+        };
+        if in_step {
+            // What is never the same twice is executed once, and what changes what is not compared.
+            let elsewhere = [
+                Mnemonic::Rdrand,
+                Mnemonic::Rdseed,
+                Mnemonic::Rdtsc,
+                Mnemonic::Rdtscp,
+                Mnemonic::Swapgs,
+                Mnemonic::Syscall,
+                Mnemonic::Sysretq,
+                Mnemonic::Iretq,
+                Mnemonic::Wrfsbase,
+                Mnemonic::Wrgsbase,
+            ];
+            for guest in &mut guests {
+                guest.native &= !elsewhere.contains(&guest.instruction.mnemonic());
+            }
+        }
+        let wide = cpu.mode.is_64bit();
+        let supervisor = cpu.mode.cpl != 3;
+        let source = dbt::Source {
+            linear: key.linear,
+            wide,
+            supervisor: cpu.mode.cpl == 0,
+            segmented: cpu.segmented(),
+            far: (supervisor && !cpu.is_segmented()).then(|| cpu.mmu.half_of(key.linear)),
+            turns: !in_step,
+            crossing: path.as_deref().and_then(path::crossing),
+            guests: &guests,
+        };
+        let mut pages: Vec<u64> = pieces.iter().flatten().map(|(at, _)| at.page()).collect();
+        let others = path
+            .iter()
+            .flatten()
+            .map(|piece| Offset(piece.place).page());
+        pages.extend(others);
+        pages.sort_unstable();
+        pages.dedup();
+        let number = self.blocks.add(key, source, &pages);
+        let code = self.code.push(key.linear, &block.bytes);
+        debug_assert_eq!(number, code);
+        if let Some(path) = path {
+            self.code.add_path(number, path);
+        }
+        Some(number)
+    }
+}
+
+/// The first `ops` of a block's instructions, which of them may run as themselves, and whether the last one leads to what
+/// follows; they count their addresses from `at` before the block.
+fn guests(cpu: &Cpu, at: u64, bytes: &[u8], ops: usize, leads: bool) -> Vec<Guest> {
+    let options = DecoderOptions::FORCE_RESERVED_NOP;
+    let bits = cpu.mode.code.bits();
+    let mut decoder = Decoder::with_ip(bits, bytes, at, options);
+    (1..=ops)
+        .map(|number| {
+            let instruction = decoder.decode();
+            let native = !instruction.is_invalid()
+                && exec::claims(&instruction)
+                && (cpu.mode.has_vex() || instruction.code().encoding() != EncodingKind::VEX)
+                && exec::is_open(cpu, &instruction);
+            Guest {
+                instruction,
+                native,
+                inside: leads && number == ops,
+            }
+        })
+        .collect()
+}
