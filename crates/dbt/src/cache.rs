@@ -9,6 +9,7 @@ mod guess;
 mod heat;
 mod index;
 mod left;
+mod link;
 mod misses;
 mod path;
 mod site;
@@ -17,7 +18,7 @@ mod table;
 mod watch;
 
 use std::arch::asm;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::io;
 
 use host::fault;
@@ -36,7 +37,7 @@ use crate::cc;
 use crate::region::{CodeArea, Registers};
 use crate::tlb::Wandered;
 use crate::translate::thunk::{self, Thunks};
-use crate::translate::{self, Exchange, Far, Frame, History, Mark, Source};
+use crate::translate::{self, Exchange, Frame, History, Mark, Source};
 
 /// Blocks begin at multiples of this.
 const ALIGNMENT: usize = 16;
@@ -91,6 +92,8 @@ pub struct Blocks {
     /// Blocks that are to be translated together with those that they lead to: what they were before, or no block where that
     /// was no good.
     paths: HashMap<Key, u32>,
+    /// Those whose indirect branches have led elsewhere.
+    strayed: HashSet<u32>,
     /// There are none of them.
     apart: bool,
     /// Where the sites lead that are indirect branches', if they have led to one place so far.
@@ -156,6 +159,7 @@ impl Blocks {
             misses: Misses::new(if eager { 2 } else { MOST_MISSES }),
             heat: Heat::new(eager),
             paths: HashMap::new(),
+            strayed: HashSet::new(),
             apart: false,
             guesses: HashMap::new(),
             sampler: None,
@@ -191,6 +195,7 @@ impl Blocks {
         self.misses.clear();
         self.heat.clear();
         self.paths.clear();
+        self.strayed.clear();
         self.guesses.clear();
         self.tables.clear();
     }
@@ -310,6 +315,14 @@ impl Blocks {
         self.tables.current_mut().set(linear, entry);
     }
 
+    /// Remembers in the selected table that an indirect jump led to a block, where that does not look at flags.
+    pub fn learn_late(&mut self, linear: u64, block: u32) {
+        if !self.blocks[block as usize].wants_flags() {
+            let entry = self.start(block).address;
+            self.tables.current_mut().set_late(linear, entry);
+        }
+    }
+
     /// Selects the jump table for a key: address space, privilege and mode.
     #[inline(always)]
     pub fn select(&mut self, key: u64) {
@@ -325,87 +338,6 @@ impl Blocks {
     #[inline(always)]
     pub fn gate_changes(&self) -> u64 {
         self.tables.changes()
-    }
-
-    /// Links a direct branch to a block.
-    pub fn link(&mut self, site: u32, block: u32) {
-        let translate::Jump { link, target } = self.sites.jump(site);
-        let source = &self.blocks[self.sites.block(site) as usize];
-        if !link.is_patchable() || source.dead {
-            return;
-        }
-        let space = match link.far {
-            Some(_) => self.tables.linkable_space(),
-            None => Some(0),
-        };
-        let Some(space) = space else {
-            return;
-        };
-        let elsewhere = target >> 12 != source.key().linear >> 12 || may_cross(target);
-        if link.far.is_none() && elsewhere {
-            self.far.push(site);
-        }
-        let start = source.start;
-        let exchange = source.exchange();
-        let to = &self.blocks[block as usize];
-        let (at, entry) = match link.exchanged {
-            Some(exchanged) if exchange != to.exchange() => {
-                (exchanged.at, to.entry(link.state, Exchange::NONE))
-            }
-            Some(_) => (link.at, to.entry(link.state, exchange)),
-            None => (link.at, to.entry(link.state, Exchange::NONE)),
-        };
-        self.unlink(site);
-        self.sites.attach(&mut self.blocks, site, block);
-        self.linked += 1;
-        self.patch(start + at, entry);
-        if let Some(far) = link.far {
-            self.patch(start + far.other_at, start + far.look_up);
-            self.set_space(start, far, space);
-        }
-        if self.heat.is_eager() {
-            self.begin_path_soon(self.sites.block(site));
-        }
-    }
-
-    /// Makes a link good in an address space.
-    fn set_space(&mut self, start: u32, far: Far, space: u32) {
-        let number = match far.negated {
-            true => space.wrapping_neg(),
-            false => space,
-        };
-        let at = (start + far.space_at) as usize;
-        self.area.write(at, &number.to_le_bytes());
-    }
-
-    /// Makes a 32-bit displacement lead to an offset in the code.
-    fn patch(&mut self, at: u32, to: u32) {
-        let displacement = to.wrapping_sub(at + 4);
-        self.area.write(at as usize, &displacement.to_le_bytes());
-    }
-
-    fn unlink(&mut self, site: u32) {
-        let start = self.blocks[self.sites.block(site) as usize].start;
-        let link = self.sites.jump(site).link;
-        if let Some(guess) = link.guess {
-            self.forget_guess(start, guess, link.stub);
-        } else if let Some(exchanged) = link.exchanged {
-            self.patch(start + link.at, start + exchanged.out);
-            self.patch(start + exchanged.at, start + link.stub);
-        } else if link.is_patchable() {
-            self.patch(start + link.at, start + link.stub);
-            if let Some(far) = link.far {
-                self.patch(start + far.other_at, start + link.stub);
-                self.set_space(start, far, 0);
-            }
-        }
-    }
-
-    /// Unlinks all branches to other pages: what lies there may have changed.
-    pub fn unlink_far(&mut self) {
-        for site in std::mem::take(&mut self.far) {
-            self.unlink(site);
-        }
     }
 
     /// Drops the blocks that lie in a page of RAM.
@@ -491,6 +423,9 @@ impl Blocks {
         match exit {
             thunk::LANDED => return Left::Landed,
             thunk::SOUGHT => {
+                if registers.run.strays.cast_signed() < 0 {
+                    registers.run.strays = guess::STRAYS;
+                }
                 let target = registers.run.sought;
                 return Left::Sought { target };
             }

@@ -12,6 +12,11 @@ const ENTRIES: usize = 1 << 16;
 const LOW: u32 = 2;
 /// What of an address rotated right by [`ROTATE`] is the byte offset of its entry.
 pub(crate) const MASK: u32 = ((ENTRIES - 1) * size_of::<Entry>()) as u32;
+/// Entries of its second part, for jumps that make no flags.
+const LATE_ENTRIES: usize = 1 << 14;
+/// Byte offset of that part, and [`MASK`] there.
+pub(crate) const LATE: u32 = (ENTRIES * size_of::<Entry>()) as u32;
+pub(crate) const LATE_MASK: u32 = ((LATE_ENTRIES - 1) * size_of::<Entry>()) as u32;
 pub(crate) const ROTATE: u8 = (u64::BITS + LOW - size_of::<Entry>().ilog2()) as u8 % 64;
 
 /// An entry; what generated code jumps by when `linear` is its target.
@@ -32,6 +37,11 @@ fn index(linear: u64) -> usize {
     offset(linear) / size_of::<Entry>()
 }
 
+/// The index of its second one.
+fn late_index(linear: u64) -> usize {
+    ENTRIES + index(linear) % LATE_ENTRIES
+}
+
 /// A jump table.
 ///
 /// Empty entries are all zeros, which only entry 0 could mistake for an address: nothing is ever entered for address
@@ -46,10 +56,11 @@ pub(crate) struct JumpTable {
 impl JumpTable {
     pub(crate) fn new() -> io::Result<Self> {
         let mut table = Self {
-            memory: Mapping::anonymous(ENTRIES * size_of::<Entry>())?,
+            memory: Mapping::anonymous((ENTRIES + LATE_ENTRIES) * size_of::<Entry>())?,
             filled: Vec::new(),
         };
         table.clear_entry(0);
+        table.clear_entry(ENTRIES);
         Ok(table)
     }
 
@@ -58,11 +69,11 @@ impl JumpTable {
     }
 
     fn entry(&self, index: usize) -> *mut Entry {
-        debug_assert!(index < ENTRIES);
-        // SAFETY: the index is below ENTRIES.
+        assert!(index < ENTRIES + LATE_ENTRIES);
+        // SAFETY: the index is that of an entry.
         unsafe {
             let table = self.memory.start().as_ptr().cast::<Entry>();
-            table.add(index % ENTRIES)
+            table.add(index)
         }
     }
 
@@ -81,6 +92,14 @@ impl JumpTable {
         self.filled.push(index as u32);
     }
 
+    /// Notes that the code for an address does not look at the flags that it is entered with.
+    pub(crate) fn set_late(&mut self, linear: u64, code: u64) {
+        let index = late_index(linear);
+        // SAFETY: as in `set`.
+        unsafe { *self.entry(index) = Entry { linear, code } };
+        self.filled.push(index as u32);
+    }
+
     /// As [`JumpTable::set`], for a moment: [`JumpTable::remove`] comes before anything else is set.
     pub(crate) fn set_for_now(&mut self, linear: u64, code: u64) {
         // SAFETY: as in `set`.
@@ -89,10 +108,11 @@ impl JumpTable {
 
     /// Forgets an address.
     pub(crate) fn remove(&mut self, linear: u64) {
-        let index = index(linear);
-        // SAFETY: as in `get`.
-        if unsafe { (*self.entry(index)).linear } == linear {
-            self.clear_entry(index);
+        for index in [index(linear), late_index(linear)] {
+            // SAFETY: as in `get`.
+            if unsafe { (*self.entry(index)).linear } == linear {
+                self.clear_entry(index);
+            }
         }
     }
 
@@ -119,11 +139,17 @@ mod tests {
         let mut table = JumpTable::new().unwrap();
         for linear in (0..ENTRIES as u64).chain([0xffff_8000_0012_3456, 0x7fff_1234_5678]) {
             table.set(linear, 1);
+            table.set_late(linear, 2);
             assert_eq!(table.get(linear), Some(1));
             table.remove(linear);
             // SAFETY: nobody writes meanwhile.
-            let entry = unsafe { *table.entry(index(linear)) };
-            assert_ne!(index(entry.linear), index(linear), "{linear:#x}");
+            let entries = [index, late_index].map(|index| unsafe { *table.entry(index(linear)) });
+            assert_ne!(index(entries[0].linear), index(linear), "{linear:#x}");
+            assert_ne!(
+                late_index(entries[1].linear),
+                late_index(linear),
+                "{linear:#x}"
+            );
         }
     }
 }

@@ -31,6 +31,7 @@
 //!   stack      PUSH, POP, LEAVE, CALL, RET
 //!   branch     ways out of a block
 //!   inside     branches that lead to the block's next instruction
+//!   late       flags that only code makes which looks at them
 //!   guess      indirect branches that are linked to one target
 //!   returns    calls that are remembered, returns to them
 //!   poll       looks whether the vCPU is wanted
@@ -50,6 +51,7 @@ mod implicit;
 mod inside;
 mod iret;
 mod known;
+mod late;
 mod plan;
 mod poll;
 mod probe;
@@ -75,12 +77,12 @@ use iced_x86::{FlowControl, InstructionInfoFactory};
 
 use crate::Context;
 
-pub(crate) use branch::{Exchanged, Far, Inside, Link};
+pub(crate) use branch::{Detour, Far, Inside, Link};
 use cold::{Cold, Interpret};
 pub(crate) use exchange::Exchange;
 pub(crate) use flags::State;
 pub(crate) use gate::Ways;
-pub(crate) use guess::Guess;
+pub(crate) use guess::{Guess, SPACE};
 use plan::Plan;
 pub(crate) use plan::{History, block};
 pub use source::{Guest, Segmented, Source};

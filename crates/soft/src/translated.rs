@@ -240,7 +240,13 @@ impl Processor {
                     if self.cpu.is_wanted() {
                         return Ok(None);
                     }
-                    self.sought()?
+                    let found = self.sought()?;
+                    if let (Found::Translated(block), Some(translation)) =
+                        (&found, &mut self.translation)
+                    {
+                        translation.blocks.learn_late(target, *block);
+                    }
+                    found
                 }
                 Some(Left::Unguessed {
                     site,

@@ -118,6 +118,11 @@ impl Block {
         )
     }
 
+    /// Whether it looks at the flags that it is entered with.
+    pub(super) fn wants_flags(&self) -> bool {
+        self.entry_host != self.entry_saved
+    }
+
     /// Which registers trade places while it runs.
     #[inline(always)]
     pub(super) fn exchange(&self) -> Exchange {

@@ -2,7 +2,7 @@
 
 use super::{Blocks, Left};
 use crate::region::Registers;
-use crate::translate::{self, Exchange, Guess};
+use crate::translate::{self, Exchange, Guess, State};
 
 /// So many indirect branches lead elsewhere than they are linked to before one is linked anew: to have it linked takes
 /// the time of some hundred.
@@ -50,8 +50,18 @@ impl Blocks {
         *known = known.filter(|known| *known == target);
         self.sites.attach(&mut self.blocks, site, block);
         self.linked += 1;
-        let entry = self.blocks[block as usize].entry(link.state, Exchange::NONE);
-        self.patch(start + link.at, entry);
+        let to = &self.blocks[block as usize];
+        match link.detour.filter(|_| to.wants_flags()) {
+            Some(detour) => {
+                let entry = to.entry(State::Host, Exchange::NONE);
+                self.patch(start + link.at, start + detour.out);
+                self.patch(start + detour.at, entry);
+            }
+            None => {
+                let entry = to.entry(link.state, Exchange::NONE);
+                self.patch(start + link.at, entry);
+            }
+        }
         let other_at = (start + guess.other_at) as usize;
         let guess_at = other_at - translate::GUESS as usize;
         self.area.write(guess_at, &target.to_le_bytes());

@@ -74,7 +74,10 @@ impl Blocks {
         let op = self.sites.target(site) as u16;
         if self.sites.jump(site).link.inside == Some(Inside::Stray) {
             registers.run.strays = super::guess::STRAYS;
-            self.part(block);
+            // All branches count together: the first time, others may have led elsewhere.
+            if !self.strayed.insert(block) {
+                self.part(block);
+            }
             return Left::Interpret {
                 block,
                 op,

@@ -4,7 +4,7 @@
 //! middle.
 
 use super::block::{Block, near};
-use crate::translate::{Exchanged, Far, Guess, Inside, Jump, Link, State};
+use crate::translate::{self, Detour, Far, Guess, Inside, Jump, Link, State};
 
 /// No site.
 pub(super) const NONE: u32 = u32::MAX;
@@ -42,6 +42,7 @@ enum Kind {
     Guess,
     GuessInSpace,
     Exchanged,
+    Late,
     Run,
     Stray,
     Space,
@@ -65,10 +66,21 @@ impl Site {
                     Some(_) => Kind::GuessInSpace,
                     None => Kind::Guess,
                 },
-                [guess.space_at.unwrap_or(0), guess.other_at, guess.look_up],
+                // Where the number of the address space is is known.
+                [
+                    link.detour.map_or(0, |detour| detour.out),
+                    guess.other_at,
+                    guess.look_up,
+                ],
             ),
-            _ => match link.exchanged {
-                Some(exchanged) => (Kind::Exchanged, [0, exchanged.at, exchanged.out]),
+            _ => match link.detour {
+                Some(detour) => (
+                    match detour.makes_flags {
+                        true => Kind::Late,
+                        false => Kind::Exchanged,
+                    },
+                    [0, detour.at, detour.out],
+                ),
                 None if let Some(Inside::Space(space_at)) = link.inside => {
                     (Kind::Space, [space_at, 0, 0])
                 }
@@ -122,13 +134,22 @@ impl Site {
             },
             guess: match self.kind {
                 Kind::Guess => Some(guess(None)),
-                Kind::GuessInSpace => Some(guess(Some(space_at))),
+                Kind::GuessInSpace => Some(guess(Some(other_at + translate::SPACE))),
                 _ => None,
             },
-            exchanged: (self.kind == Kind::Exchanged).then_some(Exchanged {
-                out: look_up,
-                at: other_at,
-            }),
+            detour: match self.kind {
+                Kind::Exchanged | Kind::Late => Some(Detour {
+                    out: look_up,
+                    at: other_at,
+                    makes_flags: self.kind == Kind::Late,
+                }),
+                Kind::Guess | Kind::GuessInSpace if space_at != 0 => Some(Detour {
+                    out: space_at,
+                    at: u32::from(self.stub) - 4,
+                    makes_flags: true,
+                }),
+                _ => None,
+            },
             run: false,
             inside: None,
         };
@@ -302,7 +323,7 @@ mod tests {
             state: State::Both,
             far,
             guess: None,
-            exchanged: None,
+            detour: None,
             run: false,
             inside: None,
         };
@@ -318,7 +339,7 @@ mod tests {
             target: 3,
             link: Link::never(),
         };
-        let guesses = [None, Some(9)].map(|space_at| {
+        let guesses = [None, Some(10 + translate::SPACE)].map(|space_at| {
             let mut jump = jump(1, false);
             jump.link.guess = Some(Guess {
                 space_at,
@@ -328,8 +349,23 @@ mod tests {
             jump
         });
         let [guess, spaced] = guesses;
+        let makes_flags = |jump: Jump, at| {
+            let mut jump = jump;
+            jump.link.detour = Some(Detour {
+                out: 12,
+                at,
+                makes_flags: true,
+            });
+            jump
+        };
+        let late = makes_flags(jump(1, false), 13);
+        let late_guess = makes_flags(guess, guess.link.stub - 4);
         let mut exchanged = jump(1, false);
-        exchanged.link.exchanged = Some(Exchanged { out: 12, at: 13 });
+        exchanged.link.detour = Some(Detour {
+            out: 12,
+            at: 13,
+            makes_flags: false,
+        });
         let jumps = [
             jump(1, false),
             jump(2, true),
@@ -338,6 +374,8 @@ mod tests {
             guess,
             spaced,
             exchanged,
+            late,
+            late_guess,
             Jump {
                 target: 0x3_0002,
                 link: Link::run(),

@@ -8,7 +8,7 @@ use super::exchange::Exchange;
 use super::guess::Guess;
 use super::register::{self, RAX, RCX};
 use super::writer::Label;
-use super::{Cold, State, Translator, thunk};
+use super::{Cold, State, Translator};
 use crate::cache::may_cross;
 use crate::{Context, jump};
 
@@ -25,8 +25,8 @@ pub(crate) struct Link {
     pub(crate) far: Option<Far>,
     /// Where it is an indirect branch's, good for one target.
     pub(crate) guess: Option<Guess>,
-    /// Where registers trade places in the block.
-    pub(crate) exchanged: Option<Exchanged>,
+    /// Where it does not lead to all blocks in the same way.
+    pub(crate) detour: Option<Detour>,
     /// It is no branch: a run of instructions is left to others, whose first and last numbers are the target's low and
     /// high half.
     pub(crate) run: bool,
@@ -43,14 +43,16 @@ pub(crate) enum Inside {
     Space(u32),
 }
 
-/// What is beside a way out of a block in which registers trade places: it leads to blocks with the same at once, and to
-/// others by way of code that moves them back.
+/// What is beside a way out that leads to some blocks at once, and to others by way of code that does something before.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Exchanged {
+pub(crate) struct Detour {
     /// Offset of that code.
     pub(crate) out: u32,
     /// Offset of the displacement of the jump behind it.
     pub(crate) at: u32,
+    /// It makes the flags, in the host's register, for blocks that want them; else it moves registers back that trade places,
+    /// for blocks where others do.
+    pub(crate) makes_flags: bool,
 }
 
 /// A direct way out to another page that looks whether its address space is the running one.
@@ -179,11 +181,15 @@ impl Translator<'_> {
 
     /// Goes on at a known address.
     pub(super) fn go(&mut self, target: u64) {
+        let polls = self.is_backwards(target) || self.leaves_page(target);
+        if self.is_late() && self.is_linkable(target) && (self.polled || !polls) {
+            return self.link(target, State::Deferred);
+        }
         self.settle();
         if !self.is_linkable(target) {
             return self.far(target, None);
         }
-        if self.is_backwards(target) || self.leaves_page(target) {
+        if polls {
             self.back(target, self.state);
         } else {
             self.link(target, self.state);
@@ -221,17 +227,22 @@ impl Translator<'_> {
     }
 
     fn leave_later(&mut self, label: Label, target: u64, at: u32, state: State) {
-        debug_assert_ne!(state, State::Deferred, "nobody could make them again");
+        let redo = self.redo.filter(|_| state == State::Deferred);
+        debug_assert!(
+            state != State::Deferred || redo.is_some(),
+            "nobody could make them again"
+        );
         self.cold.push(Cold::Leave {
             label,
             target,
+            redo,
             link: Link {
                 at,
                 stub: 0,
                 state,
                 far: None,
                 guess: None,
-                exchanged: None,
+                detour: None,
                 run: false,
                 inside: None,
             },
@@ -287,6 +298,7 @@ impl Translator<'_> {
         self.cold.push(Cold::Leave {
             label,
             target,
+            redo: None,
             link: Link::never(),
             state,
         });
@@ -347,7 +359,7 @@ impl Translator<'_> {
                 look_up: 0,
             }),
             guess: None,
-            exchanged: None,
+            detour: None,
             run: false,
             inside: None,
         };
@@ -419,33 +431,6 @@ impl Translator<'_> {
         self.out.find_jump(missed);
     }
 
-    /// Where a branch to an address that is not in the jump table goes, which moves the stack pointer.
-    fn missed(&mut self, stack: i32) -> Label {
-        let slow = self.slow();
-        if self.source.segmented.is_some() {
-            // The limit is to be looked at.
-            return slow;
-        }
-        let label = self.out.label();
-        self.cold.push(Cold::Sought { label, slow, stack });
-        label
-    }
-
-    /// Leaves for the address in RCX, if it is canonical.
-    pub(super) fn write_sought(&mut self, label: Label, slow: Label, stack: i32) {
-        self.out.bind(label);
-        self.out.copy(RAX, RCX);
-        self.out.bytes(&[0x48, 0xc1, 0xe0, 16]); // shl rax, 16
-        self.out.bytes(&[0x48, 0xc1, 0xf8, 16]); // sar rax, 16
-        self.out.bytes(&[0x48, 0x39, 0xc8]); // cmp rax, rcx
-        self.out.jump_if(5, slow);
-        if stack != 0 {
-            self.move_stack(stack);
-        }
-        self.out.store(Context::SOUGHT, RCX);
-        self.out.leave(thunk::SOUGHT, self.frame.leave);
-    }
-
     fn ret(&mut self, instruction: &Instruction) -> Option<bool> {
         if self.remembers() {
             return self.ret_remembered(instruction);
@@ -465,7 +450,7 @@ impl Translator<'_> {
     fn indirect(&mut self, instruction: &Instruction, bytes: u32) -> Option<bool> {
         let jumps = instruction.mnemonic() == Mnemonic::Jmp;
         let guesses = self.guesses(instruction);
-        if guesses {
+        if guesses || self.is_late_jump(instruction) {
             self.yield_flags_for_good();
         } else {
             self.save_flags();
@@ -502,6 +487,10 @@ impl Translator<'_> {
             }
             return self.guess(instruction, missed);
         }
+        if jumps && let Some(redo) = self.deferred() {
+            self.jump_late(redo, missed);
+            return Some(false);
+        }
         self.look_up(missed);
         if jumps {
             self.out.bytes(&[0xff, 0x60, 8]); // jmp [rax + 8]
@@ -529,7 +518,7 @@ impl Link {
             state: State::Saved,
             far: None,
             guess: None,
-            exchanged: None,
+            detour: None,
             run: false,
             inside: None,
         }

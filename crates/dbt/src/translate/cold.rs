@@ -1,11 +1,11 @@
 //! Code of a block that is run seldom: it stands behind the rest, out of its way.
 
 use super::borrow::Borrowed;
-use super::branch::{Exchanged, Link};
+use super::branch::{Detour, Link};
 use super::deferred::Redo;
-use super::exchange::Exchange;
 use super::guess::Unguessed;
 use super::inside::{Early, Elsewhere, Stray};
+use super::late::{Late, Sought};
 use super::probe::Missed;
 use super::stream::Astray;
 use super::writer::Label;
@@ -40,6 +40,8 @@ pub(super) enum Cold {
     Leave {
         label: Label,
         target: u64,
+        /// How the flags are made, for blocks that want them.
+        redo: Option<Redo>,
         link: Link,
         state: State,
     },
@@ -63,12 +65,10 @@ pub(super) enum Cold {
         target: u64,
         state: State,
     },
-    /// The jump table has no code for the address in RCX, to which the stack pointer goes along by so many bytes.
-    Sought {
-        label: Label,
-        slow: Label,
-        stack: i32,
-    },
+    /// The jump table has no code for the address in RCX.
+    Sought(Sought),
+    /// The code for the address in RCX may look at the flags.
+    Late(Late),
     /// A return to RCX, where that is not what the last call that is remembered comes back to.
     Strayed {
         label: Label,
@@ -160,18 +160,22 @@ impl Translator<'_> {
     }
 
     /// Leaves by a way out that is not linked.
-    fn write_leave(&mut self, label: Label, target: u64, mut link: Link, state: State) {
+    fn write_leave(&mut self, target: u64, redo: Option<Redo>, mut link: Link, state: State) {
         let out = self.out.len();
-        self.out.bind(label);
-        if self.plan.exchange != Exchange::NONE {
+        if let Some(redo) = redo {
+            self.redo(redo);
+        } else {
             self.exchange();
-            if link.is_patchable() {
-                let stub = self.out.label();
-                self.out.jump(stub);
-                self.out.bind(stub);
-                let at = self.out.len() - 4;
-                link.exchanged = Some(Exchanged { out, at });
-            }
+        }
+        if link.is_patchable() && self.out.len() > out {
+            let stub = self.out.label();
+            self.out.jump(stub);
+            self.out.bind(stub);
+            link.detour = Some(Detour {
+                out,
+                at: self.out.len() - 4,
+                makes_flags: redo.is_some(),
+            });
         }
         link.stub = self.out.len();
         if !state.is_saved() {
@@ -272,9 +276,13 @@ impl Translator<'_> {
                 Cold::Leave {
                     label,
                     target,
+                    redo,
                     link,
                     state,
-                } => self.write_leave(label, target, link, state),
+                } => {
+                    self.out.bind(label);
+                    self.write_leave(target, redo, link, state);
+                }
                 Cold::Far {
                     label,
                     target,
@@ -295,7 +303,8 @@ impl Translator<'_> {
                     self.out.bind(label);
                     self.back(target, state);
                 }
-                Cold::Sought { label, slow, stack } => self.write_sought(label, slow, stack),
+                Cold::Sought(sought) => self.write_sought(sought),
+                Cold::Late(late) => self.write_late(late),
                 Cold::Strayed { label, slow, stack } => self.write_strayed(label, slow, stack),
                 Cold::Missed(missed) => self.write_missed(missed),
                 Cold::Stray(stray) => self.write_stray(stray),

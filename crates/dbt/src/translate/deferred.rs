@@ -167,7 +167,10 @@ impl Translator<'_> {
                 let target = self.target(instruction);
                 self.remembers() && target.is_some_and(|target| self.is_linkable(target))
             }
-            FlowControl::IndirectBranch | FlowControl::IndirectCall => self.guesses(instruction),
+            FlowControl::IndirectBranch => {
+                self.guesses(instruction) || self.is_late_jump(instruction)
+            }
+            FlowControl::IndirectCall => self.guesses(instruction),
             _ => false,
         }
     }

@@ -9,7 +9,7 @@
 
 use iced_x86::{Instruction, Mnemonic, OpKind, Register};
 
-use super::branch::Link;
+use super::branch::{Detour, Link};
 use super::deferred::Redo;
 use super::register::{RAX, RCX};
 use super::writer::Label;
@@ -19,13 +19,16 @@ use crate::Context;
 /// What is to be patched beside the branch itself.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Guess {
-    /// Offset of the address space's number, where the link is good in one only.
+    /// Offset of the address space's number, [`SPACE`] behind that of the displacement, where the link is good in one only.
     pub(crate) space_at: Option<u32>,
     /// Offset of the displacement of the jump for other targets, behind a comparison ([`super::writer::Writer::guess`]).
     pub(crate) other_at: u32,
     /// Offset of the code that looks into the jump table.
     pub(crate) look_up: u32,
 }
+
+/// See [`Guess::space_at`].
+pub(crate) const SPACE: u32 = 10;
 
 /// What stands behind an indirect branch.
 #[derive(Debug, Clone, Copy)]
@@ -59,6 +62,7 @@ impl Translator<'_> {
         let other_at = self.out.guess(stub);
         let space_at = self.source.far.is_none().then(|| {
             let at = self.out.is_equal32(Context::SPACE, 0);
+            debug_assert_eq!(at, other_at + SPACE);
             self.out.jump_if(5, look_up);
             at
         });
@@ -67,10 +71,10 @@ impl Translator<'_> {
         let redo = self.deferred();
         if calls {
             self.remember(linear)?;
-            self.settle();
+            self.settle_unless_late();
             self.out.call_label(stub);
         } else {
-            self.settle();
+            self.settle_unless_late();
             self.out.jump(stub);
         }
         let link = Link {
@@ -83,7 +87,7 @@ impl Translator<'_> {
                 other_at,
                 look_up: 0,
             }),
-            exchanged: None,
+            detour: None,
             run: false,
             inside: None,
         };
@@ -125,6 +129,19 @@ impl Translator<'_> {
                 self.out.call_context(Context::TEMPORARY);
                 self.out.jump(back);
             }
+        }
+        if let Some(redo) = unguessed.redo
+            && link.state == State::Deferred
+        {
+            let out = self.out.len();
+            self.redo(redo);
+            self.out.jump(unguessed.stub);
+            let at = self.out.len() - 4;
+            link.detour = Some(Detour {
+                out,
+                at,
+                makes_flags: true,
+            });
         }
         link.stub = self.out.len();
         self.out.bind(unguessed.stub);

@@ -29,7 +29,7 @@ impl Translator<'_> {
         self.look_for_room();
         self.remember(linear)?;
         if self.is_linkable(target) {
-            self.settle();
+            self.settle_unless_late();
         } else {
             self.save_flags();
         }

@@ -259,6 +259,19 @@ impl Writer {
         self.jump_if(5, missed);
     }
 
+    /// Goes to the code for the linear address in RCX, if that does not look at the flags; else, or where it is not known, to
+    /// `missed`. Changes RAX and the flags.
+    pub(super) fn find_late_jump(&mut self, missed: Label) {
+        self.bytes(&[0xc4, 0xe3, 0xfb, 0xf0, 0xc1, jump::ROTATE, 0x25]);
+        self.displacement(jump::LATE_MASK);
+        self.add_context(RAX, Context::JUMPS);
+        self.bytes(&[0x48, 0x3b, 0x88]); // cmp rcx, [rax + LATE]
+        self.displacement(jump::LATE);
+        self.jump_if(5, missed);
+        self.bytes(&[0xff, 0xa0]); // jmp [rax + LATE + 8]
+        self.displacement(jump::LATE + 8);
+    }
+
     pub(crate) fn jump(&mut self, label: Label) {
         self.bytes(&[0xe9]);
         self.fixup(label);
