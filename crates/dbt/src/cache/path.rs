@@ -8,6 +8,9 @@ use crate::translate::{Exchange, Inside};
 /// No block's number: of one that is not to be translated together with others any more.
 const NEVER: u32 = u32::MAX;
 
+/// Most instructions of a short block.
+const SHORT: u16 = 8;
+
 /// See [`Blocks::begin_path_soon`].
 const EAGERLY: u64 = 2;
 
@@ -15,6 +18,12 @@ impl Blocks {
     /// The block that a block to be translated had been until it was seen often enough to be translated together with others.
     pub fn path_from(&self, key: &Key) -> Option<u32> {
         self.paths.get(key).copied()
+    }
+
+    /// The block with a key, or what it has been, while it is not translated anew yet.
+    pub fn find_or_last(&self, key: &Key) -> Option<u32> {
+        let last = || self.path_from(key).filter(|&last| last != NEVER);
+        self.find(key).or_else(last)
     }
 
     /// What a block depends on.
@@ -87,8 +96,26 @@ impl Blocks {
         Left::Elsewhere { site, block, op }
     }
 
-    /// Notes that a block was seen at an instruction; it is dropped where it is to be made another one.
+    /// Notes that a block was seen at an instruction. Where that begins a loop which one short block closes, that has run as
+    /// often, and is hardly seen itself.
     pub(super) fn see_block(&mut self, number: u32, op: u16) {
+        let start = self.key(number).linear;
+        let closing = {
+            let mut before = self.sites.leading_to(&self.blocks, number);
+            before.find(|&before| self.key(before).linear > start)
+        };
+        let closing = closing.filter(|&closing| {
+            let last = self.marks(closing).last();
+            last.is_some_and(|last| last.op <= SHORT)
+        });
+        self.note_seen(number, op);
+        if let Some(closing) = closing {
+            self.note_seen(closing, 0);
+        }
+    }
+
+    /// A block that is made another one from now on is dropped.
+    fn note_seen(&mut self, number: u32, op: u16) {
         let block = &self.blocks[number as usize];
         if block.dead {
             return;

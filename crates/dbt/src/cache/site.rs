@@ -8,6 +8,8 @@ use crate::translate::{self, Detour, Far, Guess, Inside, Jump, Link, State};
 
 /// No site.
 pub(super) const NONE: u32 = u32::MAX;
+/// No site either: marks a [`Site::next`] of one that is in no list any more.
+const ONCE: u32 = NONE - 1;
 /// Marks a [`Site::previous`] that is the block whose first site this is.
 const OF_BLOCK: u32 = 1 << 31;
 /// An offset that stands for what can't be patched; no displacement is so far behind in a block.
@@ -107,6 +109,11 @@ impl Site {
             state: link.state,
             kind,
         }
+    }
+
+    /// Whether it leads to a block, or did.
+    fn was_linked(&self) -> bool {
+        self.previous != NONE || self.next == ONCE
     }
 
     fn jump(self) -> Jump {
@@ -219,18 +226,18 @@ impl Sites {
         matches!(self.0[site as usize].kind, Kind::Stray | Kind::Space)
     }
 
-    /// Of a block's ways out that are linked, that to a linear address.
+    /// Whether one of a block's ways out was linked to a linear address.
     pub(super) fn leads_to(&self, block: u32, target: u64) -> bool {
         let direct = |site: &&Site| !matches!(site.kind, Kind::Guess | Kind::GuessInSpace);
-        let mut linked = self.of(block).iter().filter(|site| site.previous != NONE);
+        let mut linked = self.of(block).iter().filter(|site| site.was_linked());
         linked.any(|site| direct(&site) && site.target == target)
     }
 
-    /// The number of the way out of a block that is an indirect branch's and linked.
+    /// The number of the way out of a block that is an indirect branch's and was linked.
     pub(super) fn guess_of(&self, block: u32) -> Option<u32> {
         let first = self.0.partition_point(|site| site.block < block) as u32;
         let linked = |site: &Site| {
-            matches!(site.kind, Kind::Guess | Kind::GuessInSpace) && site.previous != NONE
+            matches!(site.kind, Kind::Guess | Kind::GuessInSpace) && site.was_linked()
         };
         let at = self.of(block).iter().position(linked)?;
         Some(first + at as u32)
@@ -269,7 +276,14 @@ impl Sites {
         if let Some(behind) = self.0.get_mut(next as usize) {
             behind.previous = previous;
         }
-        self.0[site as usize].previous = NONE;
+        let detached = &mut self.0[site as usize];
+        (detached.previous, detached.next) = (NONE, ONCE);
+    }
+
+    /// The blocks whose ways out are linked to a block.
+    pub(super) fn leading_to(&self, blocks: &[Block], block: u32) -> impl Iterator<Item = u32> {
+        let first = self.0.get(blocks[block as usize].incoming as usize);
+        std::iter::successors(first, |site| self.0.get(site.next as usize)).map(|site| site.block)
     }
 
     /// Takes the first of the ways out that lead to a block.

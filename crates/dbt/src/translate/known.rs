@@ -6,10 +6,13 @@
 
 use iced_x86::{Instruction, Register};
 
-use super::Translator;
+use super::borrow::Borrowed;
+use super::cold::Run;
 use super::probe::Place;
 use super::region;
 use super::register::{RCX, STACK};
+use super::writer::Slot;
+use super::{Cold, State, Translator};
 
 /// A range, relative to the stack pointer as the host's register has it.
 #[derive(Debug, Clone, Copy)]
@@ -131,12 +134,66 @@ impl Translator<'_> {
         bytes: u32,
         write: bool,
     ) -> Option<Place> {
-        let by_stack = self.source.wide
+        let displacement = instruction.memory_displacement64() as i64;
+        let by_stack = self.is_by_stack(instruction);
+        by_stack.then(|| self.known_stack(displacement, bytes, write))?
+    }
+
+    fn is_by_stack(&self, instruction: &Instruction) -> bool {
+        self.source.wide
             && instruction.memory_base() == Register::RSP
             && instruction.memory_index() == Register::None
-            && !matches!(instruction.memory_segment(), Register::FS | Register::GS);
-        let displacement = instruction.memory_displacement64() as i64;
-        by_stack.then(|| self.known_stack(displacement, bytes, write))?
+            && !matches!(instruction.memory_segment(), Register::FS | Register::GS)
+    }
+
+    /// Probes the range of a memory operand by the stack pointer together with accesses that follow; `None` where there are
+    /// none. The flags must be saved, or able to be made again.
+    pub(super) fn reaching_operand(
+        &mut self,
+        instruction: &Instruction,
+        bytes: u32,
+        write: bool,
+    ) -> Option<Place> {
+        let compared = self
+            .deferred()
+            .is_some_and(|redo| redo.compared().is_some());
+        let several = self.merge && !self.plan.copies && !self.streaming && !compared;
+        if !several || !self.is_by_stack(instruction) {
+            return None;
+        }
+        let at = instruction.memory_displacement64() as i64;
+        let own = (at, at.checked_add(bytes.into())?);
+        let write = write || self.writes_reach(self.op, own);
+        let (low, high) = self.stack_reach(self.op, own.0, own.1, write);
+        if (low, high) == own {
+            return None;
+        }
+        if self.state == State::Both {
+            self.state = State::Saved;
+        }
+        let label = self.out.label();
+        self.cold.push(Cold::Run(Run {
+            label,
+            first: self.op,
+            end: self.op + 1,
+            redo: self.deferred(),
+            borrowed: Borrowed::default(),
+            streaming: false,
+        }));
+        self.probe_stack(low, (high - low) as u32, write, label);
+        self.out.add_host(Slot::Stack, write);
+        Some(Place {
+            base: RCX,
+            index: None,
+            displacement: at - low,
+        })
+    }
+
+    /// Whether writes that follow behind an instruction reach further than reads do, from a range on: then the entry for
+    /// writes serves both.
+    pub(super) fn writes_reach(&self, first: usize, (low, high): (i64, i64)) -> bool {
+        let reach = |write| self.stack_reach(first, low, high, write);
+        reach(true) != reach(false)
     }
 
     /// From where to where accesses by the stack pointer reach that follow behind an instruction, relative to what it is

@@ -317,6 +317,7 @@ impl Translator<'_> {
                 .flatten()
                 .find(|group| group.base == STACK)
         {
+            stack.write |= self.writes_reach(first, (stack.low, stack.high));
             (stack.low, stack.high) = self.stack_reach(first, stack.low, stack.high, stack.write);
         }
         for (group, at) in &mut region.places[..region.end - first] {

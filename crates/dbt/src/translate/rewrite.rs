@@ -118,6 +118,11 @@ impl Translator<'_> {
             return Some(Some(place));
         }
         self.yield_flags();
+        if !is_locked(instruction)
+            && let Some(place) = self.reaching_operand(instruction, bytes, write)
+        {
+            return Some(Some(place));
+        }
         if spares_rax(instruction, uses) && self.window(instruction).is_none() {
             let address = self.linear(instruction)?;
             return self.probe_apart(address, bytes, write).map(Some);

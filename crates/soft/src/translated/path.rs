@@ -127,7 +127,7 @@ impl Here<'_> {
             .place
             .wrapping_add(linear)
             .wrapping_sub(self.key.linear);
-        translation.blocks.find(&dbt::Key {
+        translation.blocks.find_or_last(&dbt::Key {
             linear,
             place,
             ..self.key

@@ -1,7 +1,7 @@
 //! Guest code for listings: name, whether it is 64-bit code, machine code in hexadecimal.
 
 /// See the listings for what they are.
-pub(super) const SNIPPETS: [(&str, bool, &str); 59] = [
+pub(super) const SNIPPETS: [(&str, bool, &str); 60] = [
     (
         "registers that live in the context",
         true,
@@ -19,6 +19,11 @@ pub(super) const SNIPPETS: [(&str, bool, &str); 59] = [
     ("indirect call by register", true, "ffd0"),
     ("indirect call by memory", true, "ff14c8"),
     ("indirect jump by a table", true, "ff2500010000"),
+    (
+        "slots of the stack around another access",
+        true,
+        "488b7c2408488b074889442410",
+    ),
     ("jump of a switch", true, "4863048a4801d0ffe0"),
     ("comparison before a call", true, "4839d8488b0fe83b000000"),
     (
