@@ -53,6 +53,23 @@
     jnz 1b
     EQ64 rbx, HOT*50
 .endm
+# Adds the carry of something that compares the stack pointer with EBP; of two, one is below.
+.macro BY_STACK what:req
+    mov qword ptr [POINTER+24], 0
+    mov r15d, HOT
+    xor eax, eax
+    .balign 16
+1:  mov edx, r15d
+    and edx, 1
+    shl edx, 4
+    mov ebp, esp
+    sub ebp, edx
+    \what
+    adc [POINTER+24], eax
+    dec r15d
+    jnz 1b
+    EQ64 [POINTER+24], HOT/2
+.endm
 main:
     FUNCTION FRAME1+F, 1
     FUNCTION FRAME2+F, 2
@@ -174,6 +191,11 @@ main:
     add eax, HOT
     EQ64 rbp, rax
 
+    # Flags that the stack pointer has told, which the return moves, also where that leads back to what wants them.
+    mov edi, offset compares
+    BY_STACK "call compares"
+    BY_STACK "call rdi"
+
     # Jumps and taken branches go round.
     mov r15d, HOT
     xor ebx, ebx
@@ -242,6 +264,10 @@ jumps:
     jmp [POINTER]
 eight:
     mov eax, 8
+    ret
+compares:
+    smsw ecx                        # behind which the stack is to be looked for
+    cmp esp, ebp
     ret
 # One call of eight leads to another function.
 mostly_near:

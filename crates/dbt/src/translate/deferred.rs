@@ -225,8 +225,9 @@ impl Translator<'_> {
                     || self.makes_flags_late(instruction) && !self.loses(redo, op);
                 return wanted(intact && last);
             }
-            // Behind a return to the block's start they are made again.
+            // Behind a return to the block's start they are made again, unless the stack pointer told them.
             let starts = returns && op + 1 == self.source.guests.len();
+            intact &= !starts || !self.loses(redo, op);
             if conditional || starts || flags::needs(instruction) {
                 return wanted(intact);
             }

@@ -154,11 +154,11 @@ impl Translator<'_> {
         bytes: u32,
         write: bool,
     ) -> Option<Place> {
-        let compared = self
-            .deferred()
-            .is_some_and(|redo| redo.compared().is_some());
-        let several = self.merge && !self.plan.copies && !self.streaming && !compared;
-        if !several || !self.is_by_stack(instruction) {
+        let several = self.merge && !self.plan.copies && !self.streaming;
+        // What is left as a run has neither to be told.
+        let redo = self.deferred();
+        let compared = redo.is_some_and(|redo| redo.compared().is_some());
+        if !several || compared || self.x87_ip.is_some() || !self.is_by_stack(instruction) {
             return None;
         }
         let at = instruction.memory_displacement64() as i64;
