@@ -9,6 +9,7 @@ use std::net::Shutdown;
 use std::os::fd::AsFd;
 use std::os::unix::net::UnixStream;
 use std::path::Path;
+use std::sync::mpsc;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -24,6 +25,8 @@ use crate::folder::Machines;
 
 /// Between two attempts.
 const PAUSE: Duration = Duration::from_millis(250);
+/// So long one that was reset may take to end its input.
+const LAST_WORDS: Duration = Duration::from_secs(1);
 /// Bytes of the answer's line.
 const LINE: usize = 32;
 
@@ -36,7 +39,10 @@ pub(crate) fn run(arguments: &cli::VsockConnect) -> anyhow::Result<Status> {
         socket(&spec).with_context(|| lacking(to))?.to_owned()
     };
     let stream = connect_within(&socket, arguments.port, Duration::from_secs(arguments.wait))?;
-    pump(&stream)?;
+    let own = |fd: std::os::fd::BorrowedFd| Ok::<File, io::Error>(fd.try_clone_to_owned()?.into());
+    let input = Patient(own(io::stdin().as_fd()).context("standard input")?);
+    let output = Patient(own(io::stdout().as_fd()).context("standard output")?);
+    pump(&stream, input, output).context("the connection")?;
     Ok(Status::DONE)
 }
 
@@ -94,19 +100,30 @@ fn connect(socket: &Path, port: u32) -> io::Result<Option<UnixStream>> {
 }
 
 /// Passes bytes on, both ways, until the guest has ended its side.
-fn pump(stream: &UnixStream) -> anyhow::Result<()> {
-    let own = |fd: std::os::fd::BorrowedFd| Ok::<File, io::Error>(fd.try_clone_to_owned()?.into());
-    let mut input = Patient(own(io::stdin().as_fd()).context("standard input")?);
-    let mut output = Patient(own(io::stdout().as_fd()).context("standard output")?);
-    let mut to_guest = stream.try_clone().context("the connection")?;
+fn pump(
+    stream: &UnixStream,
+    mut input: impl Read + Send + 'static,
+    mut output: impl Write,
+) -> io::Result<()> {
+    let mut to_guest = stream.try_clone()?;
+    let (said, all_said) = mpsc::channel();
     thread::spawn(move || {
         // Whoever is done with it says so by ending the other direction.
-        let _ = io::copy(&mut input, &mut to_guest);
+        let copied = io::copy(&mut input, &mut to_guest);
         let _ = to_guest.shutdown(Shutdown::Write);
+        if copied.is_ok() {
+            let _ = said.send(());
+        }
     });
     let mut from_guest = stream;
-    io::copy(&mut from_guest, &mut output).context("the connection")?;
-    Ok(())
+    match io::copy(&mut from_guest, &mut output) {
+        // A guest that has heard enough resets what it has not read, which ends the last words of ssh. That is no error of
+        // one that has said everything.
+        Err(error) if error.kind() == io::ErrorKind::ConnectionReset => {
+            all_said.recv_timeout(LAST_WORDS).map_err(|_| error)
+        }
+        copied => copied.map(drop),
+    }
 }
 
 #[cfg(test)]

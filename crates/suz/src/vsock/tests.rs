@@ -38,6 +38,25 @@ fn a_guest_that_does_not_listen_yet_is_waited_for() {
 }
 
 #[test]
+fn a_reset_is_no_error_of_one_that_has_said_everything() {
+    // A guest's side that has answered, and hangs up without having read.
+    let reset = |input: UnixStream| {
+        let (ours, mut guests) = UnixStream::pair().unwrap();
+        (&ours).write_all(b"not read").unwrap();
+        guests.write_all(b"answer").unwrap();
+        drop(guests);
+        let mut heard = Vec::new();
+        let ended = pump(&ours, input, &mut heard);
+        assert_eq!(heard, b"answer");
+        ended.map_err(|error| error.kind())
+    };
+    let (ended, _) = UnixStream::pair().unwrap();
+    assert_eq!(reset(ended), Ok(()));
+    let (open, _typing) = UnixStream::pair().unwrap();
+    assert_eq!(reset(open), Err(io::ErrorKind::ConnectionReset));
+}
+
+#[test]
 fn nobody_and_nonsense_are_told() {
     let path = listener(
         "bad",
