@@ -286,34 +286,28 @@ skips:
     ret
 1:  add qword ptr [rsp], 3
     ret
-skips_at_once:
+# Has one return of 16 skip an instruction of three bytes.
+.macro SKIP
     inc edi
     xor ecx, ecx
-    mov eax, 1
     test edi, 15
     setz cl
     lea ecx, [rcx+rcx*2]
     add [rsp], rcx
+.endm
+skips_at_once:
+    mov eax, 1
+    SKIP
     ret
 skips_late:
-    inc edi
-    xor ecx, ecx
-    test edi, 15
-    setz cl
-    lea ecx, [rcx+rcx*2]
-    add [rsp], rcx
+    SKIP
     mov rax, [POINTER+16]
     ret
 # With the carry that the last one came back with
 skips_with_carry:
     adc rdx, 0
-    inc edi
-    xor ecx, ecx
     mov eax, 1
-    test edi, 15
-    setz cl
-    lea ecx, [rcx+rcx*2]
-    add [rsp], rcx
+    SKIP
     neg ecx
     ret
 # Three times of four 1, else 100, by a detour.
