@@ -435,6 +435,12 @@ impl Translator<'_> {
     }
 }
 
+/// Whether an instruction compares registers with each other, or one with a constant.
+pub(super) fn compares_registers(instruction: &Instruction) -> bool {
+    matches!(instruction.mnemonic(), Mnemonic::Cmp | Mnemonic::Test)
+        && rewrite::memory_operand(instruction).is_none()
+}
+
 /// Whether an instruction may raise an exception where it runs, for which the flags have to be known.
 pub(super) fn may_fault(instruction: &Instruction) -> bool {
     rewrite::names_vectors(instruction) && !vector::is_calm(instruction)

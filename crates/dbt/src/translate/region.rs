@@ -18,7 +18,7 @@ use super::probe::Place;
 use super::register::{self, RAX, RCX};
 use super::uses::Uses;
 use super::writer::{Label, Slot};
-use super::{Cold, Guest, Translator, deferred, known, rewrite};
+use super::{Cold, Guest, Translator, deferred, flags, known, rewrite};
 use crate::Context;
 
 /// Most bytes that a shared probe covers: the more there are, the more often they cross pages.
@@ -257,10 +257,8 @@ impl Translator<'_> {
         }
     }
 
-    fn find_region(&mut self) -> Option<Region> {
-        if !self.source.wide || self.is_steady(self.op) {
-            return None;
-        }
+    /// The accesses from the present instruction on that may share probes, among so many instructions, and how many there are.
+    fn gather(&self, most: usize) -> Option<Region> {
         let first = self.op;
         let guests = &self.source.guests[first..];
         let mut region = Region {
@@ -276,10 +274,9 @@ impl Translator<'_> {
         };
         let uses = &self.uses[first..];
         touch(uses[0], guests.first()?).filter(|touch| !touch.alone)?;
-        let mut count = 0;
         // Groups that end behind the run's last access do not count.
         let mut kept = region;
-        for (offset, (guest, &uses)) in guests.iter().zip(uses).enumerate().take(MOST) {
+        for (offset, (guest, &uses)) in guests.iter().zip(uses).enumerate().take(most) {
             if offset > 0 && self.source.crossing == Some(first + offset) {
                 break;
             }
@@ -293,7 +290,6 @@ impl Translator<'_> {
                 if !region.add(offset, &touch, widest) {
                     break;
                 }
-                count += 1;
                 region.end = first + offset + 1;
                 let changed = region.note(uses, instruction, touch.moves);
                 kept = region;
@@ -309,7 +305,41 @@ impl Translator<'_> {
                 }
             }
         }
-        let mut region = kept;
+        Some(kept)
+    }
+
+    /// How many instructions of a run have no address in common with those behind them, if there are such that the flags
+    /// between can be made again: two runs keep what they find in RCX, each.
+    fn parting(&self, region: &Region) -> Option<usize> {
+        let groups = |at: std::ops::Range<usize>| {
+            let touching = at.filter(|&at| region.touching >> at & 1 != 0);
+            touching.fold(0_u8, |groups, at| groups | 1 << region.places[at].0)
+        };
+        let all = 0..region.end - region.first;
+        let parts = |&at: &usize| {
+            let before = groups(0..at);
+            let flags = self.source.guests[region.first..][..at]
+                .iter()
+                .rfind(|guest| flags::modifies(&guest.instruction));
+            let behind = groups(at..all.end);
+            before != 0
+                && before & behind == 0
+                && region.touching >> at & 1 != 0
+                && flags.is_none_or(|guest| deferred::compares_registers(&guest.instruction))
+        };
+        (!self.streaming).then(|| all.clone().find(parts))?
+    }
+
+    fn find_region(&mut self) -> Option<Region> {
+        if !self.source.wide || self.is_steady(self.op) {
+            return None;
+        }
+        let first = self.op;
+        let whole = self.gather(MOST)?;
+        let mut region = match self.parting(&whole) {
+            Some(end) => self.gather(end)?,
+            None => whole,
+        };
         if !self.plan.copies
             && let Some(stack) = region
                 .groups
@@ -329,7 +359,7 @@ impl Translator<'_> {
         region.vectors = guests
             .iter()
             .any(|guest| rewrite::names_vectors(&guest.instruction));
-        (count > region.groups.iter().flatten().count()).then_some(region)
+        (region.touching.count_ones() as usize > region.count()).then_some(region)
     }
 }
 
