@@ -11,6 +11,9 @@ const MEAN: f64 = 3.0;
 /// What is aimed at in the long run.
 const MEAN_LATER: f64 = 4.0;
 
+/// Times QEMU's speed that may be taken for the same, where the rounds of both overlap.
+const ALIKE: f64 = 0.95;
+
 /// What a figure is compared with.
 #[derive(Clone, Copy, PartialEq)]
 enum Goal {
@@ -67,6 +70,7 @@ impl Report {
     fn meets(&self, row: &Row, goal: Goal) -> Option<bool> {
         let own = || self.median(&row.name, Side::Suz);
         Some(match goal {
+            Goal::Qemu(1.0) => self.to_qemu(&row.name)? >= 1.0 || self.is_like_qemu(&row.name),
             Goal::Qemu(times) => self.to_qemu(&row.name)? >= times,
             Goal::Native(times) => self.to_native(&row.name)? <= times,
             Goal::AtLeast(ratio) => own()? >= ratio,
@@ -77,6 +81,17 @@ impl Report {
             }
             Goal::Milliseconds(time) => own()? <= time * 1e6,
         })
+    }
+
+    /// Whether a row differs from QEMU by a little, and less than its rounds do: half of those of one lie across those of
+    /// the other.
+    fn is_like_qemu(&self, name: &str) -> bool {
+        let rounds = |side| self.quartiles(name, side);
+        let overlap = match (rounds(Side::Suz), rounds(Side::Qemu)) {
+            (Some([low, _]), Some([_, high])) => low <= high,
+            _ => false,
+        };
+        overlap && self.to_qemu(name).is_some_and(|times| times >= ALIKE)
     }
 
     /// The geometric mean of how many times faster than QEMU the rows (of a group) are.

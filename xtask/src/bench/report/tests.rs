@@ -81,6 +81,22 @@ fn ratios_means_and_misses() {
 }
 
 #[test]
+fn a_row_that_differs_less_than_its_rounds_is_as_fast() {
+    let misses = |suz: [f64; 5], qemu: [f64; 5]| {
+        let mut report = report();
+        suz.map(|time| report.add("loop", Side::Suz, time));
+        qemu.map(|time| report.add("loop", Side::Qemu, time));
+        report.misses(&report.rows[0])
+    };
+    let qemu = [100.0, 98.0, 99.0, 103.0, 104.0];
+    assert!(misses([101.0, 97.0, 99.0, 104.0, 106.0], qemu).is_empty());
+    // All rounds say so, or it is much.
+    let missed = ["≥ 1.00 × QEMU's speed"];
+    assert_eq!(misses([104.0, 105.0, 104.0, 105.0, 106.0], qemu), missed);
+    assert_eq!(misses([90.0, 91.0, 110.0, 111.0, 112.0], qemu), missed);
+}
+
+#[test]
 fn reasons_are_given_for_rows_that_miss() {
     let mut report = filled();
     report.add(own::DEMONSTRATION, Side::Suz, 15e6);
