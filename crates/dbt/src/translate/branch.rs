@@ -8,7 +8,7 @@ use super::exchange::Exchange;
 use super::guess::Guess;
 use super::register::{self, RAX, RCX};
 use super::writer::Label;
-use super::{Cold, State, Translator};
+use super::{Cold, State, Translator, flags};
 use crate::cache::may_cross;
 use crate::{Context, jump};
 
@@ -227,6 +227,9 @@ impl Translator<'_> {
     }
 
     fn leave_later(&mut self, label: Label, target: u64, at: u32, state: State) {
+        if state == State::Nowhere {
+            self.misjudge(flags::Wanted::Saved);
+        }
         let redo = self.redo.filter(|_| state == State::Deferred);
         debug_assert!(
             state != State::Deferred || redo.is_some(),

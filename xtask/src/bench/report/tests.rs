@@ -84,8 +84,10 @@ fn ratios_means_and_misses() {
 fn a_row_that_differs_less_than_its_rounds_is_as_fast() {
     let misses = |suz: [f64; 5], qemu: [f64; 5]| {
         let mut report = report();
-        suz.map(|time| report.add("loop", Side::Suz, time));
-        qemu.map(|time| report.add("loop", Side::Qemu, time));
+        for (suz, qemu) in suz.into_iter().zip(qemu) {
+            report.add("loop", Side::Suz, suz);
+            report.add("loop", Side::Qemu, qemu);
+        }
         report.misses(&report.rows[0])
     };
     let qemu = [100.0, 98.0, 99.0, 103.0, 104.0];
