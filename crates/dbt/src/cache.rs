@@ -89,6 +89,7 @@ pub struct Blocks {
     before: Exchange,
     misses: Misses,
     heat: Heat,
+    scratch: translate::Scratch,
     /// Blocks that are to be translated together with those that they lead to: what they were before, or no block where that
     /// was no good.
     paths: HashMap<Key, u32>,
@@ -158,6 +159,7 @@ impl Blocks {
             before: Exchange::NONE,
             misses: Misses::new(if eager { 2 } else { MOST_MISSES }),
             heat: Heat::new(eager),
+            scratch: translate::Scratch::default(),
             paths: HashMap::new(),
             strayed: HashSet::new(),
             apart: false,
@@ -243,7 +245,7 @@ impl Blocks {
             misses: self.misses.are_many(&key),
             hot: self.heat.sites(&key),
         };
-        let translated = translate::block(source, frame, history);
+        let translated = translate::block(source, frame, history, &mut self.scratch);
         self.accesses = self.accesses.wrapping_add(translated.sites);
         self.area.write(self.used, &translated.code);
         let number = frame.number;
@@ -260,8 +262,9 @@ impl Blocks {
         let block = Block::new(key, &translated, start, marks, site::NONE);
         self.several += u64::from(block.several);
         self.blocks.push(block);
-        let marks = translated.marks.into_iter().map(PackedMark::from);
+        let marks = translated.marks.iter().copied().map(PackedMark::from);
         self.marks.extend(marks);
+        self.scratch.reuse(translated);
         self.by_key.insert(&self.blocks, number);
         self.made += 1;
         number

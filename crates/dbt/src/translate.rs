@@ -89,7 +89,7 @@ pub use source::{Guest, Segmented, Source};
 pub(crate) use stream::ADDRESSES as MOST_SPILLED;
 use uses::Uses;
 pub(crate) use writer::{GUESS, GUESSED, UNGUESSED};
-use writer::{Label, Writer};
+use writer::{Label, Paper, Writer};
 
 /// A way out of a block that can be linked: another one comes next.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -247,14 +247,42 @@ struct Translator<'a> {
     polled: bool,
 }
 
+/// Memory that translations use one after the other.
+#[derive(Default)]
+pub(crate) struct Scratch {
+    paper: Paper,
+    marks: Vec<Mark>,
+    jumps: Vec<Jump>,
+    cold: Vec<Cold>,
+}
+
+impl Scratch {
+    /// Takes back what a translated block is in.
+    pub(crate) fn reuse(&mut self, translated: Translated) {
+        self.paper.code = translated.code;
+        self.marks = translated.marks;
+        self.jumps = translated.jumps;
+    }
+}
+
 /// Translates a block by a plan, or tells by which else.
 fn attempt<'a>(
     source: Source<'a>,
     uses: &'a [Uses],
     frame: Frame,
     plan: Plan,
+    scratch: &mut Scratch,
 ) -> Result<Translated, Plan> {
-    let mut out = Writer::new(frame.base, frame.context);
+    let Scratch {
+        paper,
+        mut marks,
+        mut jumps,
+        mut cold,
+    } = std::mem::take(scratch);
+    marks.clear();
+    jumps.clear();
+    cold.clear();
+    let mut out = Writer::on(paper, frame.base, frame.context);
     let saved_entry = out.label_at(0);
     let translator = Translator {
         source,
@@ -268,12 +296,12 @@ fn attempt<'a>(
         op: 0,
         stack_moves: 0,
         slot: if source.wide { 8 } else { 4 },
-        marks: Vec::with_capacity(64),
-        jumps: Vec::with_capacity(8),
+        marks,
+        jumps,
         foreign: 0,
         earlier: 0,
         lefts: Vec::new(),
-        cold: Vec::with_capacity(32),
+        cold,
         sites: 0,
         uses,
         info: InstructionInfoFactory::new(),
@@ -294,11 +322,11 @@ fn attempt<'a>(
         saved_entry,
         polled: false,
     };
-    translator.translate()
+    translator.translate(scratch)
 }
 
 impl Translator<'_> {
-    fn translate(mut self) -> Result<Translated, Plan> {
+    fn translate(mut self, scratch: &mut Scratch) -> Result<Translated, Plan> {
         let (entry_host, entry_saved) = self.enter();
         self.saved_entry = self.out.label_at(entry_saved + self.plan.exchange.bytes());
         self.stream = self.find_stream();
@@ -326,10 +354,18 @@ impl Translator<'_> {
         self.region = None;
         self.merge = false;
         self.write_cold();
+        let code = self.out.finish();
+        scratch.cold = self.cold;
+        scratch.paper = self.out.paper();
         match self.instead {
-            Some(instead) => Err(instead),
+            Some(instead) => {
+                scratch.paper.code = code;
+                scratch.marks = self.marks;
+                scratch.jumps = self.jumps;
+                Err(instead)
+            }
             None => Ok(Translated {
-                code: self.out.finish(),
+                code,
                 entry_host,
                 entry_saved,
                 marks: self.marks,
@@ -442,7 +478,7 @@ impl Translator<'_> {
                 return true;
             }
             if self.implicit(&instruction) || self.plain(&instruction) {
-                self.note_stack(&instruction);
+                self.note_stack();
                 return true;
             }
         }

@@ -57,9 +57,9 @@ impl Translator<'_> {
     }
 
     /// Notes what an instruction that is none of the stack's has done to the stack pointer.
-    pub(super) fn note_stack(&mut self, instruction: &Instruction) {
+    pub(super) fn note_stack(&mut self) {
         if self.uses[self.op].written >> Register::RSP.number() & 1 != 0 {
-            match region::moves(instruction) {
+            match self.uses[self.op].moves {
                 0 => self.forget_stack(),
                 by => self.stack_moved(by),
             }
@@ -202,8 +202,9 @@ impl Translator<'_> {
         let (mut low, mut high) = (low, high);
         let mut pointer = 0;
         let guests = self.source.guests[first..].iter().take(AHEAD);
-        for (guest, &uses) in guests.zip(&self.uses[first..]) {
-            let touch = region::touch(uses, guest)
+        for (guest, uses) in guests.zip(&self.uses[first..]) {
+            let touch = uses
+                .touch
                 .filter(|touch| touch.base == region::STACK && !touch.alone);
             if let Some(touch) = touch
                 && (write || !touch.write)
@@ -223,7 +224,7 @@ impl Translator<'_> {
             if uses.written >> Register::RSP.number() & 1 != 0 {
                 let by = match touch {
                     Some(touch) if touch.moves != 0 => touch.moves,
-                    _ => region::moves(&guest.instruction),
+                    _ => uses.moves,
                 };
                 if by == 0 {
                     break;

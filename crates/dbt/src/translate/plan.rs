@@ -3,7 +3,7 @@
 
 use super::exchange::Exchange;
 use super::uses::Uses;
-use super::{Frame, Guest, Source, Translated, Translator, attempt, flags};
+use super::{Frame, Guest, Scratch, Source, Translated, Translator, attempt, flags};
 
 /// How a block is translated.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -38,7 +38,12 @@ pub(crate) struct History {
 }
 
 /// Translates a block.
-pub(crate) fn block(source: Source<'_>, frame: Frame, history: History) -> Translated {
+pub(crate) fn block(
+    source: Source<'_>,
+    frame: Frame,
+    history: History,
+    scratch: &mut Scratch,
+) -> Translated {
     let inside: Vec<_>;
     let several = source.guests.iter().any(|guest| guest.inside);
     let mut source = source;
@@ -59,20 +64,26 @@ pub(crate) fn block(source: Source<'_>, frame: Frame, history: History) -> Trans
         exchange,
     };
     if exchange == Exchange::NONE {
-        return by_plans(source, &uses, frame, plan);
+        return by_plans(source, &uses, frame, plan, scratch);
     }
     let guests = exchange.rename_all(source.guests);
     let source = Source {
         guests: &guests,
         ..source
     };
-    by_plans(source, &Uses::of(&guests), frame, plan)
+    by_plans(source, &Uses::of(&guests), frame, plan, scratch)
 }
 
 /// Translates a block by a plan, or by others that do with less.
-fn by_plans(source: Source<'_>, uses: &[Uses], frame: Frame, mut plan: Plan) -> Translated {
+fn by_plans(
+    source: Source<'_>,
+    uses: &[Uses],
+    frame: Frame,
+    mut plan: Plan,
+    scratch: &mut Scratch,
+) -> Translated {
     loop {
-        match attempt(source, uses, frame, plan) {
+        match attempt(source, uses, frame, plan, scratch) {
             Ok(translated) => return translated,
             Err(instead) => {
                 assert_ne!(

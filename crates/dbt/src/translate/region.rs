@@ -260,6 +260,8 @@ impl Translator<'_> {
     /// The accesses from the present instruction on that may share probes, among so many instructions, and how many there are.
     fn gather(&self, most: usize) -> Option<Region> {
         let first = self.op;
+        let uses = &self.uses[first..];
+        uses.first()?.touch.filter(|touch| !touch.alone)?;
         let guests = &self.source.guests[first..];
         let mut region = Region {
             first,
@@ -272,17 +274,15 @@ impl Translator<'_> {
             touching: 0,
             aside: None,
         };
-        let uses = &self.uses[first..];
-        touch(uses[0], guests.first()?).filter(|touch| !touch.alone)?;
         // Groups that end behind the run's last access do not count.
         let mut kept = region;
-        for (offset, (guest, &uses)) in guests.iter().zip(uses).enumerate().take(most) {
+        for (offset, (guest, uses)) in guests.iter().zip(uses).enumerate().take(most) {
             if offset > 0 && self.source.crossing == Some(first + offset) {
                 break;
             }
             let instruction = &guest.instruction;
             let steady = self.is_steady(first + offset);
-            let own = touch(uses, guest).filter(|touch| !touch.alone && !steady);
+            let own = uses.touch.filter(|touch| !touch.alone && !steady);
             if let Some(touch) = own {
                 // The second body has no copies, where those are wanted.
                 let alike = self.streaming && self.plan.copies;
@@ -296,13 +296,8 @@ impl Translator<'_> {
                 if touch.last || changed {
                     break;
                 }
-            } else if !steady && !is_quiet(guest) {
+            } else if !steady && !uses.quiet || region.note(uses, instruction, uses.moves) {
                 break;
-            } else {
-                let by = moves(instruction);
-                if region.note(uses, instruction, by) {
-                    break;
-                }
             }
         }
         Some(kept)
@@ -420,7 +415,7 @@ impl Region {
 
     /// Notes what an instruction does to registers, `moves` being what it adds to the one that it only adds to (RSP for
     /// the stack's instructions); true when an address of the run is not known any more.
-    fn note(&mut self, uses: Uses, instruction: &Instruction, moves: i64) -> bool {
+    fn note(&mut self, uses: &Uses, instruction: &Instruction, moves: i64) -> bool {
         let moved = match moves {
             0 => 0,
             _ if instruction.is_stack_instruction() => bit(Register::RSP),
@@ -449,7 +444,7 @@ fn bit(register: Register) -> u16 {
 }
 
 /// An instruction's access by a base register, as far as runs know it.
-pub(super) fn touch(uses: Uses, guest: &Guest) -> Option<Touch> {
+pub(super) fn touch(uses: &Uses, guest: &Guest) -> Option<Touch> {
     let instruction = &guest.instruction;
     if !guest.native {
         return None;

@@ -67,7 +67,7 @@ fn listing(bits: u32, code: &[u8], history: History, inside: u64) -> String {
         first_jump: 0,
         first_site: 0,
     };
-    let made = block(source, frame, history);
+    let made = block(source, frame, history, &mut Scratch::default());
     let mut out = String::new();
     let mut decoder = Decoder::with_ip(64, &made.code, BASE, DecoderOptions::NONE);
     let mut marks = made.marks.iter().filter(|mark| mark.entry).peekable();

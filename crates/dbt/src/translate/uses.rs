@@ -1,7 +1,8 @@
-//! What instructions do with general registers and memory, asked of iced-x86 once for each.
+//! What instructions do with general registers and memory, found out once for each.
 
 use iced_x86::{Instruction, InstructionInfoFactory, InstructionInfoOptions, OpAccess, OpKind};
 
+use super::region::{self, Touch};
 use super::{Guest, register};
 
 /// What an instruction uses.
@@ -13,17 +14,24 @@ pub(super) struct Uses {
     pub(super) written: u16,
     /// What it does to its explicit memory operand.
     pub(super) memory: OpAccess,
+    /// Its access, as far as runs with shared probes know it.
+    pub(super) touch: Option<Touch>,
+    /// It leaves RCX and memory alone.
+    pub(super) quiet: bool,
+    /// What it adds to its first operand, where it does nothing else.
+    pub(super) moves: i64,
 }
 
 impl Uses {
     /// Those of a block's instructions.
     pub(super) fn of(guests: &[Guest]) -> Vec<Self> {
         let mut info = InstructionInfoFactory::new();
-        let uses = |guest: &Guest| Self::of_one(&mut info, &guest.instruction);
+        let uses = |guest: &Guest| Self::of_one(&mut info, guest);
         guests.iter().map(uses).collect()
     }
 
-    fn of_one(info: &mut InstructionInfoFactory, instruction: &Instruction) -> Self {
+    fn of_one(info: &mut InstructionInfoFactory, guest: &Guest) -> Self {
+        let instruction = &guest.instruction;
         let memory =
             (0..instruction.op_count()).find(|&at| instruction.op_kind(at) == OpKind::Memory);
         let info = info.info_options(instruction, InstructionInfoOptions::NO_MEMORY_USAGE);
@@ -31,6 +39,9 @@ impl Uses {
             named: 0,
             written: 0,
             memory: memory.map_or(OpAccess::None, |operand| info.op_access(operand)),
+            touch: None,
+            quiet: region::is_quiet(guest),
+            moves: region::moves(instruction),
         };
         for used in info.used_registers() {
             let register = used.register();
@@ -42,6 +53,7 @@ impl Uses {
                 }
             }
         }
+        uses.touch = region::touch(&uses, guest);
         uses
     }
 

@@ -58,17 +58,47 @@ pub(crate) struct Writer {
     fixups: Vec<(u32, Label)>,
 }
 
+/// The memory of a writer that is done.
+#[derive(Debug, Default)]
+pub(super) struct Paper {
+    pub(super) code: Vec<u8>,
+    labels: Vec<u32>,
+    fixups: Vec<(u32, Label)>,
+}
+
 impl Writer {
     pub(crate) fn new(base: u64, context: u64) -> Self {
-        // Room for most blocks.
-        let encoder = Encoder::try_with_capacity(64, 1024).expect("a number of bits that there is");
+        Self::on(Paper::default(), base, context)
+    }
+
+    /// A writer that uses the memory of another one.
+    pub(super) fn on(paper: Paper, base: u64, context: u64) -> Self {
+        let mut encoder = Encoder::new(64);
+        let Paper {
+            mut code,
+            mut labels,
+            mut fixups,
+        } = paper;
+        code.clear();
+        labels.clear();
+        fixups.clear();
+        encoder.set_buffer(code);
         Self {
             encoder,
             len: 0,
             base,
             context,
-            labels: Vec::with_capacity(32),
-            fixups: Vec::with_capacity(64),
+            labels,
+            fixups,
+        }
+    }
+
+    /// Its memory, but for what the code is in.
+    pub(super) fn paper(self) -> Paper {
+        Paper {
+            code: Vec::new(),
+            labels: self.labels,
+            fixups: self.fixups,
         }
     }
 

@@ -68,7 +68,7 @@ impl Moves {
         };
         for (guest, uses) in guests.iter().zip(uses) {
             let instruction = &guest.instruction;
-            let by = region::moves(instruction);
+            let by = uses.moves;
             moves.used |= uses.named;
             let mut written = uses.written;
             if by != 0 {
@@ -118,7 +118,8 @@ impl Translator<'_> {
         };
         for (op, guest) in body.iter().enumerate() {
             let instruction = &guest.instruction;
-            if let Some(touch) = region::touch(self.uses[op], guest) {
+            let uses = &self.uses[op];
+            if let Some(touch) = uses.touch {
                 if touch.last || touch.moves != 0 {
                     return None;
                 }
@@ -135,13 +136,13 @@ impl Translator<'_> {
                 }
                 stream.mixed |= group.is_none();
                 stream.places[op] = group;
-            } else if !region::is_quiet(guest)
+            } else if !uses.quiet
                 || instruction.is_jcc_short_or_near() && instruction.near_branch_target() == 0
             {
                 return None;
             }
             stream.vectors |= rewrite::names_vectors(instruction);
-            let by = region::moves(instruction);
+            let by = uses.moves;
             if by != 0 {
                 let number = usize::from(register::number(instruction.op0_register()));
                 so_far[number] = so_far[number].wrapping_add(by);
