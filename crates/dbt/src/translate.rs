@@ -60,6 +60,7 @@ mod register;
 mod resident;
 mod returns;
 mod rewrite;
+mod scratch;
 mod segment;
 mod source;
 mod stack;
@@ -85,11 +86,12 @@ pub(crate) use gate::Ways;
 pub(crate) use guess::{Guess, SPACE};
 use plan::Plan;
 pub(crate) use plan::{History, block};
+pub(crate) use scratch::Scratch;
 pub use source::{Guest, Segmented, Source};
 pub(crate) use stream::ADDRESSES as MOST_SPILLED;
 use uses::Uses;
 pub(crate) use writer::{GUESS, GUESSED, UNGUESSED};
-use writer::{Label, Paper, Writer};
+use writer::{Label, Writer};
 
 /// A way out of a block that can be linked: another one comes next.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -245,24 +247,6 @@ struct Translator<'a> {
     saved_entry: Label,
     /// Whether each way through the block looks at the vCPU's attention before its last instruction.
     polled: bool,
-}
-
-/// Memory that translations use one after the other.
-#[derive(Default)]
-pub(crate) struct Scratch {
-    paper: Paper,
-    marks: Vec<Mark>,
-    jumps: Vec<Jump>,
-    cold: Vec<Cold>,
-}
-
-impl Scratch {
-    /// Takes back what a translated block is in.
-    pub(crate) fn reuse(&mut self, translated: Translated) {
-        self.paper.code = translated.code;
-        self.marks = translated.marks;
-        self.jumps = translated.jumps;
-    }
 }
 
 /// Translates a block by a plan, or tells by which else.
