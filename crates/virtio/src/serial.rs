@@ -11,7 +11,8 @@
 //!
 //! Whoever is slow holds the other side up: bytes that nobody takes stay in the ring, or in the socket. A port has one
 //! program of the host's at a time; the next has to wait until the guest has been told that the last one went. Where
-//! the guest closes a port, what it wrote before reaches the host's side, which then sees the end.
+//! the guest closes a port, what it wrote before reaches the host's side, which then sees the end. The driver hears that its
+//! message was taken when that is so, or when the host's side is slow: what it writes next is for who comes next.
 //!
 //! **Lock order**: none; a line is locked alone, and for moments.
 

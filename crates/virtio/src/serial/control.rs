@@ -113,7 +113,9 @@ impl Handler for Receive {
 pub(super) struct Transmit(pub(super) Arc<Shared>);
 
 impl Transmit {
-    fn hear(&self, message: Message) {
+    /// Takes note of what the driver says; false where it has closed a port, and what was written before is still to be
+    /// handed over: then it is to wait, since what it writes next is for somebody else.
+    fn hear(&self, message: Message) -> bool {
         let shared = &self.0;
         if message.event == message::DEVICE_READY {
             for (index, port) in shared.ports.iter().enumerate() {
@@ -124,24 +126,37 @@ impl Transmit {
         } else {
             let index = usize::try_from(message.port).unwrap_or(usize::MAX);
             let Some(port) = shared.ports.get(index) else {
-                return;
+                return true;
             };
-            port.line().hear(message);
+            let mut line = port.line();
+            line.hear(message);
+            let is_settled = line.is_settled();
+            drop(line);
             shared.ring_port(index);
+            if !is_settled && message.event == message::PORT_OPEN {
+                return false;
+            }
         }
         shared.ring(CONTROL_RECEIVE);
+        true
     }
 }
 
 impl Handler for Transmit {
     fn run(&mut self, queue: &mut Queue) -> Wait {
-        while let Some(mut chain) = queue.pop() {
+        loop {
+            let start = queue.mark();
+            let Some(mut chain) = queue.pop() else {
+                return Wait::Driver;
+            };
             let mut bytes = [0; LEN];
-            if chain.readable.read(queue.ram(), &mut bytes) == LEN {
-                self.hear(Message::from_bytes(bytes));
+            if chain.readable.read(queue.ram(), &mut bytes) == LEN
+                && !self.hear(Message::from_bytes(bytes))
+            {
+                queue.rewind(start);
+                return Wait::Source;
             }
             queue.complete(chain.token, 0);
         }
-        Wait::Driver
     }
 }

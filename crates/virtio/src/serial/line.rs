@@ -49,6 +49,8 @@ pub(super) struct Line {
     driver: LineState,
     /// Bytes of the next chain that were handed over.
     pub(super) done: u64,
+    /// What the guest wrote waits for the host's side to take it.
+    held: bool,
 }
 
 impl Line {
@@ -144,6 +146,18 @@ impl Line {
     /// Whether the guest has closed the port, and what it wrote before is handed over until the queue is empty.
     pub(super) fn is_closing(&self) -> bool {
         self.driver.closing
+    }
+
+    /// Notes whether what the guest wrote waits for the host's side; whether the guest has closed the port.
+    pub(super) fn hold(&mut self, held: bool) -> bool {
+        self.held = held;
+        self.driver.closing
+    }
+
+    /// Whether a close of the guest's is done with, as far as it can be now: what the guest writes from then on is for who
+    /// comes next.
+    pub(super) fn is_settled(&self) -> bool {
+        !self.driver.closing || self.held
     }
 
     /// The queue is empty that the guest has closed.

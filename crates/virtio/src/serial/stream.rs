@@ -8,7 +8,7 @@ use std::sync::Arc;
 use rustix::event::PollFlags;
 
 use super::line::Sink;
-use super::{CONTROL_RECEIVE, Shared};
+use super::{CONTROL_RECEIVE, CONTROL_TRANSMIT, Port, Shared};
 use crate::{Handler, Queue, Wait};
 
 /// Bytes to the guest.
@@ -93,6 +93,14 @@ impl Transmit {
             sink: None,
         }
     }
+
+    /// What is in the queue waits for the host's side.
+    fn hold(&self, port: &Port) -> Wait {
+        if port.line().hold(true) {
+            self.shared.ring(CONTROL_TRANSMIT);
+        }
+        Wait::Source
+    }
 }
 
 impl Handler for Transmit {
@@ -101,6 +109,7 @@ impl Handler for Transmit {
         let Some(port) = self.shared.ports.get(self.port) else {
             return Wait::Source;
         };
+        port.line().hold(false);
         loop {
             // What the guest wrote before it closed is in the queue by now.
             let is_closing = port.line().is_closing();
@@ -109,18 +118,20 @@ impl Handler for Transmit {
                 if is_closing && !queue.is_stopped() {
                     port.line().close();
                     self.shared.ring(CONTROL_RECEIVE);
+                    self.shared.ring(CONTROL_TRANSMIT);
                 }
                 return Wait::Driver;
             };
             let done = port.line().done;
             let _ = chain.readable.take(done);
             while !chain.readable.is_empty() {
-                let stream = match port.line().sink() {
+                let sink = port.line().sink();
+                let stream = match sink {
                     Sink::Stream(stream) => stream,
                     Sink::Nowhere => break,
                     Sink::Later => {
                         queue.rewind(start);
-                        return Wait::Source;
+                        return self.hold(port);
                     }
                 };
                 match chain.readable.drain_to(queue.ram(), &stream, None) {
@@ -129,7 +140,7 @@ impl Handler for Transmit {
                     Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
                         queue.rewind(start);
                         self.sink = Some(stream);
-                        return Wait::Source;
+                        return self.hold(port);
                     }
                     Err(_) => {
                         port.line().deafen();

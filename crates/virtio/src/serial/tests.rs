@@ -188,6 +188,49 @@ fn a_guest_that_closes_is_seen_when_its_bytes_have_arrived() {
 }
 
 #[test]
+fn what_is_written_behind_a_close_is_for_who_comes_next() {
+    let (mut guest, hosts) = driver();
+    // Beside others, the port's own thread is late.
+    for task in std::fs::read_dir("/proc/self/task").unwrap().flatten() {
+        let name = std::fs::read_to_string(task.path().join("comm")).unwrap_or_default();
+        if name.trim_end() == "virtio-serial.1" {
+            let thread = task.file_name().to_string_lossy().parse().unwrap();
+            rustix::process::setpriority_process(rustix::process::Pid::from_raw(thread), 19)
+                .unwrap();
+        }
+    }
+    let busy = Arc::new(AtomicBool::new(true));
+    let others = (0..4).map(|_| {
+        let busy = busy.clone();
+        std::thread::spawn(move || while busy.load(Ordering::Relaxed) {})
+    });
+    let others: Vec<_> = others.collect();
+    for round in 0..100_u32 {
+        let mut first = hosts[0].call();
+        assert_eq!(hear(&mut guest), told_open(0, 1));
+        say(&mut guest, 0, message::PORT_OPEN, 1);
+        guest.put(DATA, b"firstsecond");
+        guest.request(1, &[(DATA, 5, false)]);
+        say(&mut guest, 0, message::PORT_OPEN, 0);
+        say(&mut guest, 0, message::PORT_OPEN, 1);
+        guest.offer(1, &[(DATA + 5, 6, false)]);
+        let mut bytes = Vec::new();
+        first.read_to_end(&mut bytes).unwrap();
+        assert_eq!(bytes, b"first", "round {round}");
+        assert_eq!(hear(&mut guest), told_open(0, 0));
+        let mut second = hosts[0].call();
+        assert_eq!(hear(&mut guest), told_open(0, 1));
+        assert_eq!(read(&mut second, 6), b"second");
+        guest.used(1);
+        say(&mut guest, 0, message::PORT_OPEN, 0);
+        assert_eq!(second.read(&mut [0]).unwrap(), 0);
+        assert_eq!(hear(&mut guest), told_open(0, 0));
+    }
+    busy.store(false, Ordering::Relaxed);
+    others.into_iter().for_each(|other| other.join().unwrap());
+}
+
+#[test]
 fn a_slow_host_gets_everything_once_even_over_a_pause() {
     let (mut guest, hosts) = driver();
     let mut client = hosts[0].call();
