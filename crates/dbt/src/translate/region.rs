@@ -257,7 +257,7 @@ impl Translator<'_> {
         }
     }
 
-    /// The accesses from the present instruction on that may share probes, among so many instructions, and how many there are.
+    /// The accesses from the present instruction on that may share probes, among so many instructions.
     fn gather(&self, most: usize) -> Option<Region> {
         let first = self.op;
         let uses = &self.uses[first..];
