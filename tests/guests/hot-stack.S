@@ -1,13 +1,15 @@
 # Hot code whose stack's page is mapped to another frame, loses the right to be written, or is none: the stack pointer is
-# not canonical. And whose pushes cross from a page into another one elsewhere in memory.
+# not canonical. And whose pushes cross from a page into another one elsewhere in memory, which goes to yet another place.
 # differs: qemu: an address that is not canonical is #GP on the stack too
 # expect: exit=0x10
 .include "long.inc"
 .set HOT, 12000
+.set LONG, 500
 .set WARM, 50
 .set TIMES, 60
 .set FRAME1, DATA+0x10000           # two frames
 .set FRAME2, DATA+0x13000
+.set FRAME3, DATA+0x15000
 .set PAGE, DATA+0x2000              # linear: the stack's page, and one below
 .set E, PT_LOW+((PAGE)>>12)*8
 .set BELOW, E-8
@@ -144,6 +146,50 @@ main:
     EQ64 rax, 0x55667788
     mov eax, [FRAME1]
     EQ64 rax, 0x11223344
+
+    # The lower one goes elsewhere and back, and may not be written for a while.
+    mov r13d, PAGE+4
+    mov r14d, TIMES
+1:  MAP BELOW, FRAME3
+    lea r8d, [r14+100]
+    mov ecx, LONG
+    call stores
+    mov eax, [FRAME3+0xffc]
+    EQ64 rax, r8
+    mov r13d, PAGE-4
+    mov ecx, LONG
+    call loads
+    mov ebx, [FRAME3+0xffc]
+    mov eax, eax
+    EQ64 rax, rbx
+    MAP BELOW, FRAME2
+    mov r13d, PAGE+4
+    lea r9d, [r14+200]
+    xchg r8, r9
+    mov ecx, LONG
+    call stores
+    mov eax, [FRAME2+0xffc]
+    EQ64 rax, r8
+    mov eax, [FRAME3+0xffc]
+    EQ64 rax, r9
+    MAP BELOW, FRAME2, 0
+    mov r13d, PAGE-4
+    mov ecx, WARM
+    call loads
+    mov ebx, [FRAME2+0xffc]
+    mov eax, eax
+    EQ64 rax, rbx
+    mov r13d, PAGE+4
+    EXPECT_USUAL 2f
+    mov ecx, WARM
+    call stores
+    FAIL64
+2:  EQ64 rcx, WARM
+    TRAPPED64 14, 3, first_push
+    EQ64 [TRAP_CR2], PAGE-4
+    EQ64 [TRAP_SP], PAGE+4
+    dec r14d
+    jnz 1b
     PASS64
 
 nowhere:

@@ -7,7 +7,8 @@ use crate::tlb::Wandered;
 
 impl Blocks {
     /// An instruction was left to others. If that was to see which accesses find other pages than the last time, and this
-    /// one does so often, it gets no entry of its own in the next translation of its block; true then.
+    /// one, which is not by the stack's entry, does so often, it gets none of its own in the next translation of its block;
+    /// true then.
     pub(super) fn note_wandering(
         &mut self,
         registers: &mut Registers,
@@ -15,7 +16,10 @@ impl Blocks {
         op: u16,
     ) -> bool {
         let wandered = self.look_for_wandered(registers);
-        if wandered && self.heat.wander(self.blocks[number as usize].key(), op) {
+        let own = self
+            .wandered
+            .is_some_and(|wandered| !wandered.is_by_stack());
+        if wandered && own && self.heat.wander(self.blocks[number as usize].key(), op) {
             self.drop_block(number);
         }
         wandered

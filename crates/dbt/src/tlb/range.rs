@@ -1,21 +1,21 @@
 //! Accesses that find their pages in many places, and a range of pages that all of them are in.
 //!
-//! An instruction's copy of an entry ([`super::site`]) may be one of many pages which lie side by side in the host's memory
-//! as they do in linear space. Where the guest's RAM has them so, that is for nothing; where they are scattered, a window
-//! is made of them ([`super::window`]). All that it is a copy of is cached at that time; when any of it goes, the copy
-//! goes, too.
+//! An instruction's copy of an entry ([`super::site`]), or the stack's ([`super::stack`]), may be one of many pages which lie
+//! side by side in the host's memory as they do in linear space. Where the guest's RAM has them so, that is for nothing;
+//! where they are scattered, a window is made of them ([`super::window`]). All that it is a copy of is cached at that time;
+//! when any of it goes, the copy goes, too.
 
 use mem::{PAGE_MASK, PAGE_SHIFT, PAGE_SIZE};
 
 use super::window::{self, PAGES, Windows};
-use super::{Entry, Table, Tlb, site, slot};
+use super::{Entry, Table, Tlb, site, slot, stack};
 
 /// So many pages are looked at to either side of one.
 const MOST: u64 = 512;
 /// Mappings made at a time to either side: an interrupt may wait for them.
 const MAPPINGS: usize = 2;
 
-/// An access that found another page than the last time.
+/// An access that found another page than the last time, or would have.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Wandered {
     /// Address of the table.
@@ -35,6 +35,22 @@ struct Range {
     pages: u64,
 }
 
+impl Table {
+    /// Forgets all copies of entries.
+    fn forget_copies(&mut self) {
+        self.sites.forget_all();
+        self.read_stack.forget_all();
+        self.write_stack.forget_all();
+    }
+}
+
+impl Wandered {
+    /// It was an access by the stack's entry.
+    pub(crate) fn is_by_stack(&self) -> bool {
+        stack::kind(self.place).is_some()
+    }
+}
+
 impl Tlb {
     /// Makes an access's copy one of as many pages around the one that it found as are cached.
     pub fn widen(&mut self, wandered: Wandered) {
@@ -44,7 +60,8 @@ impl Tlb {
         if table >= self.count() {
             return;
         }
-        let (write, _) = site::kind(place);
+        let of_stack = stack::kind(place);
+        let write = of_stack.unwrap_or_else(|| site::kind(place).0);
         let page = linear & PAGE_MASK;
         let Some(near) = self.side_by_side(table, write, page) else {
             return;
@@ -59,7 +76,12 @@ impl Tlb {
         if range.pages > 1 {
             let slots = (0..range.pages).map(|page| slot(range.start + page * PAGE_SIZE));
             let range = [range.start, range.host, range.pages * PAGE_SIZE];
-            self.table_mut(table).sites.set(place, range, slots);
+            let table = self.table_mut(table);
+            match of_stack {
+                None => table.sites.set(place, range, slots),
+                Some(false) => table.read_stack.set(range),
+                Some(true) => table.write_stack.set(range),
+            }
         }
     }
 
@@ -123,14 +145,14 @@ impl Tlb {
             .collect();
         if self.windows.are_full() {
             for table in 0..self.count() {
-                self.table_mut(table).sites.forget_all();
+                self.table_mut(table).forget_copies();
             }
             self.windows = Windows::default();
         }
         let (window, before) = self.windows.find(table, first)?;
         if let Some(table) = before {
             // Copies may lead to what was there.
-            self.table_mut(table).sites.forget_all();
+            self.table_mut(table).forget_copies();
         }
         let at = ((page - first) >> PAGE_SHIFT) as usize;
         let shown = self.windows.fill(window, &self.ram, &wanted, at, MAPPINGS);

@@ -180,10 +180,10 @@ fn writes_to_a_page_are_found_whatever_was_filled_before() {
 
 /// What the stack's entry of table 1 has for a range.
 fn find_stack(tlb: &Tlb, write: bool, linear: u64, bytes: u32) -> Option<u64> {
-    let at = tlb.base(1) + if write { stack::WRITE } else { stack::READ };
+    let at = tlb.base(1) + stack::place(write) as usize;
     // SAFETY: inside of the table.
     let word = |part: usize| unsafe { *((at + part) as *const u64) };
-    let offset = linear ^ word(stack::TAG);
+    let offset = linear.wrapping_sub(word(stack::START));
     let limit = word(stack::LIMITS + 8 * stack::size_class(bytes));
     (offset < limit).then(|| offset.wrapping_add(word(stack::HOST)))
 }
@@ -192,11 +192,11 @@ fn find_stack(tlb: &Tlb, write: bool, linear: u64, bytes: u32) -> Option<u64> {
 fn copy_to_stack(tlb: &Tlb, write: bool, linear: u64) {
     let from = tlb.base(1) + if write { WRITE } else { 0 };
     let from = from + ((linear >> 8) as usize & (ENTRIES - 1) << 4);
-    let to = tlb.base(1) + if write { stack::WRITE } else { stack::READ };
+    let to = tlb.base(1) + stack::place(write) as usize;
     // SAFETY: inside of the table, of which nobody has a reference.
     unsafe {
         let entry = *(from as *const Entry);
-        *((to + stack::TAG) as *mut u64) = entry.tag;
+        *((to + stack::START) as *mut u64) = entry.tag;
         *((to + stack::HOST) as *mut u64) = entry.host;
         *((to + stack::DELTA) as *mut u64) = entry.host.wrapping_sub(entry.tag);
         for (number, size) in stack::SIZES.into_iter().enumerate() {
@@ -348,13 +348,33 @@ fn word(tlb: &Tlb, place: usize, linear: u64) -> Option<u64> {
 const SIDE_BY_SIDE: [u64; 7] = [20, 21, 22, 23, 24, 25, 26];
 const SCATTERED: [u64; 7] = [3, 9, 10, 2, 40, 7, 8];
 
+/// The word that the stack's entry leads to.
+fn stack_word(tlb: &Tlb, place: usize, linear: u64) -> Option<u64> {
+    let write = place as u32 == stack::place(true);
+    // SAFETY: an entry leads to RAM.
+    find_stack(tlb, write, linear, 8).map(|at| unsafe { *(at as *const u64) })
+}
+
 #[test]
 fn an_entry_of_an_instruction_reaches_over_all_pages_that_are_cached() {
+    let places = [false, true].map(|write| site::place(7, 8, write) as usize);
+    reaches_over_all_pages(places, word);
+}
+
+#[test]
+fn the_stack_entry_reaches_over_all_pages_that_are_cached() {
+    reaches_over_all_pages(
+        [false, true].map(|write| stack::place(write) as usize),
+        stack_word,
+    );
+}
+
+/// Copies of entries for reads and for writes, at two places, reach over the pages that are cached, and no farther.
+fn reaches_over_all_pages(places: [usize; 2], word: fn(&Tlb, usize, u64) -> Option<u64>) {
     let first = 0x5555_1234_0000;
     let linear = |number: u64| first + (number << PAGE_SHIFT);
     for pages in [SIDE_BY_SIDE, SCATTERED] {
         let mut tlb = tlb();
-        let places = [false, true].map(|write| site::place(7, 8, write) as usize);
         let put = |tlb: &mut Tlb, number: u64, page: u64| {
             // The first words of a page, and the last, tell which it is.
             tlb.ram.store(Offset(page << PAGE_SHIFT), page);
@@ -448,9 +468,20 @@ fn entries_leave_a_window_that_is_made_another_one() {
             word(&tlb, place(number), linear(number)),
             Some(pages(number)[0])
         );
+        // The stack's entry stays for a while.
+        if number % 100 == 0 {
+            let stack = stack::place(false) as usize;
+            widen(&mut tlb, stack, linear(number));
+            assert_eq!(
+                stack_word(&tlb, stack, linear(number)),
+                Some(pages(number)[0])
+            );
+        }
         for before in number.saturating_sub(200)..number {
             for (at, page) in (linear(before)..).step_by(4096).zip(pages(before)) {
                 let found = word(&tlb, place(before), at);
+                assert!(found.is_none_or(|found| found == page), "{before} {at:#x}");
+                let found = stack_word(&tlb, stack::place(false) as usize, at);
                 assert!(found.is_none_or(|found| found == page), "{before} {at:#x}");
             }
         }

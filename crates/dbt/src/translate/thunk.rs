@@ -147,26 +147,47 @@ fn enter(out: &mut Writer) {
 /// Writes code that copies the entry for an address into the stack's entry, if there is one. RCX is what a probe of that
 /// entry has made of the address before, and of the new one afterwards. Changes RAX and the flags.
 fn find_stack(out: &mut Writer, write: bool) -> u32 {
+    const STORE: u8 = 0x89;
     out.align();
     let at = out.len();
-    let missed = out.label();
-    out.stack_entry(0x33, RCX, write, stack::TAG); // xor rcx, tag
+    let (missed, far, often) = (out.label(), out.label(), out.label());
+    out.bytes(&[0x48, 0x8d, 0x81]); // lea rax, [rcx + near]
+    out.bytes(&stack::NEAR.to_le_bytes());
+    out.stack_entry(0x03, RCX, write, stack::START); // add rcx, start
+    out.bytes(&[0x48, 0x3d]); // cmp rax, ...
+    out.bytes(&(2 * stack::NEAR + 4096).to_le_bytes());
+    out.jump_if(3, far);
+    out.count_down32(Context::WANDERED);
+    out.jump_if(8, often);
+    out.bind(far);
     out.probe(Slot::Dynamic, 1, write, missed);
     out.push(RCX);
     out.load_entry(RCX, write, offset_of!(Entry, tag));
-    out.stack_entry(0x89, RCX, write, stack::TAG); // mov tag, rcx
+    out.stack_entry(STORE, RCX, write, stack::START);
     out.load_entry(RCX, write, offset_of!(Entry, host));
-    out.stack_entry(0x89, RCX, write, stack::HOST); // mov host, rcx
-    out.stack_entry(0x2b, RCX, write, stack::TAG); // sub rcx, tag
-    out.stack_entry(0x89, RCX, write, stack::DELTA); // mov delta, rcx
+    out.stack_entry(STORE, RCX, write, stack::HOST);
+    out.stack_entry(0x2b, RCX, write, stack::START); // sub rcx, start
+    out.stack_entry(STORE, RCX, write, stack::DELTA);
     for (number, size) in stack::SIZES.into_iter().enumerate() {
         out.constant(RCX, u64::from(stack::limit(size)));
-        out.stack_entry(0x89, RCX, write, stack::LIMITS + 8 * number);
+        out.stack_entry(STORE, RCX, write, stack::LIMITS + 8 * number);
     }
     out.bytes(&[0x59]); // pop rcx
     out.bind(missed);
     out.bytes(&[0xc3]);
+    out.bind(often);
+    out.constant(RAX, stack::place(write).into());
+    wandered(out);
+    out.bytes(&[0xc3]);
     at
+}
+
+/// Notes that the access at RCX, by the copy of an entry at the place in RAX, is to be looked at; RCX is what no range has
+/// then.
+fn wandered(out: &mut Writer) {
+    out.store(Context::WANDERED_TO, RCX);
+    out.store32(Context::WANDERED_SITE, RAX);
+    out.constant(RCX, u64::MAX);
 }
 
 /// Writes code that copies the entry for an address into an instruction's entry, whose place RAX has, if there is one. RCX
@@ -214,11 +235,9 @@ fn find_site(out: &mut Writer, write: bool, size: u32) -> u32 {
     out.bytes(&[0x58, 0xc3]); // pop rax; ret
     out.bind(often);
     out.entry_tag(write); // xor rcx, tag
-    out.store(Context::WANDERED_TO, RCX);
-    out.bytes(&[0x8b, 0x04, 0x24]); // mov eax, [rsp]
-    out.store32(Context::WANDERED_SITE, RAX);
-    out.constant(RCX, u64::MAX);
-    out.jump(missed);
+    out.bytes(&[0x58]); // pop rax
+    wandered(out);
+    out.bytes(&[0xc3]);
     at
 }
 

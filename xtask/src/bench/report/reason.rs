@@ -18,8 +18,8 @@ const REASONS: [(&str, &str); 13] = [
     ),
     (
         "recursion",
-        "52 to 159 us in runs of the same binary, by where samples have its path begin; and its one branch, often foreseen \
-         wrongly, waits for a store to the stack, whose address a probe finds later than the host would",
+        "50 to 84 us in runs of the same binary, by when and where samples have its path begin; and its one branch, often \
+         foreseen wrongly, waits for a store to the stack, whose address a probe finds later than the host would",
     ),
     (
         "switch-interpreter",

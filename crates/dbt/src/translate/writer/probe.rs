@@ -13,7 +13,7 @@ pub(crate) enum Slot {
     Dynamic,
     /// Known: the linear address.
     Fixed(u64),
-    /// That of the stack's page.
+    /// That of the stack's pages.
     Stack,
     /// That of an instruction: where in the table.
     Site(u32),
@@ -28,7 +28,7 @@ impl Writer {
         let half = if write { tlb::WRITE as u32 } else { 0 };
         if slot == Slot::Stack {
             let limit = tlb::stack::LIMITS + 8 * tlb::stack::size_class(bytes);
-            self.stack_entry(0x33, RCX, write, tlb::stack::TAG); // xor rcx, tag
+            self.stack_entry(0x2b, RCX, write, tlb::stack::START); // sub rcx, start
             self.stack_entry(0x3b, RCX, write, limit); // cmp rcx, limit
             return self.jump_if(3, slow);
         }
@@ -150,11 +150,7 @@ impl Writer {
 
     /// An operation on a register and a part of the stack's entry.
     pub(crate) fn stack_entry(&mut self, opcode: u8, register: u8, write: bool, part: usize) {
-        let entry = match write {
-            true => tlb::stack::WRITE,
-            false => tlb::stack::READ,
-        };
-        self.word(opcode, register, (entry + part) as u32);
+        self.word(opcode, register, tlb::stack::place(write) + part as u32);
     }
 
     /// An operation on a register and a word of the table.
