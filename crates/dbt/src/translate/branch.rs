@@ -463,36 +463,25 @@ impl Translator<'_> {
         if guesses && !jumps && !inside {
             self.look_for_room();
         }
-        match instruction.op0_kind() {
-            OpKind::Register => {
-                let register = instruction.op0_register();
-                self.load_guest(RCX, register::number(register));
-                match bytes {
-                    2 => self.out.bytes(&[0x0f, 0xb7, 0xc9]), // movzx ecx, cx
-                    4 => self.out.bytes(&[0x89, 0xc9]),       // mov ecx, ecx
-                    _ => {}
-                }
-            }
-            _ => {
-                self.slot = bytes;
-                let place = self.operand(instruction, bytes, false)?;
-                self.load_slot(RCX, place);
-            }
-        }
+        let held = self.find_target(instruction, bytes)?;
         let missed = if jumps { self.missed(0) } else { self.slow() };
         if inside {
-            return self.branch_inside(instruction, missed);
+            return self.branch_inside(instruction, held, missed);
         }
+        if jumps
+            && !guesses
+            && let Some(redo) = self.deferred()
+        {
+            self.jump_late(held, redo, missed);
+            return Some(false);
+        }
+        self.out.copy(RCX, held);
         if guesses {
             if jumps && !self.polled {
                 let slow = self.slow();
                 self.look_up_attention(slow);
             }
             return self.guess(instruction, missed);
-        }
-        if jumps && let Some(redo) = self.deferred() {
-            self.jump_late(redo, missed);
-            return Some(false);
         }
         self.look_up(missed);
         if jumps {
@@ -506,6 +495,29 @@ impl Translator<'_> {
         }
         self.out.jump_context(Context::TEMPORARY);
         Some(false)
+    }
+
+    /// The register that has an indirect branch's target.
+    fn find_target(&mut self, instruction: &Instruction, bytes: u32) -> Option<u8> {
+        if instruction.op0_kind() != OpKind::Register {
+            self.slot = bytes;
+            let place = self.operand(instruction, bytes, false)?;
+            self.load_slot(RCX, place);
+            return Some(RCX);
+        }
+        let register = instruction.op0_register();
+        if bytes == 8
+            && let Some(home) = register::home(register)
+        {
+            return Some(home);
+        }
+        self.load_guest(RCX, register::number(register));
+        match bytes {
+            2 => self.out.bytes(&[0x0f, 0xb7, 0xc9]), // movzx ecx, cx
+            4 => self.out.bytes(&[0x89, 0xc9]),       // mov ecx, ecx
+            _ => {}
+        }
+        Some(RCX)
     }
 }
 

@@ -126,11 +126,11 @@ impl Translator<'_> {
     fn compare_exchange_borrowed(&mut self, instruction: &Instruction, from: Register) -> bool {
         let bytes = instruction.memory_size().size() as u32;
         self.save_flags();
-        let Some(place) = self.operand(instruction, bytes, true) else {
+        let Some(mut place) = self.operand(instruction, bytes, true) else {
             return false;
         };
         if rewrite::is_locked(instruction) {
-            self.whole(place, bytes);
+            place = self.whole(place, bytes);
         }
         self.out.store(Context::TEMPORARY, RSI);
         self.load_guest(RSI, register::number(from));
@@ -156,7 +156,7 @@ impl Translator<'_> {
             return false;
         };
         // The instruction itself must not fault any more.
-        self.whole(place, bytes);
+        let place = self.whole(place, bytes);
         self.restore_flags();
         self.out.store(Context::TEMPORARY, RSI);
         self.out.copy(RSI, place.base);
@@ -211,11 +211,11 @@ impl Translator<'_> {
         // lea rcx, [rcx + rax * bytes]
         let scale = if bytes == 8 { 0xc1 } else { 0x81 };
         self.out.bytes(&[0x48, 0x8d, 0x0c, scale]);
-        let Some(place) = self.probe(Address::In(RCX), bytes, write) else {
+        let Some(mut place) = self.probe(Address::In(RCX), bytes, write) else {
             return false;
         };
         if rewrite::is_locked(instruction) {
-            self.whole(place, bytes);
+            place = self.whole(place, bytes);
         }
         self.restore_flags();
         self.load_guest(RAX, number);

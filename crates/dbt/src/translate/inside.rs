@@ -28,6 +28,8 @@ use crate::Context;
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Stray {
     label: Label,
+    /// The register that has the target.
+    held: u8,
     /// Where a target goes that the jump table does not have.
     missed: Label,
     /// Where there is no room to remember a call.
@@ -132,9 +134,9 @@ impl Translator<'_> {
     /// RET to the block's next instruction.
     pub(super) fn return_inside(&mut self) -> Option<bool> {
         let place = self.pop_place()?;
-        self.load_slot(RCX, place);
         let to = self.next_inside();
         if self.state == State::Host {
+            self.load_slot(RCX, place);
             let label = self.out.label();
             self.cold.push(Cold::Interpret(Interpret {
                 label,
@@ -155,7 +157,12 @@ impl Translator<'_> {
                 State::Host | State::Saved | State::Deferred => {}
             }
             let slow = self.slow();
-            self.leads_to(to, slow);
+            debug_assert!(place.base != RAX, "it has the address");
+            self.out.constant(RAX, to);
+            self.mark(false);
+            let compare = Instruction::with2(Code::Cmp_r64_rm64, Register::RAX, place.operand());
+            self.out.add(&compare.expect("operands of CMP"));
+            self.out.jump_if(5, slow);
         }
         self.move_stack(self.slot() as i32);
         self.called.pop();
@@ -230,26 +237,25 @@ impl Translator<'_> {
         self.go(early.target);
     }
 
-    /// Goes to `other` where RCX is not an address; changes RAX and the flags.
-    fn leads_to(&mut self, to: u64, other: Label) {
-        self.out.constant(RAX, to);
-        self.out.bytes(&[0x48, 0x39, 0xc1]); // cmp rcx, rax
-        self.out.jump_if(5, other);
-    }
-
-    /// CALL or JMP to the address in RCX, which is mostly that of the block's next instruction.
+    /// CALL or JMP to the address in a register, which is mostly that of the block's next instruction.
     pub(super) fn branch_inside(
         &mut self,
         instruction: &Instruction,
+        held: u8,
         missed: Label,
     ) -> Option<bool> {
         let label = self.out.label();
-        self.leads_to(self.next_inside(), label);
+        let to = self.next_inside();
+        self.out.constant(RAX, to);
+        // cmp held, rax
+        self.out.bytes(&[0x48 | held >> 3, 0x39, 0xc0 | held & 7]);
+        self.out.jump_if(5, label);
         let calls = instruction.mnemonic() == Mnemonic::Call;
         let linear = self.address(instruction.next_ip());
         let full = self.slow();
         self.cold.push(Cold::Stray(Stray {
             label,
+            held,
             missed,
             full,
             op: self.op,
@@ -268,6 +274,7 @@ impl Translator<'_> {
     pub(super) fn write_stray(&mut self, stray: Stray) {
         self.out.bind(stray.label);
         self.save_again(stray.op, stray.redo);
+        self.out.copy(RCX, stray.held);
         self.state = State::Saved;
         let leave = self.out.label();
         self.out.count_down32(Context::STRAYS);

@@ -19,6 +19,8 @@ use crate::Context;
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Late {
     label: Label,
+    /// The register that has the target.
+    held: u8,
     /// Where a target goes that the first part does not have, or is to be told.
     missed: Label,
     op: usize,
@@ -56,16 +58,17 @@ impl Translator<'_> {
         instruction.mnemonic() == Mnemonic::Jmp && self.remembers()
     }
 
-    /// Goes to the linear address in RCX, with flags that can be made again.
-    pub(super) fn jump_late(&mut self, redo: Redo, missed: Label) {
+    /// Goes to the linear address in a register, with flags that can be made again.
+    pub(super) fn jump_late(&mut self, held: u8, redo: Redo, missed: Label) {
         if !self.polled {
             let slow = self.slow();
             self.look_up_attention(slow);
         }
         let label = self.out.label();
-        self.out.find_late_jump(label);
+        self.out.find_late_jump(held, label);
         self.cold.push(Cold::Late(Late {
             label,
+            held,
             missed,
             op: self.op,
             redo,
@@ -75,6 +78,7 @@ impl Translator<'_> {
     pub(super) fn write_late(&mut self, late: Late) {
         self.out.bind(late.label);
         self.save_again(late.op, Some(late.redo));
+        self.out.copy(RCX, late.held);
         self.out.count_down32(Context::STRAYS);
         self.out.jump_if(8, late.missed);
         self.out.find_jump(late.missed);

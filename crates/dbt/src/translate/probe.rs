@@ -88,33 +88,33 @@ impl Translator<'_> {
         if let Address::Stack(displacement) = address
             && let Some(place) = self.known_stack(displacement, bytes, write)
         {
-            self.settle_place(place);
-            return Some(Place::AT_RCX);
+            return Some(self.settle_place(place));
         }
         let slow = self.slow_probe();
-        let slot = match address {
+        match address {
             Address::In(held) => {
                 self.out.copy(RCX, held);
                 let slot = self.probe_found(bytes, write, slow);
                 self.out.add_host(slot, write);
-                return Some(Place::AT_RCX);
+                Some(Place::AT_RCX)
             }
             Address::Fixed(linear) => {
-                if linear & 0xfff > u64::from(4096 - bytes) {
+                let offset = linear & 0xfff;
+                if offset > u64::from(4096 - bytes) {
                     return None;
                 }
-                self.out.constant(RCX, linear);
-                Slot::Fixed(linear)
+                self.out.probe_fixed(linear, write, slow);
+                Some(Place {
+                    displacement: offset as i64,
+                    ..Place::AT_RCX
+                })
             }
             Address::Stack(displacement) => {
                 self.probe_stack(displacement, bytes, write, slow);
                 self.out.add_host(Slot::Stack, write);
-                return Some(Place::AT_RCX);
+                Some(Place::AT_RCX)
             }
-        };
-        self.out.probe(slot, bytes, write, slow);
-        self.out.add_host(slot, write);
-        Some(Place::AT_RCX)
+        }
     }
 
     /// Probes a range near the stack pointer: afterwards RCX is its offset in the page. Changes the flags, and RAX.
@@ -143,9 +143,10 @@ impl Translator<'_> {
     }
 
     /// The host address of a place into RCX; changes no flags.
-    pub(super) fn settle_place(&mut self, place: Place) {
+    pub(super) fn settle_place(&mut self, place: Place) -> Place {
         let lea = Instruction::with2(Code::Lea_r64_m, Register::RCX, place.operand());
         self.out.add(&lea.expect("operands of LEA"));
+        Place::AT_RCX
     }
 
     /// Probes a range at the address in RCX: afterwards RCX is its offset in the page, whose entry is that of the slot.
@@ -229,14 +230,19 @@ impl Translator<'_> {
     }
 
     /// Leaves a locked access to others when it is not aligned: one that crosses cache lines stops the whole host, and
-    /// host kernels punish it.
-    pub(super) fn whole(&mut self, place: Place, bytes: u32) {
-        debug_assert!(place.base == RCX && place.displacement == 0);
+    /// host kernels punish it. The place is at RCX then.
+    pub(super) fn whole(&mut self, place: Place, bytes: u32) -> Place {
+        debug_assert!(place.base == RCX && place.index.is_none());
+        let place = match place.displacement {
+            0 => place,
+            _ => self.settle_place(place),
+        };
         if bytes > 1 {
             let slow = self.slow();
             self.out.bytes(&[0xf6, 0xc1, bytes as u8 - 1]); // test cl, bytes - 1
             self.out.jump_if(5, slow);
         }
+        place
     }
 
     /// The segment of a memory operand whose offset is not its linear address.

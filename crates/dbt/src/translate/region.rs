@@ -201,7 +201,9 @@ impl Translator<'_> {
         let bytes = group.bytes();
         if group.base == STACK {
             match self.known_stack(group.low, bytes, group.write) {
-                Some(place) => self.settle_place(place),
+                Some(place) => {
+                    self.settle_place(place);
+                }
                 None => {
                     self.probe_stack(group.low, bytes, group.write, missed);
                     self.out.add_host(Slot::Stack, group.write);

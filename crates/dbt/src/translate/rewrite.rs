@@ -128,10 +128,10 @@ impl Translator<'_> {
             return self.probe_apart(address, bytes, write).map(Some);
         }
         let place = self.operand(instruction, bytes, write)?;
-        if is_locked(instruction) {
-            self.whole(place, bytes);
-        }
-        Some(Some(place))
+        Some(Some(match is_locked(instruction) {
+            true => self.whole(place, bytes),
+            false => place,
+        }))
     }
 
     /// Emits the instruction on mapped registers, its memory operand replaced by a place, with the scratch registers

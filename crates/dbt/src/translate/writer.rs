@@ -289,13 +289,17 @@ impl Writer {
         self.jump_if(5, missed);
     }
 
-    /// Goes to the code for the linear address in RCX, if that does not look at the flags; else, or where it is not known, to
-    /// `missed`. Changes RAX and the flags.
-    pub(super) fn find_late_jump(&mut self, missed: Label) {
-        self.bytes(&[0xc4, 0xe3, 0xfb, 0xf0, 0xc1, jump::ROTATE, 0x25]);
+    /// Goes to the code for the linear address in `register`, if that does not look at the flags; else, or where it is not
+    /// known, to `missed`. Changes RAX and the flags.
+    pub(super) fn find_late_jump(&mut self, register: u8, missed: Label) {
+        let (low, high) = (register & 7, register >> 3);
+        // rorx rax, register, ROTATE; and eax, LATE_MASK
+        self.bytes(&[0xc4, 0xe3 & !(high << 5), 0xfb, 0xf0, 0xc0 | low]);
+        self.bytes(&[jump::ROTATE, 0x25]);
         self.displacement(jump::LATE_MASK);
         self.add_context(RAX, Context::JUMPS);
-        self.bytes(&[0x48, 0x3b, 0x88]); // cmp rcx, [rax + LATE]
+        // cmp register, [rax + LATE]
+        self.bytes(&[0x48 | high << 2, 0x3b, 0x80 | low << 3]);
         self.displacement(jump::LATE);
         self.jump_if(5, missed);
         self.bytes(&[0xff, 0xa0]); // jmp [rax + LATE + 8]

@@ -2,6 +2,8 @@
 
 use std::mem::offset_of;
 
+use mem::PAGE_MASK;
+
 use super::{Label, Writer};
 use crate::tlb;
 use crate::translate::register::{RAX, RCX};
@@ -11,8 +13,6 @@ use crate::translate::register::{RAX, RCX};
 pub(crate) enum Slot {
     /// Computed from RCX.
     Dynamic,
-    /// Known: the linear address.
-    Fixed(u64),
     /// That of the stack's pages.
     Stack,
     /// That of an instruction: where in the table.
@@ -20,8 +20,8 @@ pub(crate) enum Slot {
 }
 
 impl Writer {
-    /// Checks that `bytes` bytes at the linear address in RCX, which a fixed slot is for, can be accessed, or goes to
-    /// `slow`; afterwards RCX is their offset in the page, and RAX that of the entry. Changes the flags.
+    /// Checks that `bytes` bytes at the linear address in RCX can be accessed, or goes to `slow`; afterwards RCX is their
+    /// offset in the page, and RAX that of the entry. Changes the flags.
     ///
     /// In the slot for the stack, a range that ends near the page's end may go to `slow` too, and RAX stays.
     pub(crate) fn probe(&mut self, slot: Slot, bytes: u32, write: bool, slow: Label) {
@@ -37,13 +37,31 @@ impl Writer {
             self.word(0x3b, RCX, place + tlb::site::LIMIT as u32); // cmp rcx, limit
             return self.jump_if(3, slow);
         }
-        if slot == Slot::Dynamic {
-            self.bytes(&[0xc4, 0xe3, 0xfb, 0xf0, 0xc1, 8]); // rorx rax, rcx, 8
-            self.bytes(&[0x25]); // and eax, mask
-            self.displacement(tlb::MASK as u32);
-        }
-        self.entry(0x33, slot, half); // xor rcx, tag
+        self.bytes(&[0xc4, 0xe3, 0xfb, 0xf0, 0xc1, 8]); // rorx rax, rcx, 8
+        self.bytes(&[0x25]); // and eax, mask
+        self.displacement(tlb::MASK as u32);
+        self.entry_word(0x33, RCX, half); // xor rcx, tag
         self.leave_if_above(4096 - bytes, slow);
+    }
+
+    /// The host address of the page of a linear address into RCX, or goes to `slow`. Changes RAX and the flags.
+    pub(crate) fn probe_fixed(&mut self, linear: u64, write: bool, slow: Label) {
+        let half = if write { tlb::WRITE as u32 } else { 0 };
+        let entry = half + ((linear >> 8) as u32 & tlb::MASK as u32);
+        let page = linear & PAGE_MASK;
+        match i32::try_from(page as i64) {
+            Ok(page) => {
+                self.bytes(&[0x65, 0x48, 0x81, 0x3c, 0x25]); // cmp qword ptr gs:[tag], page
+                self.displacement(entry);
+                self.displacement(page as u32);
+            }
+            Err(_) => {
+                self.constant(RAX, page);
+                self.word(0x3b, RAX, entry); // cmp rax, tag
+            }
+        }
+        self.jump_if(5, slow);
+        self.word(0x8b, RCX, entry + offset_of!(tlb::Entry, host) as u32);
     }
 
     /// Behind a probe: adds the page's host address to RCX.
@@ -55,10 +73,10 @@ impl Writer {
             return self.word(0x03, RCX, place + tlb::site::HOST as u32);
         }
         let half = if write { tlb::WRITE as u32 } else { 0 };
-        self.entry(0x03, slot, half + 8);
+        self.entry_word(0x03, RCX, half + 8);
     }
 
-    /// Behind a probe of a slot that is not fixed: the page's host address into RAX.
+    /// Behind a probe: the page's host address into RAX.
     pub(crate) fn load_host(&mut self, slot: Slot, write: bool) {
         if slot == Slot::Stack {
             return self.stack_entry(0x8b, RAX, write, tlb::stack::HOST);
@@ -126,15 +144,6 @@ impl Writer {
         self.bytes(&[0x48 | register >> 3 << 2, 0x01, 0xc0 | (register & 7) << 3]); // add rax, register
     }
 
-    /// An operation on RCX and a word of the entry that RAX, or a known address, selects.
-    fn entry(&mut self, opcode: u8, slot: Slot, displacement: u32) {
-        match slot {
-            Slot::Dynamic => self.entry_word(opcode, RCX, displacement),
-            Slot::Fixed(linear) => self.fixed(&[0x48, opcode], RCX, displacement, linear),
-            Slot::Stack | Slot::Site(_) => unreachable!("they have their own"),
-        }
-    }
-
     /// An operation on a register below R8 and a word behind the entry that RAX selects.
     fn entry_word(&mut self, opcode: u8, register: u8, displacement: u32) {
         self.bytes(&[0x65, 0x48, opcode]);
@@ -164,14 +173,5 @@ impl Writer {
     pub(crate) fn word_at(&mut self, opcode: u8, register: u8, base: u8, place: usize) {
         self.bytes(&[0x65, 0x48, opcode, 0x80 | register << 3 | base]);
         self.displacement(place as u32);
-    }
-
-    /// An operand at `displacement` of the entry of a linear address.
-    fn fixed(&mut self, prefix: &[u8], register: u8, displacement: u32, linear: u64) {
-        self.bytes(&[0x65]);
-        self.bytes(prefix);
-        self.bytes(&[register << 3 | 4, 0x25]);
-        let slot = (linear >> 8) as u32 & tlb::MASK as u32;
-        self.displacement(slot + displacement);
     }
 }
