@@ -202,6 +202,11 @@ impl Blocks {
         self.tables.clear();
     }
 
+    /// Accesses that have been given entries of their own in the TLB, which has room for so many of each kind.
+    pub fn accesses(&self) -> u32 {
+        self.accesses
+    }
+
     /// Bytes of code in use.
     pub fn used(&self) -> usize {
         self.used
@@ -243,7 +248,7 @@ impl Blocks {
         let history = History {
             before: self.heat.exchange(&key).unwrap_or(before),
             misses: self.misses.are_many(&key),
-            hot: self.heat.sites(&key),
+            hot: self.heat.hot(&key),
         };
         let translated = translate::block(source, frame, history, &mut self.scratch);
         self.accesses = self.accesses.wrapping_add(translated.sites);

@@ -100,6 +100,9 @@ pub struct Tlb {
     views: [NonNull<Table>; VIEWS],
     /// What the views are while they are hidden.
     hidden: [NonNull<Table>; VIEWS],
+    /// How many instructions' entries there are of each kind, and what empty ones begin with.
+    sites: u64,
+    empty_site: u64,
     /// Host address of RAM.
     start: u64,
     ram: Arc<GuestRam>,
@@ -136,12 +139,15 @@ impl Tlb {
             windows: Windows::default(),
             views: [tables; VIEWS],
             hidden: [tables; VIEWS],
+            sites: 0,
+            empty_site: site::empty(),
             start: ram.pointer(Offset(0), 0).as_ptr() as u64,
             ram,
         };
         for table in 0..count {
             tlb.forget(table, 0);
         }
+        tlb.prepare_sites(0);
         tlb
     }
 
@@ -163,6 +169,7 @@ impl Tlb {
 
     /// Makes a view that of a table.
     pub fn select(&mut self, view: usize, table: usize) {
+        self.prepare_sites(table);
         self.views[view] = self.table(table);
     }
 

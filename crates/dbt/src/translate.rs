@@ -85,7 +85,7 @@ pub(crate) use flags::State;
 pub(crate) use gate::Ways;
 pub(crate) use guess::{Guess, SPACE};
 use plan::Plan;
-pub(crate) use plan::{History, block};
+pub(crate) use plan::{History, Hot, block};
 pub(crate) use scratch::Scratch;
 pub use source::{Guest, Segmented, Source};
 pub(crate) use stream::ADDRESSES as MOST_SPILLED;

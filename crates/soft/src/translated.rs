@@ -474,6 +474,7 @@ impl Processor {
                 let made = translation.make(&self.cpu, block, key);
                 self.cpu.doing.set(Doing::Interpreting);
                 let made = made?;
+                self.cpu.mmu.reserve_sites(translation.blocks.accesses());
                 if !dbt::may_cross(self.cpu.linear_ip()) {
                     // It is found by its place from now on.
                     self.blocks.get_mut(number).cool(self.cpu.linear_ip());

@@ -7,7 +7,7 @@
 use std::collections::HashMap;
 
 use super::Key;
-use crate::translate::Exchange;
+use crate::translate::{Exchange, Hot};
 
 /// After so many accesses that found another page than the last time, the next one is looked at.
 pub(super) const EACH: i32 = 64;
@@ -34,7 +34,9 @@ struct Seen {
     exchange: Option<Exchange>,
     /// How often looks have found its instructions.
     looks: HashMap<u16, u32>,
-    /// Instructions whose accesses go to many pages, as bits.
+    /// Some of its accesses have been seen to go to several pages.
+    wide: bool,
+    /// Instructions whose accesses do so more often than is good for entries of their own, as bits.
     wandering: u64,
 }
 
@@ -88,12 +90,15 @@ impl Heat {
         (seen.times, behind as u32)
     }
 
-    /// Notes that an access of a block has found another page than the last time, as many have; true when it does so often,
-    /// from now on.
+    /// Notes that an access of a block has found another page than the last time, as many have; true where the block should be
+    /// translated anew: the first time, and when it does so often.
     pub(super) fn wander(&mut self, key: Key, op: u16) -> bool {
         let seen = self.seen.entry(key).or_default();
         let looks = seen.looks.entry(op).or_default();
         *looks += 1;
+        if !std::mem::replace(&mut seen.wide, true) {
+            return true;
+        }
         let most = LOOKS * seen.times.max(1);
         if *looks <= most || seen.wandering >> op & 1 != 0 {
             return false;
@@ -107,15 +112,16 @@ impl Heat {
         true
     }
 
-    /// The instructions of a hot block whose accesses should have entries of their own, as bits.
-    pub(super) fn sites(&self, key: &Key) -> Option<u64> {
+    /// What is known of the accesses of a hot block.
+    pub(super) fn hot(&self, key: &Key) -> Option<Hot> {
         let seen = self.seen.get(key);
-        let wandering = seen.map_or(0, |seen| seen.wandering);
-        match seen {
-            Some(seen) if seen.times >= HOT => Some(!wandering),
-            _ if self.eager => Some(HALF << (key.linear & 1) & !wandering),
-            _ => None,
-        }
+        let (wide, wandering) = seen.map_or((false, 0), |seen| (seen.wide, seen.wandering));
+        let sites = match seen {
+            Some(seen) if seen.times >= HOT => !wandering,
+            _ if self.eager => HALF << (key.linear & 1) & !wandering,
+            _ => return None,
+        };
+        Some(Hot { sites, wide })
     }
 
     /// Which registers traded places in it when it was seen first.
@@ -142,20 +148,24 @@ mod tests {
     #[test]
     fn what_is_seen_is_hot_but_for_accesses_that_wander_more_than_is_good() {
         let mut heat = Heat::new(false);
-        assert_eq!(heat.sites(&KEY), None);
+        let sites = |heat: &Heat| heat.hot(&KEY).map(|hot| hot.sites);
+        assert_eq!(sites(&heat), None);
         let seen = (0..HOT).map(|_| heat.see(KEY, 0, Exchange::NONE).0);
         assert_eq!(seen.last(), Some(true));
-        assert_eq!(heat.sites(&KEY), Some(u64::MAX));
+        assert_eq!(sites(&heat), Some(u64::MAX));
         assert_eq!(heat.exchange(&KEY), Some(Exchange::NONE));
+        // The first time
+        assert!(heat.wander(KEY, 5));
+        assert_eq!(heat.hot(&KEY).map(|hot| hot.wide), Some(true));
         // The longer the block runs, the more an access may wander.
         for _ in 0..10 {
             assert!(!heat.see(KEY, 0, Exchange::NONE).0, "only once");
             assert!((0..LOOKS).all(|_| !heat.wander(KEY, 5)));
         }
-        assert_eq!(heat.sites(&KEY), Some(u64::MAX));
-        let until = (0..=LOOKS * HOT).position(|_| heat.wander(KEY, 5));
-        assert_eq!(until, Some((LOOKS * HOT) as usize));
-        assert_eq!(heat.sites(&KEY), Some(!(1 << 5)));
+        assert_eq!(sites(&heat), Some(u64::MAX));
+        let until = (1..=LOOKS * HOT).position(|_| heat.wander(KEY, 5));
+        assert_eq!(until, Some((LOOKS * HOT - 1) as usize));
+        assert_eq!(sites(&heat), Some(!(1 << 5)));
         assert!(!heat.wander(KEY, 5), "only once");
     }
 
@@ -163,7 +173,7 @@ mod tests {
     fn where_all_is_tried_soon_every_other_instruction_is_hot() {
         let heat = Heat::new(true);
         let odd = Key { linear: 3, ..KEY };
-        let [one, other] = [KEY, odd].map(|key| heat.sites(&key).expect("it is hot"));
+        let [one, other] = [KEY, odd].map(|key| heat.hot(&key).expect("it is hot").sites);
         assert_eq!(one ^ other, u64::MAX);
     }
 }

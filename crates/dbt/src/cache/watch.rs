@@ -6,9 +6,9 @@ use crate::region::Registers;
 use crate::tlb::Wandered;
 
 impl Blocks {
-    /// An instruction was left to others. If that was to see which accesses find other pages than the last time, and this
-    /// one, which is not by the stack's entry, does so often, it gets none of its own in the next translation of its block;
-    /// true then.
+    /// An instruction was left to others. If that was to see which accesses find other pages than the last time, true; and if
+    /// it was not by the stack's entry, its block's next translation may be another one: with an entry for several pages, or
+    /// none of its own where it does so often.
     pub(super) fn note_wandering(
         &mut self,
         registers: &mut Registers,

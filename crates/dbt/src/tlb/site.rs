@@ -3,11 +3,19 @@
 //! An access of a hot block has a copy of the entry for the page that it last found, at a place that is known when it is
 //! translated: it need not compute one, and the page's host address is there before the access's is. Generated code makes
 //! the copy where a probe misses. All copies go when an entry goes of whose kind of page there are copies.
+//!
+//! Code compares with the copy's limit, since it may be one of several pages ([`super::range`]); where an access has not
+//! been seen to go to many, with that of one page, which is a load less. An empty copy has the first address of a page that
+//! no access finds: it is not canonical, and nobody knows which of 2^50 it is.
 
+use std::collections::hash_map::RandomState;
+use std::hash::BuildHasher;
 use std::mem::offset_of;
 
-use super::Table;
+use mem::PAGE_MASK;
+
 use super::stack::{SIZES, size_class};
+use super::{Table, Tlb};
 
 /// Copies of one kind: for reads or for writes, for ranges of one size.
 const EACH: usize = 16 * IN_PAGE;
@@ -21,7 +29,8 @@ pub(super) const GAP: usize = 0x840;
 /// Kinds of pages.
 const KINDS: usize = 1024;
 
-/// A copy of an entry, or of several whose pages lie side by side. Empty while its limit is zero.
+/// A copy of an entry, or of several whose pages lie side by side. While it is empty its limit is zero, and its start that of
+/// an empty one ([`Tlb::reserve_sites`]).
 #[derive(Debug)]
 #[repr(C)]
 struct Site {
@@ -51,6 +60,10 @@ pub(super) struct Sites {
     /// Places of the copies that may not be empty, and how many there are.
     used: [u32; COUNT],
     count: u64,
+    /// The start of empty ones; zero while there are none.
+    empty: u64,
+    /// For how many numbers there are copies of each kind.
+    ready: u64,
     /// Of which kinds of pages there are copies.
     copied: [u8; KINDS],
 }
@@ -130,8 +143,49 @@ impl Sites {
         }
         self.copied.fill(0);
         for index in 0..self.count as usize {
-            self.at(self.used[index]).limit = 0;
+            let start = self.empty;
+            let site = self.at(self.used[index]);
+            (site.start, site.limit) = (start, 0);
         }
         self.count = 0;
+    }
+
+    /// Sees to it that copies of each kind with numbers below `count` are empty, if they are not in use.
+    fn reserve(&mut self, count: u64, empty: u64) {
+        self.empty = empty;
+        while self.ready < count.min(EACH as u64) {
+            let first = self.ready as usize / IN_PAGE;
+            for page in self.pages.iter_mut().skip(first).step_by(EACH / IN_PAGE) {
+                page.sites.iter_mut().for_each(|site| site.start = empty);
+            }
+            self.ready += IN_PAGE as u64;
+        }
+    }
+}
+
+/// The start of empty copies.
+pub(super) fn empty() -> u64 {
+    let chosen = RandomState::new().hash_one(());
+    (chosen >> 2 | 1 << 62) & PAGE_MASK
+}
+
+impl Tlb {
+    /// Sees to it that there are copies with numbers below `count`, in all tables that are or will be selected.
+    pub fn reserve_sites(&mut self, count: u32) {
+        if u64::from(count) <= self.sites {
+            return;
+        }
+        self.sites = u64::from(count).next_multiple_of(IN_PAGE as u64);
+        for table in 0..self.count() {
+            if self.table_mut(table).sites.empty != 0 {
+                self.prepare_sites(table);
+            }
+        }
+    }
+
+    /// Sees to it that a table's copies are as those of all that are selected.
+    pub(super) fn prepare_sites(&mut self, table: usize) {
+        let (count, empty) = (self.sites, self.empty_site);
+        self.table_mut(table).sites.reserve(count, empty);
     }
 }

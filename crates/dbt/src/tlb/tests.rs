@@ -8,6 +8,7 @@ fn tlb() -> Tlb {
     let ram = Arc::new(GuestRam::new(&[(Gpa(0), 64 << 12)]).unwrap());
     let mut tlb = Tlb::new(ram, 2);
     tlb.select(1, 1);
+    tlb.reserve_sites(200);
     tlb
 }
 
@@ -261,7 +262,11 @@ fn find_site(tlb: &Tlb, place: usize, linear: u64) -> Option<u64> {
     // SAFETY: inside of the table.
     let word = |part: usize| unsafe { *((at + part) as *const u64) };
     let offset = linear.wrapping_sub(word(site::START));
-    (offset < word(site::LIMIT)).then(|| offset.wrapping_add(word(site::HOST)))
+    let found = (offset < word(site::LIMIT)).then(|| offset.wrapping_add(word(site::HOST)));
+    // Code that compares with one page finds the same in the first one.
+    let narrow = offset <= 4096 - 8;
+    assert_eq!(narrow, found.is_some() && narrow, "{linear:#x}");
+    found
 }
 
 /// Makes an instruction's entry as generated code does.
@@ -312,6 +317,41 @@ fn the_entries_of_instructions_go_with_what_they_are_copies_of() {
     assert_eq!(found(&tlb), [true, false]);
     tlb.drop_page(1, page);
     assert_eq!(found(&tlb), [false, false]);
+}
+
+#[test]
+fn empty_entries_of_instructions_have_no_page_that_an_access_may_find() {
+    let mut tlb = tlb();
+    let starts = |tlb: &Tlb, numbers: std::ops::Range<u32>| -> Vec<u64> {
+        let places = numbers.flat_map(|number| {
+            let kinds = stack::SIZES
+                .into_iter()
+                .zip([false, true].into_iter().cycle());
+            kinds.map(move |(bytes, write)| site::place(number, bytes, write) as usize)
+        });
+        let at = tlb.base(1) + site::START;
+        // SAFETY: inside of the table.
+        places
+            .map(|place| unsafe { *((at + place) as *const u64) })
+            .collect()
+    };
+    let is_empty = |start: u64| {
+        let canonical = (start << 16) as i64 >> 16;
+        start != canonical as u64 && start.is_multiple_of(PAGE_SIZE)
+    };
+    assert!(starts(&tlb, 0..200).into_iter().all(is_empty));
+    // More than there are, and a table that is selected later
+    tlb.select(1, 0);
+    tlb.reserve_sites(5000);
+    assert!(starts(&tlb, 0..992).into_iter().all(is_empty));
+    tlb.select(1, 1);
+    assert!(starts(&tlb, 0..992).into_iter().all(is_empty));
+    let place = site::place(3, 8, false) as usize;
+    tlb.fill(1, 0, fill(3));
+    copy_to_site(&tlb, place, false, 0);
+    assert!(find_site(&tlb, place, 8).is_some());
+    tlb.drop_all(1);
+    assert!(starts(&tlb, 3..4).into_iter().all(is_empty));
 }
 
 #[test]

@@ -22,6 +22,8 @@ pub(super) struct Plan {
     pub(super) copies: bool,
     /// Instructions whose accesses have entries of their own in the TLB, as bits.
     pub(super) sites: u64,
+    /// Whether those entries may be of many pages.
+    pub(super) wide: bool,
     /// Which registers trade places.
     pub(super) exchange: Exchange,
 }
@@ -33,8 +35,17 @@ pub(crate) struct History {
     pub(crate) before: Exchange,
     /// Its shared probes miss often.
     pub(crate) misses: bool,
-    /// Of a hot block, the instructions whose accesses should have entries of their own in the TLB, as bits.
-    pub(crate) hot: Option<u64>,
+    /// Of a hot block.
+    pub(crate) hot: Option<Hot>,
+}
+
+/// What is known of a hot block's accesses.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Hot {
+    /// The instructions whose accesses should have entries of their own in the TLB, as bits.
+    pub(crate) sites: u64,
+    /// Some of them go to several pages.
+    pub(crate) wide: bool,
 }
 
 /// Translates a block.
@@ -60,7 +71,8 @@ pub(crate) fn block(
         streams: !several,
         mixes: history.hot.is_some(),
         copies: history.misses,
-        sites: history.hot.unwrap_or(0),
+        sites: history.hot.map_or(0, |hot| hot.sites),
+        wide: history.hot.is_some_and(|hot| hot.wide),
         exchange,
     };
     if exchange == Exchange::NONE {

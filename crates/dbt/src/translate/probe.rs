@@ -136,7 +136,7 @@ impl Translator<'_> {
             bytes,
             write,
             site: match slot {
-                Slot::Site(place) => Some(place),
+                Slot::Site { place, .. } => Some(place),
                 _ => None,
             },
         }));
@@ -156,7 +156,10 @@ impl Translator<'_> {
             self.out.probe(Slot::Dynamic, bytes, write, slow);
             return Slot::Dynamic;
         }
-        let slot = Slot::Site(self.next_site(bytes, write));
+        let slot = Slot::Site {
+            place: self.next_site(bytes, write),
+            wide: self.plan.wide,
+        };
         self.probe_entry(slot, bytes, write, slow);
         slot
     }

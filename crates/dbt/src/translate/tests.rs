@@ -6,7 +6,7 @@ use std::fmt::Write as _;
 use iced_x86::{Decoder, DecoderOptions, FastFormatter, Instruction};
 
 use super::*;
-use snippets::{HOT, PATHS, SMALL, SNIPPETS};
+use snippets::{HOT, PATHS, SMALL, SNIPPETS, WIDE};
 
 mod snippets;
 
@@ -93,11 +93,17 @@ fn snippets_become_what_the_listings_say() {
     let hot = HOT.map(|(name, code)| (name, 64, code));
     let all = plain.into_iter().chain(small);
     let all = all.map(|snippet| (snippet, HISTORY, 0));
-    let often = History {
-        hot: Some(u64::MAX),
+    let hot_with = |wide| History {
+        hot: Some(Hot {
+            sites: u64::MAX,
+            wide,
+        }),
         ..HISTORY
     };
+    let (often, widely) = (hot_with(false), hot_with(true));
     let hot = hot.into_iter().map(|snippet| (snippet, often, 0));
+    let wide = WIDE.map(|(name, code)| ((name, 64, code), widely, 0));
+    let hot = hot.chain(wide);
     let paths = PATHS.into_iter();
     let paths = paths.map(|(name, code, inside)| ((name, 64, code), often, inside));
     for ((name, bits, code), history, inside) in all.chain(hot).chain(paths) {

@@ -196,14 +196,20 @@ fn find_site(out: &mut Writer, write: bool, size: u32) -> u32 {
     const STORE: u8 = 0x89;
     out.align();
     let at = out.len();
-    let (missed, often) = (out.label(), out.label());
+    let (missed, fresh, often) = (out.label(), out.label(), out.label());
     out.word_at(0x03, RCX, RAX, site::START); // add rcx, start
     out.push(RAX);
     out.probe(Slot::Dynamic, 1, write, missed);
-    out.count_down32(Context::WANDERED);
-    out.jump_if(8, often);
     out.push(RDX);
     out.bytes(&[0x48, 0x8b, 0x54, 0x24, 8]); // mov rdx, [rsp + 8]
+    // cmp qword ptr gs:[rdx + limit], 0
+    out.bytes(&[0x65, 0x48, 0x83, 0xba]);
+    out.bytes(&(site::LIMIT as u32).to_le_bytes());
+    out.bytes(&[0]);
+    out.jump_if(4, fresh);
+    out.count_down32(Context::WANDERED);
+    out.jump_if(8, often);
+    out.bind(fresh);
     out.push(RCX);
     out.load_entry(RCX, write, offset_of!(Entry, tag));
     out.word_at(STORE, RCX, RDX, site::START);
@@ -235,7 +241,7 @@ fn find_site(out: &mut Writer, write: bool, size: u32) -> u32 {
     out.bytes(&[0x58, 0xc3]); // pop rax; ret
     out.bind(often);
     out.entry_tag(write); // xor rcx, tag
-    out.bytes(&[0x58]); // pop rax
+    out.bytes(&[0x5a, 0x58]); // pop rdx; pop rax
     wandered(out);
     out.bytes(&[0xc3]);
     at

@@ -252,6 +252,11 @@ impl Mmu {
         self.tables.widen(wandered);
     }
 
+    /// Sees to it that there are entries for as many instructions of each kind.
+    pub(crate) fn reserve_sites(&mut self, count: u32) {
+        self.tables.reserve_sites(count);
+    }
+
     /// Forgets translations for writes to a page of RAM.
     pub(crate) fn drop_writes_to(&mut self, page: Offset) {
         self.tables.drop_writes_to(page);

@@ -158,6 +158,12 @@ pub(super) const HOT: [(&str, &str); 5] = [
     ("hot histogram", "0fb606ff048248ffc648ffc975f2"),
 ];
 
+/// Hot blocks whose accesses go to many pages.
+pub(super) const WIDE: [(&str, &str); 2] = [
+    ("hot load and store that wander", "488b07488906"),
+    ("hot run that wanders", "488b074803470848890648894608"),
+];
+
 /// Hot blocks that lie in several places, and which of their instructions lead from one to the next, as bits: behind the last
 /// one, to the first.
 pub(super) const PATHS: [(&str, &str, u64); 3] = [

@@ -15,8 +15,8 @@ pub(crate) enum Slot {
     Dynamic,
     /// That of the stack's pages.
     Stack,
-    /// That of an instruction: where in the table.
-    Site(u32),
+    /// That of an instruction: where in the table, and whether it may be one of several pages.
+    Site { place: u32, wide: bool },
 }
 
 impl Writer {
@@ -32,8 +32,11 @@ impl Writer {
             self.stack_entry(0x3b, RCX, write, limit); // cmp rcx, limit
             return self.jump_if(3, slow);
         }
-        if let Slot::Site(place) = slot {
+        if let Slot::Site { place, wide } = slot {
             self.word(0x2b, RCX, place + tlb::site::START as u32); // sub rcx, start
+            if !wide {
+                return self.leave_if_above(4096 - bytes, slow);
+            }
             self.word(0x3b, RCX, place + tlb::site::LIMIT as u32); // cmp rcx, limit
             return self.jump_if(3, slow);
         }
@@ -69,7 +72,7 @@ impl Writer {
         if slot == Slot::Stack {
             return self.stack_entry(0x03, RCX, write, tlb::stack::HOST);
         }
-        if let Slot::Site(place) = slot {
+        if let Slot::Site { place, .. } = slot {
             return self.word(0x03, RCX, place + tlb::site::HOST as u32);
         }
         let half = if write { tlb::WRITE as u32 } else { 0 };
@@ -81,7 +84,7 @@ impl Writer {
         if slot == Slot::Stack {
             return self.stack_entry(0x8b, RAX, write, tlb::stack::HOST);
         }
-        if let Slot::Site(place) = slot {
+        if let Slot::Site { place, .. } = slot {
             return self.word(0x8b, RAX, place + tlb::site::HOST as u32);
         }
         self.load_entry(RAX, write, offset_of!(tlb::Entry, host));
