@@ -99,6 +99,22 @@ fn a_row_that_differs_less_than_its_rounds_is_as_fast() {
 }
 
 #[test]
+fn two_processors_need_not_do_more_than_the_hosts() {
+    for (suz, native, missed) in [
+        (1.78, 1.9, true),
+        (1.85, 1.9, false),
+        (1.78, 1.75, false),
+        (1.7, 1.75, true),
+    ] {
+        let mut report = report();
+        report.add("2-to-1", Side::Suz, suz);
+        report.add("2-to-1", Side::Native, native);
+        let row = row("2-to-1", Group::Ratio, None);
+        assert_eq!(report.misses(&row).len(), usize::from(missed), "{suz}");
+    }
+}
+
+#[test]
 fn reasons_are_given_for_rows_that_miss() {
     let mut report = filled();
     report.add(own::DEMONSTRATION, Side::Suz, 15e6);
