@@ -35,7 +35,7 @@ use table::Tables;
 
 use crate::cc;
 use crate::region::{CodeArea, Registers};
-use crate::tlb::Wandered;
+use crate::tlb::{Counts, Wandered};
 use crate::translate::thunk::{self, Thunks};
 use crate::translate::{self, Exchange, Frame, History, Mark, Source};
 
@@ -101,8 +101,8 @@ pub struct Blocks {
     guesses: HashMap<u32, Option<u64>>,
     sampler: Option<Sampler>,
     wandered: Option<Wandered>,
-    /// Accesses that have been given an entry of the TLB.
-    accesses: u32,
+    /// Accesses that have been given entries of their own in the TLB.
+    accesses: Counts,
     /// Blocks ever made.
     pub made: u64,
     /// Those among them that were dropped to be made again, as hot ones.
@@ -166,7 +166,7 @@ impl Blocks {
             guesses: HashMap::new(),
             sampler: None,
             wandered: None,
-            accesses: 0,
+            accesses: Counts::default(),
             made: 0,
             hot: 0,
             several: 0,
@@ -202,9 +202,9 @@ impl Blocks {
         self.tables.clear();
     }
 
-    /// Accesses that have been given entries of their own in the TLB, which has room for so many of each kind.
-    pub fn accesses(&self) -> u32 {
-        self.accesses
+    /// Accesses that have been given entries of their own in the TLB.
+    pub fn accesses(&self) -> &Counts {
+        &self.accesses
     }
 
     /// Bytes of code in use.
@@ -242,7 +242,7 @@ impl Blocks {
             read_tsc: self.thunks.read_tsc,
             number: self.blocks.len() as u32,
             first_jump: self.sites.count(),
-            first_site: self.accesses,
+            accesses: self.accesses,
         };
         let before = std::mem::take(&mut self.before);
         let history = History {
@@ -251,7 +251,7 @@ impl Blocks {
             hot: self.heat.hot(&key),
         };
         let translated = translate::block(source, frame, history, &mut self.scratch);
-        self.accesses = self.accesses.wrapping_add(translated.sites);
+        self.accesses = translated.accesses;
         self.area.write(self.used, &translated.code);
         let number = frame.number;
         let start = self.used as u32;

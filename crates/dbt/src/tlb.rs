@@ -28,6 +28,7 @@ use mem::{GuestRam, Offset, PAGE_MASK, PAGE_SHIFT, PAGE_SIZE};
 
 use marks::Marks;
 pub use range::Wandered;
+pub use site::Counts;
 use site::Sites;
 use stack::StackEntry;
 use window::Windows;
@@ -100,8 +101,8 @@ pub struct Tlb {
     views: [NonNull<Table>; VIEWS],
     /// What the views are while they are hidden.
     hidden: [NonNull<Table>; VIEWS],
-    /// How many instructions' entries there are of each kind, and what empty ones begin with.
-    sites: u64,
+    /// How many instructions' entries there are, and what empty ones begin with.
+    sites: Counts,
     empty_site: u64,
     /// Host address of RAM.
     start: u64,
@@ -139,7 +140,7 @@ impl Tlb {
             windows: Windows::default(),
             views: [tables; VIEWS],
             hidden: [tables; VIEWS],
-            sites: 0,
+            sites: Counts::default(),
             empty_site: site::empty(),
             start: ram.pointer(Offset(0), 0).as_ptr() as u64,
             ram,

@@ -77,6 +77,7 @@ mod x87;
 use iced_x86::{FlowControl, InstructionInfoFactory};
 
 use crate::Context;
+use crate::tlb::Counts;
 
 pub(crate) use branch::{Detour, Far, Inside, Link};
 use cold::{Cold, Interpret};
@@ -151,8 +152,8 @@ pub(crate) struct Translated {
     /// Which registers trade places between the ways in and out; those behind the ways in, for blocks with the same, are
     /// [`Exchange::bytes`] further.
     pub(crate) exchange: Exchange,
-    /// How many accesses have an entry of the TLB.
-    pub(crate) sites: u32,
+    /// [`Frame::accesses`] behind it.
+    pub(crate) accesses: Counts,
     /// It lies in several places.
     pub(crate) several: bool,
 }
@@ -183,8 +184,8 @@ pub(crate) struct Frame {
     /// The block's number.
     pub(crate) number: u32,
     pub(crate) first_jump: u32,
-    /// The number of its first access.
-    pub(crate) first_site: u32,
+    /// Accesses that have entries of their own in the TLB, before the block.
+    pub(crate) accesses: Counts,
 }
 
 /// A block in the making.
@@ -216,8 +217,8 @@ struct Translator<'a> {
     lefts: Vec<(usize, Option<deferred::Redo>)>,
     /// Code that is run seldom, put behind the block.
     cold: Vec<Cold>,
-    /// How many accesses it has.
-    sites: u32,
+    /// Accesses that have entries of their own in the TLB.
+    accesses: Counts,
     uses: &'a [Uses],
     info: InstructionInfoFactory,
     vectors: bool,
@@ -286,7 +287,7 @@ fn attempt<'a>(
         earlier: 0,
         lefts: Vec::new(),
         cold,
-        sites: 0,
+        accesses: frame.accesses,
         uses,
         info: InstructionInfoFactory::new(),
         vectors: false,
@@ -357,7 +358,7 @@ impl Translator<'_> {
                 foreign: self.foreign,
                 earlier: self.earlier,
                 exchange: self.plan.exchange,
-                sites: self.sites,
+                accesses: self.accesses,
                 several: self.source.guests.iter().any(|guest| guest.inside),
             }),
         }

@@ -318,7 +318,7 @@ mod tests {
             foreign: 0,
             earlier: 0,
             exchange: Exchange::NONE,
-            sites: 0,
+            accesses: Default::default(),
             several: false,
         };
         Block::new(key, &made, 0, 0, NONE)

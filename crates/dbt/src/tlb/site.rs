@@ -20,7 +20,9 @@ use super::{Table, Tlb};
 /// Copies of one kind: for reads or for writes, for ranges of one size.
 const EACH: usize = 16 * IN_PAGE;
 /// All of them.
-const COUNT: usize = 2 * SIZES.len() * EACH;
+const COUNT: usize = COPIES * EACH;
+/// Kinds of copies.
+const COPIES: usize = 2 * SIZES.len();
 /// Copies in a page of the host's.
 const IN_PAGE: usize = (4096 - GAP) / size_of::<Site>();
 /// What is free at the start of each: a load that has the low bits of a store's address waits for that, and there
@@ -62,8 +64,8 @@ pub(super) struct Sites {
     count: u64,
     /// The start of empty ones; zero while there are none.
     empty: u64,
-    /// For how many numbers there are copies of each kind.
-    ready: u64,
+    /// How many there are of each kind.
+    ready: Counts,
     /// Of which kinds of pages there are copies.
     copied: [u8; KINDS],
 }
@@ -82,9 +84,24 @@ pub(crate) const KIND: u32 = KINDS as u32 - 1;
 
 const PAGES: usize = offset_of!(Table, sites.pages);
 
-/// Where in a table the copy is for an access of `bytes` bytes, the `number`th of all, in bytes.
+/// Accesses by the kind of their copies.
+pub type Counts = [u32; COPIES];
+
+/// The kind of the copy for an access of `bytes` bytes.
+fn kind_of(bytes: u32, write: bool) -> usize {
+    size_class(bytes) + SIZES.len() * usize::from(write)
+}
+
+/// The number of the next access of `bytes` bytes among those of its kind, which is counted.
+pub(crate) fn count(counts: &mut Counts, bytes: u32, write: bool) -> u32 {
+    let count = &mut counts[kind_of(bytes, write)];
+    *count = count.wrapping_add(1);
+    count.wrapping_sub(1)
+}
+
+/// Where in a table the copy is for an access of `bytes` bytes, the `number`th of its kind, in bytes.
 pub(crate) fn place(number: u32, bytes: u32, write: bool) -> u32 {
-    let kind = size_class(bytes) + SIZES.len() * usize::from(write);
+    let kind = kind_of(bytes, write);
     let index = kind * EACH + number as usize % EACH;
     let (page, site) = (index / IN_PAGE, index % IN_PAGE);
     (PAGES + page * size_of::<Page>() + offset_of!(Page, sites) + site * size_of::<Site>()) as u32
@@ -150,15 +167,16 @@ impl Sites {
         self.count = 0;
     }
 
-    /// Sees to it that copies of each kind with numbers below `count` are empty, if they are not in use.
-    fn reserve(&mut self, count: u64, empty: u64) {
+    /// Sees to it that there are so many of each kind; those that are not in use are empty.
+    fn reserve(&mut self, counts: &Counts, empty: u64) {
         self.empty = empty;
-        while self.ready < count.min(EACH as u64) {
-            let first = self.ready as usize / IN_PAGE;
-            for page in self.pages.iter_mut().skip(first).step_by(EACH / IN_PAGE) {
-                page.sites.iter_mut().for_each(|site| site.start = empty);
+        for (kind, &count) in counts.iter().enumerate() {
+            while self.ready[kind] < count.min(EACH as u32) {
+                let page = (kind * EACH + self.ready[kind] as usize) / IN_PAGE;
+                let sites = &mut self.pages[page].sites;
+                sites.iter_mut().for_each(|site| site.start = empty);
+                self.ready[kind] += IN_PAGE as u32;
             }
-            self.ready += IN_PAGE as u64;
         }
     }
 }
@@ -170,12 +188,15 @@ pub(super) fn empty() -> u64 {
 }
 
 impl Tlb {
-    /// Sees to it that there are copies with numbers below `count`, in all tables that are or will be selected.
-    pub fn reserve_sites(&mut self, count: u32) {
-        if u64::from(count) <= self.sites {
+    /// Sees to it that there are copies for so many accesses, in all tables that are or will be selected.
+    pub fn reserve_sites(&mut self, counts: &Counts) {
+        let enough = |(have, count): (&u32, &u32)| have >= count;
+        if self.sites.iter().zip(counts).all(enough) {
             return;
         }
-        self.sites = u64::from(count).next_multiple_of(IN_PAGE as u64);
+        for (have, &count) in self.sites.iter_mut().zip(counts) {
+            *have = count.max(*have);
+        }
         for table in 0..self.count() {
             if self.table_mut(table).sites.empty != 0 {
                 self.prepare_sites(table);
@@ -185,7 +206,7 @@ impl Tlb {
 
     /// Sees to it that a table's copies are as those of all that are selected.
     pub(super) fn prepare_sites(&mut self, table: usize) {
-        let (count, empty) = (self.sites, self.empty_site);
-        self.table_mut(table).sites.reserve(count, empty);
+        let (counts, empty) = (self.sites, self.empty_site);
+        self.table_mut(table).sites.reserve(&counts, empty);
     }
 }

@@ -8,7 +8,7 @@ fn tlb() -> Tlb {
     let ram = Arc::new(GuestRam::new(&[(Gpa(0), 64 << 12)]).unwrap());
     let mut tlb = Tlb::new(ram, 2);
     tlb.select(1, 1);
-    tlb.reserve_sites(200);
+    tlb.reserve_sites(&[200; 8]);
     tlb
 }
 
@@ -342,7 +342,7 @@ fn empty_entries_of_instructions_have_no_page_that_an_access_may_find() {
     assert!(starts(&tlb, 0..200).into_iter().all(is_empty));
     // More than there are, and a table that is selected later
     tlb.select(1, 0);
-    tlb.reserve_sites(5000);
+    tlb.reserve_sites(&[5000; 8]);
     assert!(starts(&tlb, 0..992).into_iter().all(is_empty));
     tlb.select(1, 1);
     assert!(starts(&tlb, 0..992).into_iter().all(is_empty));

@@ -166,8 +166,8 @@ impl Translator<'_> {
 
     /// The place of an entry in the table that is nobody else's in the block.
     pub(super) fn next_site(&mut self, bytes: u32, write: bool) -> u32 {
-        self.sites += 1;
-        site::place(self.frame.first_site + self.sites - 1, bytes, write)
+        let number = site::count(&mut self.accesses, bytes, write);
+        site::place(number, bytes, write)
     }
 
     /// Has the entry at a place made anew, for what a probe of it has left in RCX.

@@ -65,7 +65,7 @@ fn listing(bits: u32, code: &[u8], history: History, inside: u64) -> String {
         read_tsc: 0,
         number: 0,
         first_jump: 0,
-        first_site: 0,
+        accesses: Counts::default(),
     };
     let made = block(source, frame, history, &mut Scratch::default());
     let mut out = String::new();

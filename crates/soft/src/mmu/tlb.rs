@@ -26,7 +26,7 @@ mod tests;
 
 use std::sync::Arc;
 
-use dbt::tlb::{Tlb, Wandered};
+use dbt::tlb::{Counts, Tlb, Wandered};
 use mem::{GuestRam, Offset};
 
 use super::{Access, Privilege};
@@ -252,9 +252,9 @@ impl Mmu {
         self.tables.widen(wandered);
     }
 
-    /// Sees to it that there are entries for as many instructions of each kind.
-    pub(crate) fn reserve_sites(&mut self, count: u32) {
-        self.tables.reserve_sites(count);
+    /// Sees to it that there are entries for as many accesses.
+    pub(crate) fn reserve_sites(&mut self, counts: &Counts) {
+        self.tables.reserve_sites(counts);
     }
 
     /// Forgets translations for writes to a page of RAM.
