@@ -15,10 +15,11 @@ mod path;
 mod site;
 mod step;
 mod table;
+mod trail;
 mod watch;
 
 use std::arch::asm;
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::io;
 
 use host::fault;
@@ -32,6 +33,7 @@ pub use left::Left;
 use misses::Misses;
 use site::Sites;
 use table::Tables;
+use trail::Trail;
 
 use crate::cc;
 use crate::region::{CodeArea, Registers};
@@ -93,13 +95,13 @@ pub struct Blocks {
     /// Blocks that are to be translated together with those that they lead to: what they were before, or no block where that
     /// was no good.
     paths: HashMap<Key, u32>,
-    /// Those whose indirect branches have led elsewhere.
-    strayed: HashSet<u32>,
     /// There are none of them.
     apart: bool,
     /// Where the sites lead that are indirect branches', if they have led to one place so far.
     guesses: HashMap<u32, Option<u64>>,
     sampler: Option<Sampler>,
+    /// Where indirect jumps have led.
+    trail: Trail,
     wandered: Option<Wandered>,
     /// Accesses that have been given entries of their own in the TLB.
     accesses: Counts,
@@ -161,10 +163,10 @@ impl Blocks {
             heat: Heat::new(eager),
             scratch: translate::Scratch::default(),
             paths: HashMap::new(),
-            strayed: HashSet::new(),
             apart: false,
             guesses: HashMap::new(),
             sampler: None,
+            trail: Trail::new(eager)?,
             wandered: None,
             accesses: Counts::default(),
             made: 0,
@@ -197,8 +199,8 @@ impl Blocks {
         self.misses.clear();
         self.heat.clear();
         self.paths.clear();
-        self.strayed.clear();
         self.guesses.clear();
+        self.trail.clear();
         self.tables.clear();
     }
 
@@ -265,7 +267,7 @@ impl Blocks {
         }
         let marks = self.marks.len() as u32;
         let block = Block::new(key, &translated, start, marks, site::NONE);
-        self.several += u64::from(block.several);
+        self.several += u64::from(block.is_several());
         self.blocks.push(block);
         let marks = translated.marks.iter().copied().map(PackedMark::from);
         self.marks.extend(marks);
@@ -323,12 +325,14 @@ impl Blocks {
         self.tables.current_mut().set(linear, entry);
     }
 
-    /// Remembers in the selected table that an indirect jump led to a block, where that does not look at flags.
-    pub fn learn_late(&mut self, linear: u64, block: u32) {
+    /// Remembers in the selected table that the indirect jump at the end of a block led to another one, where that does not
+    /// look at flags.
+    pub fn learn_late(&mut self, linear: u64, jump: u32, block: u32) {
         if !self.blocks[block as usize].wants_flags() {
             let entry = self.start(block).address;
             self.tables.current_mut().set_late(linear, entry);
         }
+        self.note_jump(jump, block);
     }
 
     /// Selects the jump table for a key: address space, privilege and mode.
@@ -407,6 +411,10 @@ impl Blocks {
         registers.run.table = tlb as u64;
         registers.clock = &raw const clock as u64;
         self.tables.approach(&mut registers.gates);
+        let watched = self.trail.table();
+        if let Some(nothing) = watched {
+            registers.run.jumps = nothing;
+        }
         // SAFETY: code made by `thunk` keeps the registers that the C ABI keeps. Generated code stays inside the context,
         // which `registers` lends, inside guest RAM as the TLB has it, and reads tables that live as long as `self` and
         // the TLB's owner, and asks a clock that is borrowed until it is left. It comes back by a jump: the processor foresees returns by calls, and those of the code that
@@ -425,24 +433,25 @@ impl Blocks {
         self.table = registers.run.table as usize;
         let exit = registers.run.exit;
         self.tables.leave(&registers.gates);
+        if watched.is_some() {
+            registers.run.jumps = self.tables.current().address();
+            self.see_round();
+        }
         if let Some(at) = self.code.take_sample() {
             self.see(at);
         }
         match exit {
             thunk::LANDED => return Left::Landed,
-            thunk::SOUGHT => {
-                if registers.run.strays.cast_signed() < 0 {
-                    registers.run.strays = guess::STRAYS;
-                }
-                let target = registers.run.sought;
-                return Left::Sought { target };
-            }
+            thunk::SOUGHT => return Self::sought(registers, None),
             thunk::FAULT => {
                 // A call may be half remembered.
                 self.tables.forget_calls();
                 return self.fault(registers);
             }
             _ => {}
+        }
+        if let Some(block) = translate::jump_of(exit) {
+            return Self::sought(registers, Some(block));
         }
         if let Some((block, op)) = translate::instruction_of(exit) {
             self.exchange_back(registers, block);
@@ -463,6 +472,17 @@ impl Blocks {
         self.before = self.blocks[self.sites.block(exit) as usize].exchange();
         self.look_for_wandered(registers);
         Left::Jump { site: exit, target }
+    }
+
+    /// A branch leads to what the jump table does not have: the jump at the end of a block, or another one.
+    fn sought(registers: &mut Registers, jump: Option<u32>) -> Left {
+        if registers.run.strays.cast_signed() < 0 {
+            registers.run.strays = guess::STRAYS;
+        }
+        Left::Sought {
+            target: registers.run.sought,
+            jump,
+        }
     }
 
     /// Has registers that trade places in a block in their own.

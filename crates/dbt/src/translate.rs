@@ -44,6 +44,7 @@ mod branch;
 mod cold;
 mod deferred;
 mod exchange;
+mod exit;
 mod flags;
 mod gate;
 mod guess;
@@ -82,6 +83,7 @@ use crate::tlb::Counts;
 pub(crate) use branch::{Detour, Far, Inside, Link};
 use cold::{Cold, Interpret};
 pub(crate) use exchange::Exchange;
+pub(crate) use exit::{MOST_BLOCKS, instruction_of, jump_of};
 pub(crate) use flags::State;
 pub(crate) use gate::Ways;
 pub(crate) use guess::{Guess, SPACE};
@@ -101,19 +103,6 @@ pub(crate) struct Jump {
     pub(crate) target: u64,
     /// What to patch so that it comes at once.
     pub(crate) link: Link,
-}
-
-/// Marks the number of an exit at which an instruction is to be executed elsewhere: below are the block's number and the
-/// instruction's.
-const INSTRUCTION: u32 = 1 << 31;
-pub(crate) const INSTRUCTION_BITS: u32 = 6;
-/// More blocks than any code memory has room for.
-pub(crate) const MOST_BLOCKS: usize = 1 << 24;
-
-/// The block and the instruction that an exit's number stands for, if it does.
-pub(crate) fn instruction_of(exit: u32) -> Option<(u32, u16)> {
-    let op = exit as u16 & ((1 << INSTRUCTION_BITS) - 1);
-    (exit & INSTRUCTION != 0).then_some(((exit & !INSTRUCTION) >> INSTRUCTION_BITS, op))
 }
 
 /// A place in the code to which an instruction belongs.
@@ -156,6 +145,8 @@ pub(crate) struct Translated {
     pub(crate) accesses: Counts,
     /// It lies in several places.
     pub(crate) several: bool,
+    /// It ends with an indirect jump that may lead to many places.
+    pub(crate) switches: bool,
 }
 
 /// Where a block's code will be.
@@ -339,6 +330,7 @@ impl Translator<'_> {
         self.region = None;
         self.merge = false;
         self.write_cold();
+        let switches = self.switches();
         let code = self.out.finish();
         scratch.cold = self.cold;
         scratch.paper = self.out.paper();
@@ -359,6 +351,7 @@ impl Translator<'_> {
                 earlier: self.earlier,
                 exchange: self.plan.exchange,
                 accesses: self.accesses,
+                switches,
                 several: self.source.guests.iter().any(|guest| guest.inside),
             }),
         }
@@ -519,18 +512,6 @@ impl Translator<'_> {
             host: false,
         }));
         label
-    }
-
-    /// The number of the exit at which an instruction is to be executed elsewhere.
-    fn exit_at(&self, op: u16) -> u32 {
-        debug_assert!(op < 1 << INSTRUCTION_BITS);
-        INSTRUCTION | self.frame.number << INSTRUCTION_BITS | u32::from(op)
-    }
-
-    /// The number of a new exit.
-    fn exit_to(&mut self, target: u64, link: Link) -> u32 {
-        self.jumps.push(Jump { target, link });
-        self.frame.first_jump + self.jumps.len() as u32 - 1
     }
 
     /// Sees to it that the flags are in the context, before the host's are changed.

@@ -382,7 +382,7 @@ impl Cpu {
                 let (block, _) = parts.0.blocks.way_out(site);
                 Point::Behind(block)
             }
-            Left::Sought { target } => {
+            Left::Sought { target, .. } => {
                 self.rip = target;
                 trial.end
             }

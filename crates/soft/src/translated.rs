@@ -234,17 +234,19 @@ impl Processor {
                     self.cpu.figures.exits.branches += 1;
                     self.next(site)?
                 }
-                Some(Left::Sought { target }) => {
+                Some(Left::Sought { target, jump }) => {
                     self.cpu.rip = target;
                     self.cpu.figures.exits.branches += 1;
                     if self.cpu.is_wanted() {
                         return Ok(None);
                     }
+                    let flushes = self.flushes();
                     let found = self.sought()?;
-                    if let (Found::Translated(block), Some(translation)) =
-                        (&found, &mut self.translation)
+                    if let (Found::Translated(block), Some(jump), Some(translation)) =
+                        (&found, jump, &mut self.translation)
+                        && flushes == translation.blocks.flushes
                     {
-                        translation.blocks.learn_late(target, *block);
+                        translation.blocks.learn_late(target, jump, *block);
                     }
                     found
                 }

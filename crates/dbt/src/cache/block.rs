@@ -31,6 +31,10 @@ impl Key {
 /// No second page: none lies there.
 const NO_PAGE: u64 = u64::MAX;
 
+/// What a block is, as bits.
+const SEVERAL: u8 = 1;
+const SWITCHES: u8 = 2;
+
 /// A translated block.
 #[derive(Debug)]
 pub(super) struct Block {
@@ -53,8 +57,8 @@ pub(super) struct Block {
     /// Instructions that are left together with the one before them, as bits.
     earlier: u64,
     pub(super) dead: bool,
-    /// It lies in several places.
-    pub(super) several: bool,
+    /// [`SEVERAL`] and [`SWITCHES`].
+    bits: u8,
 }
 
 const _: () = assert!(size_of::<Block>() == 64);
@@ -76,7 +80,7 @@ impl Block {
             exchange: made.exchange,
             earlier: made.earlier,
             dead: false,
-            several: made.several,
+            bits: (u8::from(made.several) * SEVERAL) | (u8::from(made.switches) * SWITCHES),
         }
     }
 
@@ -121,6 +125,16 @@ impl Block {
     /// Whether it looks at the flags that it is entered with.
     pub(super) fn wants_flags(&self) -> bool {
         self.entry_host != self.entry_saved
+    }
+
+    /// Whether it lies in several places.
+    pub(super) fn is_several(&self) -> bool {
+        self.bits & SEVERAL != 0
+    }
+
+    /// Whether it ends with an indirect jump that may lead to many places.
+    pub(super) fn switches(&self) -> bool {
+        self.bits & SWITCHES != 0
     }
 
     /// Which registers trade places while it runs.

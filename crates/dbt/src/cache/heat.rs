@@ -24,20 +24,35 @@ const HALF: u64 = u64::MAX / 3;
 /// So many looks may find an access for each time that its block was seen: about a million misses in a second.
 const LOOKS: u32 = 8;
 
+/// So often a block's indirect branches may lead elsewhere for each time that it was seen, in thousands
+/// ([`super::guess::STRAYS`]): less than a tenth of the time.
+const STRAYS: u32 = 16;
+
 /// What is known of a block that was seen.
 #[derive(Debug, Default)]
 struct Seen {
+    /// How often the vCPU was seen there.
     times: u32,
+    /// How often jumps were seen to lead there again and again ([`super::trail`]).
+    rounds: u32,
     /// Where it was seen last: instructions.
     places: Vec<u16>,
     /// What its neighbours fit.
     exchange: Option<Exchange>,
     /// How often looks have found its instructions.
     looks: HashMap<u16, u32>,
+    /// How often its indirect branches have led elsewhere, in thousands.
+    strays: u32,
     /// Some of its accesses have been seen to go to several pages.
     wide: bool,
     /// Instructions whose accesses do so more often than is good for entries of their own, as bits.
     wandering: u64,
+}
+
+impl Seen {
+    fn times(&self) -> u32 {
+        self.times + self.rounds
+    }
 }
 
 /// What is known of the blocks of a vCPU.
@@ -56,22 +71,33 @@ impl Heat {
         }
     }
 
-    /// Notes that the vCPU was seen at an instruction of a block, in which registers trade places. Whether it is hot from now
-    /// on, and whether it is time to look where it goes.
-    pub(super) fn see(&mut self, key: Key, op: u16, exchange: Exchange) -> (bool, bool) {
+    /// Notes that the vCPU was seen at an instruction of a block, in which registers trade places, or that jumps were seen to
+    /// lead there. Whether it is hot from now on, and whether it is time to look where it goes.
+    pub(super) fn see(&mut self, key: Key, op: Option<u16>, exchange: Exchange) -> (bool, bool) {
         if self.seen.len() == MOST {
             self.seen.clear();
         }
         let seen = self.seen.entry(key).or_default();
         seen.exchange.get_or_insert(exchange);
-        seen.times += 1;
-        if seen.places.len() < PLACES {
-            seen.places.push(op);
+        match op {
+            None => seen.rounds += 1,
+            Some(op) => {
+                seen.times += 1;
+                if seen.places.len() < PLACES {
+                    seen.places.push(op);
+                }
+            }
         }
-        (
-            seen.times == HOT,
-            seen.times >= KNOWN && seen.times.is_power_of_two(),
-        )
+        let times = seen.times();
+        (times == HOT, times >= KNOWN && times.is_power_of_two())
+    }
+
+    /// Whether jumps should be watched when a block was seen that ends with one: at first, and when it was seen twice as often.
+    pub(super) fn is_worth_watching(&self, key: &Key) -> bool {
+        self.seen.get(key).is_some_and(|seen| {
+            let times = seen.times();
+            times >= HOT && (times <= 2 * KNOWN || times.is_power_of_two())
+        })
     }
 
     /// Whether blocks are taken for hot, and for known, before they are.
@@ -112,12 +138,20 @@ impl Heat {
         true
     }
 
+    /// Notes that an indirect branch of a block that lies in several places led elsewhere, as many have; true where that is
+    /// more often than is good.
+    pub(super) fn stray(&mut self, key: Key) -> bool {
+        let seen = self.seen.entry(key).or_default();
+        seen.strays += 1;
+        seen.strays > 1 + STRAYS * seen.times()
+    }
+
     /// What is known of the accesses of a hot block.
     pub(super) fn hot(&self, key: &Key) -> Option<Hot> {
         let seen = self.seen.get(key);
         let (wide, wandering) = seen.map_or((false, 0), |seen| (seen.wide, seen.wandering));
         let sites = match seen {
-            Some(seen) if seen.times >= HOT => !wandering,
+            Some(seen) if seen.times() >= HOT => !wandering,
             _ if self.eager => HALF << (key.linear & 1) & !wandering,
             _ => return None,
         };
@@ -150,7 +184,7 @@ mod tests {
         let mut heat = Heat::new(false);
         let sites = |heat: &Heat| heat.hot(&KEY).map(|hot| hot.sites);
         assert_eq!(sites(&heat), None);
-        let seen = (0..HOT).map(|_| heat.see(KEY, 0, Exchange::NONE).0);
+        let seen = (0..HOT).map(|_| heat.see(KEY, Some(0), Exchange::NONE).0);
         assert_eq!(seen.last(), Some(true));
         assert_eq!(sites(&heat), Some(u64::MAX));
         assert_eq!(heat.exchange(&KEY), Some(Exchange::NONE));
@@ -159,7 +193,7 @@ mod tests {
         assert_eq!(heat.hot(&KEY).map(|hot| hot.wide), Some(true));
         // The longer the block runs, the more an access may wander.
         for _ in 0..10 {
-            assert!(!heat.see(KEY, 0, Exchange::NONE).0, "only once");
+            assert!(!heat.see(KEY, Some(0), Exchange::NONE).0, "only once");
             assert!((0..LOOKS).all(|_| !heat.wander(KEY, 5)));
         }
         assert_eq!(sites(&heat), Some(u64::MAX));
@@ -167,6 +201,32 @@ mod tests {
         assert_eq!(until, Some((LOOKS * HOT - 1) as usize));
         assert_eq!(sites(&heat), Some(!(1 << 5)));
         assert!(!heat.wander(KEY, 5), "only once");
+    }
+
+    #[test]
+    fn what_jumps_lead_to_is_seen_there_but_not_at_an_instruction() {
+        let mut heat = Heat::new(false);
+        assert!(!heat.is_worth_watching(&KEY));
+        let seen: Vec<_> = (0..KNOWN)
+            .map(|_| heat.see(KEY, None, Exchange::NONE))
+            .collect();
+        assert_eq!(seen.iter().position(|seen| seen.0), Some(HOT as usize - 1));
+        assert_eq!(
+            seen.iter().position(|seen| seen.1),
+            Some(KNOWN as usize - 1)
+        );
+        assert!(heat.hot(&KEY).is_some() && heat.is_worth_watching(&KEY));
+        assert_eq!(heat.seen(&KEY, 0), (0, 0));
+    }
+
+    #[test]
+    fn branches_may_stray_the_more_often_the_longer_their_block_runs() {
+        let mut heat = Heat::new(false);
+        heat.see(KEY, Some(0), Exchange::NONE);
+        let most = (0..1000).take_while(|_| !heat.stray(KEY)).count();
+        heat.see(KEY, Some(0), Exchange::NONE);
+        let more = (0..1000).take_while(|_| !heat.stray(KEY)).count();
+        assert_eq!((most, more), (STRAYS as usize + 1, STRAYS as usize - 1));
     }
 
     #[test]

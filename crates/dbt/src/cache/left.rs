@@ -23,6 +23,8 @@ pub enum Left {
     Sought {
         /// Linear address to go on at.
         target: u64,
+        /// The block with the jump at its end, where it is one: for [`super::Blocks::learn_late`].
+        jump: Option<u32>,
     },
     /// An indirect branch is to be executed by other means, and may be linked to where it leads.
     Unguessed {

@@ -43,6 +43,16 @@ impl Blocks {
         self.first_at(target?)
     }
 
+    /// Where the indirect jump mostly leads that comes behind a block to which the last one has led, as far as it was seen.
+    pub fn jumps_to(&self, last: &Key) -> Option<u32> {
+        self.find_or_last(&self.trail.mostly(last)?)
+    }
+
+    /// Notes that a block goes on behind indirect jumps, and to which block the last of them leads.
+    pub fn go_on(&mut self, block: u32, last: Key) {
+        self.trail.go_on(block, last);
+    }
+
     /// The block at an address that the selected jump table has.
     pub fn first_at(&self, linear: u64) -> Option<u32> {
         let (block, op) = self.locate(self.look_up(linear)?)?;
@@ -83,8 +93,7 @@ impl Blocks {
         let op = self.sites.target(site) as u16;
         if self.sites.jump(site).link.inside == Some(Inside::Stray) {
             registers.run.strays = super::guess::STRAYS;
-            // All branches count together: the first time, others may have led elsewhere.
-            if !self.strayed.insert(block) {
+            if self.heat.stray(self.key(block)) {
                 self.part(block);
             }
             return Left::Interpret {
@@ -108,14 +117,25 @@ impl Blocks {
             let last = self.marks(closing).last();
             last.is_some_and(|last| last.op <= SHORT)
         });
-        self.note_seen(number, op);
+        self.note_seen(number, Some(op));
+        let switches = self.blocks[number as usize].switches();
+        if switches && !self.apart && self.heat.is_worth_watching(&self.key(number)) {
+            self.trail.begin();
+        }
         if let Some(closing) = closing {
-            self.note_seen(closing, 0);
+            self.note_seen(closing, Some(0));
+        }
+    }
+
+    /// Jumps were watched: the blocks that they led to again and again are seen, too.
+    pub(super) fn see_round(&mut self) {
+        for block in self.trail.take_round() {
+            self.note_seen(block, None);
         }
     }
 
     /// A block that is made another one from now on is dropped.
-    fn note_seen(&mut self, number: u32, op: u16) {
+    fn note_seen(&mut self, number: u32, op: Option<u16>) {
         let block = &self.blocks[number as usize];
         if block.dead {
             return;
@@ -142,6 +162,21 @@ impl Blocks {
         }
     }
 
+    /// The jump at the end of a block led to another one. In an eager cache some are watched for it, and it is known soon.
+    pub(super) fn note_jump(&mut self, jump: u32, block: u32) {
+        let known_by = self.trail.known_by(jump, self.key(jump));
+        let noted = self.trail.note(known_by, block, self.key(block));
+        if !self.heat.is_eager() || self.apart {
+            return;
+        }
+        if noted.is_multiple_of(EAGERLY) {
+            self.trail.begin();
+        }
+        if noted.is_multiple_of(4 * EAGERLY) {
+            self.begin_path(jump);
+        }
+    }
+
     /// Has each block translated by itself.
     pub fn without_paths(&mut self) {
         self.apart = true;
@@ -150,11 +185,15 @@ impl Blocks {
     /// Has a block translated together with those that it leads to from now on, if it is not yet.
     pub(super) fn begin_path(&mut self, number: u32) {
         let key = self.key(number);
-        if !self.apart
-            && !self.blocks[number as usize].several
-            && self.path_from(&key) != Some(NEVER)
-        {
+        let known = self.path_from(&key);
+        if self.apart || known == Some(NEVER) {
+            return;
+        }
+        if !self.blocks[number as usize].is_several() {
             self.paths.insert(key, number);
+            self.drop_block(number);
+        } else if known.is_some() && self.jumps_to(&self.trail.known_by(number, key)).is_some() {
+            // It may go on now.
             self.drop_block(number);
         }
     }

@@ -320,6 +320,7 @@ mod tests {
             exchange: Exchange::NONE,
             accesses: Default::default(),
             several: false,
+            switches: false,
         };
         Block::new(key, &made, 0, 0, NONE)
     }

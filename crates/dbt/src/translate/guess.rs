@@ -7,7 +7,7 @@
 //!                              └──▶ jump table ◀──┘     now and then, and while there is no guess: out, to be linked
 //! ```
 
-use iced_x86::{Instruction, Mnemonic, OpKind, Register};
+use iced_x86::{FlowControl, Instruction, Mnemonic, OpKind, Register};
 
 use super::branch::{Detour, Link};
 use super::deferred::Redo;
@@ -54,6 +54,14 @@ impl Translator<'_> {
         let switches = instruction.op0_kind() == OpKind::Register
             || instruction.memory_index() != Register::None;
         self.remembers() && (instruction.mnemonic() == Mnemonic::Call || !switches)
+    }
+
+    /// Whether the block ends with an indirect jump that is not worth one.
+    pub(super) fn switches(&self) -> bool {
+        self.source.guests.last().is_some_and(|last| {
+            let jumps = last.instruction.flow_control() == FlowControl::IndirectBranch;
+            jumps && !last.inside && !self.guesses(&last.instruction)
+        })
     }
 
     /// Goes to the linear address in RCX. That the vCPU may be wanted, and room for a call, was looked at.

@@ -12,7 +12,7 @@ use super::deferred::Redo;
 use super::exchange::Exchange;
 use super::register::{RAX, RCX};
 use super::writer::Label;
-use super::{Cold, Translator, thunk};
+use super::{Cold, Translator};
 use crate::Context;
 
 /// Where an indirect jump goes that the second part of the jump table does not have.
@@ -116,6 +116,7 @@ impl Translator<'_> {
             self.move_stack(sought.stack);
         }
         self.out.store(Context::SOUGHT, RCX);
-        self.out.leave(thunk::SOUGHT, self.frame.leave);
+        self.out
+            .leave(self.exit_sought(sought.op), self.frame.leave);
     }
 }

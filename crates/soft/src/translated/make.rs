@@ -31,6 +31,7 @@ impl Translation {
             Some(from) if cpu.mode.is_64bit() => self.path(from, block, key),
             _ => None,
         };
+        let (path, last) = path.unzip();
         let mut guests = match &path {
             None => guests(cpu, 0, &block.bytes, block.ops.len(), false),
             Some(path) => path
@@ -84,6 +85,9 @@ impl Translation {
         debug_assert_eq!(number, code);
         if let Some(path) = path {
             self.code.add_path(number, path);
+        }
+        if let Some(last) = last.filter(|last| *last != key) {
+            self.blocks.go_on(number, last);
         }
         Some(number)
     }

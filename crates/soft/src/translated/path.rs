@@ -2,7 +2,7 @@
 //! mostly taken, as far as a loop goes or a block has room.
 //!
 //! A path is made of blocks that are translated by themselves, as they were seen to follow each other. A call is part of one
-//! where its return is, too.
+//! where its return is, too. By jumps that lead to many places it goes where they mostly lead from here.
 
 use iced_x86::{Code, Decoder, DecoderOptions, FlowControl, Instruction};
 use mem::Offset;
@@ -51,6 +51,11 @@ struct Path<'a> {
     calls: Vec<u32>,
     /// The part that the first of them is in.
     called: usize,
+    /// The next part is where an indirect jump mostly leads that leads to many places.
+    jumps: bool,
+    /// The block to which the last of them has led, or the first one, and the part that it is.
+    last: dbt::Key,
+    since: usize,
     /// It ends with a return to its start.
     returns: bool,
 }
@@ -64,8 +69,14 @@ struct Here<'a> {
 }
 
 impl Translation {
-    /// The path that begins with a block, which has been the one with number `from`, if there is one.
-    pub(super) fn path(&self, from: u32, block: &Block, head: dbt::Key) -> Option<Vec<Piece>> {
+    /// The path that begins with a block, which has been the one with number `from`, if there is one, and the block to which
+    /// the last indirect jump leads in it that leads to many places, or the first.
+    pub(super) fn path(
+        &self,
+        from: u32,
+        block: &Block,
+        head: dbt::Key,
+    ) -> Option<(Vec<Piece>, dbt::Key)> {
         let (start, bytes) = self.code.get(from)?;
         if start != head.linear || *bytes != *block.bytes || head.second.is_some() {
             return None;
@@ -78,6 +89,9 @@ impl Translation {
             ops: 0,
             calls: Vec::new(),
             called: 0,
+            jumps: false,
+            last: head,
+            since: 0,
             returns: false,
         };
         let mut next = from;
@@ -93,7 +107,7 @@ impl Translation {
         }
         path.close();
         let several = path.pieces.len() > 1;
-        several.then_some(path.pieces)
+        several.then_some((path.pieces, path.last))
     }
 
     fn look_at(&self, block: u32) -> Option<Here<'_>> {
@@ -138,19 +152,30 @@ impl Here<'_> {
 impl Path<'_> {
     /// Whether a block may be the next part.
     fn takes(&self, here: &Here<'_>, head: dbt::Key) -> bool {
-        let again = self.goes_through(here.key.linear);
+        // Behind such a jump the same part is another one: the steps of an interpreter may share their jump.
+        let again = !self.jumps && self.goes_through(here.key.linear);
         // What tells that a place has changed belongs to its half of the linear space.
         let half = |key: dbt::Key| key.linear >> 63;
         let alike = here.key.kind == head.kind && half(here.key) == half(head);
-        !again && alike && here.key.second.is_none() && self.ops < MOST
+        // The first one's page is not looked at again.
+        let beyond = here.key.linear >> 12 != head.linear >> 12;
+        let offset = |key: dbt::Key| key.place.wrapping_sub(key.linear);
+        let there = beyond || offset(here.key) == offset(head);
+        !again && alike && there && here.key.second.is_none() && self.ops < MOST
     }
 
     fn goes_through(&self, linear: u64) -> bool {
-        self.pieces.iter().any(|piece| piece.start == linear)
+        self.pieces[self.since..]
+            .iter()
+            .any(|piece| piece.start == linear)
     }
 
     /// Adds a block; where it goes on.
     fn add(&mut self, here: &Here<'_>) -> Step {
+        if std::mem::take(&mut self.jumps) {
+            self.last = here.key;
+            self.since = self.pieces.len();
+        }
         let options = DecoderOptions::FORCE_RESERVED_NOP;
         let start = here.key.linear;
         let decoder = Decoder::with_ip(64, here.bytes, start, options);
@@ -208,7 +233,10 @@ impl Path<'_> {
                 target if target == self.head => Step::End,
                 target => to(here.way(translation, target)),
             },
-            FlowControl::IndirectBranch => to(blocks.guessed(here.number)),
+            FlowControl::IndirectBranch => match blocks.guessed(here.number) {
+                None => self.jump(),
+                guessed => to(guessed),
+            },
             FlowControl::Call if instruction.code() == Code::Call_rel32_64 => {
                 let target = here.way(translation, instruction.near_branch64());
                 self.call(here, instruction, target)
@@ -233,6 +261,13 @@ impl Path<'_> {
             _ => Step::End,
         };
         Some(step)
+    }
+
+    /// Where an indirect jump mostly leads that leads to many places.
+    fn jump(&mut self) -> Step {
+        let next = self.translation.blocks.jumps_to(&self.last);
+        self.jumps = next.is_some();
+        next.map_or(Step::End, |next| Step::To(next, true))
     }
 
     /// Where a call leads, which is part of the path if it may return there.
