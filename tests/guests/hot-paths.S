@@ -3,14 +3,10 @@
 # functions to be left by another way than mostly, to fault, and to return with flags.
 # expect: exit=0x10
 .include "long.inc"
+.include "frames.inc"
 .set HOT, 3200
 .set WARM, 40
 .set TIMES, 30
-.set FRAME1, DATA+0x10000           # two frames of a page with a function
-.set FRAME2, DATA+0x12000
-.set PAGE, DATA+0x20000             # linear
-.set E, PT_LOW+(PAGE>>12)*8
-.set F, 0x100
 .set POINTER, DATA+0x30000
 .set ABSENT, DATA+0x50000
 
@@ -19,10 +15,6 @@
     mov byte ptr [\at], 0xb8
     mov dword ptr [\at+1], \n
     mov byte ptr [\at+5], 0xc3
-.endm
-.macro MAP frame
-    mov qword ptr [E], \frame+P_+RW
-    invlpg [PAGE]
 .endm
 # Calls something in a loop: RBX is the sum of what it returns.
 .macro SUM rounds:req, what:req

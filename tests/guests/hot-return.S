@@ -4,16 +4,13 @@
 # differs: qemu: the fault of a return to an address that is not canonical is the target's there
 # expect: exit=0x10
 .include "long.inc"
+.include "frames.inc"
 .set HOT, 12000
 .set OFTEN, 300
 .set DEPTH, 6000
 .set STACKS, DATA+0x40000           # stacks of two coroutines end here
 .set DEEP, DATA+0x80000
-.set FRAME1, DATA+0x10000           # frames of a page with a function: CALL RSI; MOV EAX, n; RET
-.set FRAME2, DATA+0x12000
-.set PAGE, DATA+0x20000             # linear
-.set F, 0x100
-.set E, PT_LOW+(PAGE>>12)*8
+# A function in a frame: CALL RSI; MOV EAX, n; RET
 .macro FRAME at, n
     mov word ptr [\at+F], 0xd6ff
     mov byte ptr [\at+F+2], 0xb8

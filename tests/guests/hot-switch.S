@@ -2,14 +2,10 @@
 # change, handlers are mapped to other frames, or their code is changed; handlers fault, and look at the flags of the last one.
 # expect: exit=0x10
 .include "long.inc"
+.include "frames.inc"
 .set HOT, 3200
 .set WARM, 40
 .set TIMES, 20
-.set FRAME1, DATA+0x10000           # two frames of a page with a handler
-.set FRAME2, DATA+0x12000
-.set PAGE, DATA+0x20000             # linear
-.set E, PT_LOW+(PAGE>>12)*8
-.set F, 0x100
 .set VALUE, DATA+0x30000
 .set TABLE, DATA+0x31000            # addresses of handlers
 .set ABSENT, DATA+0x50000
@@ -58,10 +54,6 @@
     mov word ptr [\at], 0xc381
     mov dword ptr [\at+2], \n
     mov word ptr [\at+6], 0xe7ff
-.endm
-.macro MAP frame
-    mov qword ptr [E], \frame+P_+RW
-    invlpg [PAGE]
 .endm
 .macro ENTER code, handler
     mov qword ptr [TABLE+\code*8], offset \handler

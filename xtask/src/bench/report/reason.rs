@@ -23,7 +23,7 @@ const REASONS: [(&str, &str); 13] = [
     ),
     (
         "switch-interpreter",
-        "each step has three or four probes and an indirect branch by the jump table: some 40 instructions beside 17",
+        "each step has three or four probes, and an indirect branch by a comparison or the jump table: some 35 to 40 instructions beside 17",
     ),
     (
         "sse2-float",
