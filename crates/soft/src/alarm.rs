@@ -17,8 +17,8 @@ use crate::inbox::attention;
 /// No deadline.
 pub(crate) const NEVER: u64 = u64::MAX;
 
-/// How long to wait for a vCPU's next deadline when one was due, in nanoseconds: to be woken for it would cost the vCPU more
-/// than all else that a tick does, where the host is a guest itself.
+/// How long to wait for a vCPU's next deadline when one was due, in nanoseconds: to be woken for it takes up to a percent of
+/// the vCPU's time, where the host is a guest itself.
 const NEXT: u64 = 500_000;
 
 /// How often to look whether a clock that stands still goes on, in nanoseconds.
