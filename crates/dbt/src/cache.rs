@@ -95,6 +95,8 @@ pub struct Blocks {
     /// Blocks that are to be translated together with those that they lead to: what they were before, or no block where that
     /// was no good.
     paths: HashMap<Key, u32>,
+    /// What those are made of that lie in several places.
+    parts: HashMap<u32, Box<[path::Part]>>,
     /// There are none of them.
     apart: bool,
     /// Where the sites lead that are indirect branches', if they have led to one place so far.
@@ -163,6 +165,7 @@ impl Blocks {
             heat: Heat::new(eager),
             scratch: translate::Scratch::default(),
             paths: HashMap::new(),
+            parts: HashMap::new(),
             apart: false,
             guesses: HashMap::new(),
             sampler: None,
@@ -199,6 +202,7 @@ impl Blocks {
         self.misses.clear();
         self.heat.clear();
         self.paths.clear();
+        self.parts.clear();
         self.guesses.clear();
         self.trail.clear();
         self.tables.clear();
@@ -368,6 +372,7 @@ impl Blocks {
         }
         block.dead = true;
         let linear = block.key().linear;
+        self.parts.remove(&number);
         while let Some(site) = self.sites.take_first(&mut self.blocks, number) {
             self.unlink(site);
         }

@@ -46,4 +46,4 @@ pub use feature::{host_has, missing};
 pub use form::{Slots, converts};
 pub use gate::{Crossing, Gates, Iret, Segments};
 pub use region::{Attention, Registers};
-pub use translate::{Guest, Segmented, Source};
+pub use translate::{Guest, Segmented, Side, Source};

@@ -31,6 +31,7 @@
 //!   stack      PUSH, POP, LEAVE, CALL, RET
 //!   branch     ways out of a block
 //!   inside     branches that lead to the block's next instruction
+//!   side       what conditional branches lead to that comes back to the block's start
 //!   late       flags that only code makes which looks at them
 //!   guess      indirect branches that are linked to one target
 //!   returns    calls that are remembered, returns to them
@@ -63,6 +64,7 @@ mod returns;
 mod rewrite;
 mod scratch;
 mod segment;
+mod side;
 mod source;
 mod stack;
 mod stream;
@@ -90,7 +92,7 @@ pub(crate) use guess::{Guess, SPACE};
 use plan::Plan;
 pub(crate) use plan::{History, Hot, block};
 pub(crate) use scratch::Scratch;
-pub use source::{Guest, Segmented, Source};
+pub use source::{Guest, Segmented, Side, Source};
 pub(crate) use stream::ADDRESSES as MOST_SPILLED;
 use uses::Uses;
 pub(crate) use writer::{GUESS, GUESSED, UNGUESSED};
@@ -192,8 +194,15 @@ struct Translator<'a> {
     redo: Option<deferred::Redo>,
     /// The same behind the present instruction, where that is done without the flags before it.
     counted: Option<deferred::Redo>,
-    /// Number of the instruction being translated.
+    /// The instruction being translated, of those in the source.
     op: usize,
+    /// The side that it belongs to.
+    side: Option<usize>,
+    sides: &'a [side::Led],
+    /// The first of the instructions that leads to another page, if one does.
+    crossing: Option<usize>,
+    /// Those that were come to.
+    forks: Vec<side::Fork>,
     /// What is still to be added to the stack pointer.
     stack_moves: i32,
     /// Bytes of what it pushes or pops.
@@ -245,6 +254,7 @@ struct Translator<'a> {
 fn attempt<'a>(
     source: Source<'a>,
     uses: &'a [Uses],
+    sides: &'a [side::Led],
     frame: Frame,
     plan: Plan,
     scratch: &mut Scratch,
@@ -260,6 +270,7 @@ fn attempt<'a>(
     cold.clear();
     let mut out = Writer::on(paper, frame.base, frame.context);
     let saved_entry = out.label_at(0);
+    let several = source.is_several();
     let translator = Translator {
         source,
         plan,
@@ -270,6 +281,12 @@ fn attempt<'a>(
         redo: None,
         counted: None,
         op: 0,
+        side: None,
+        sides,
+        crossing: several
+            .then(|| side::crossing_of(source.linear, source.guests))
+            .flatten(),
+        forks: Vec::new(),
         stack_moves: 0,
         slot: if source.wide { 8 } else { 4 },
         marks,
@@ -306,31 +323,10 @@ impl Translator<'_> {
         let (entry_host, entry_saved) = self.enter();
         self.saved_entry = self.out.label_at(entry_saved + self.plan.exchange.bytes());
         self.stream = self.find_stream();
-        let polls = self.source.turns && self.stream.is_none() && self.may_close_loop();
-        let mut open = true;
-        for op in 0..self.source.guests.len() {
-            self.op = op;
-            self.end_region();
-            if polls && !self.polled {
-                self.poll();
-            }
-            self.mark(!self.in_region());
-            self.end_x87_run();
-            self.look_at_space();
-            self.begin_region();
-            open = self.instruction();
-        }
-        self.op = self.source.guests.len();
-        if open {
-            self.end_region();
-            self.mark(true);
-            self.flush_x87_ip();
-            self.go(self.end());
-        }
-        self.region = None;
-        self.merge = false;
-        self.write_cold();
         let switches = self.switches();
+        let several = self.source.is_several();
+        self.instructions(0);
+        self.write_sides();
         let code = self.out.finish();
         scratch.cold = self.cold;
         scratch.paper = self.out.paper();
@@ -352,9 +348,37 @@ impl Translator<'_> {
                 exchange: self.plan.exchange,
                 accesses: self.accesses,
                 switches,
-                several: self.source.guests.iter().any(|guest| guest.inside),
+                several,
             }),
         }
+    }
+
+    /// Translates the instructions from a number on, and what is run seldom of them.
+    fn instructions(&mut self, first: usize) {
+        let polls = self.source.turns && self.stream.is_none() && self.may_close_loop();
+        let mut open = true;
+        for op in first..self.source.guests.len() {
+            self.op = op;
+            self.end_region();
+            if polls && !self.polled {
+                self.poll();
+            }
+            self.mark(!self.in_region());
+            self.end_x87_run();
+            self.look_at_space();
+            self.begin_region();
+            open = self.instruction();
+        }
+        self.op = self.source.guests.len();
+        if open {
+            self.end_region();
+            self.mark(true);
+            self.flush_x87_ip();
+            self.go(self.end());
+        }
+        self.region = None;
+        self.merge = false;
+        self.write_cold();
     }
 
     /// Begins the code with a way in for each place where the flags may be; the one that suits the block goes straight
@@ -410,7 +434,7 @@ impl Translator<'_> {
     fn mark(&mut self, entry: bool) {
         self.marks.push(Mark {
             at: self.out.len(),
-            op: self.op as u16,
+            op: self.number(self.op) as u16,
             saved: self.state.is_saved(),
             entry,
             vectors: self.vectors,
@@ -477,8 +501,8 @@ impl Translator<'_> {
         self.flush_x87_ip();
         self.vectors = false;
         self.x87 = false;
-        self.foreign |= 1 << self.op;
-        let exit = self.exit_at(self.op as u16);
+        self.foreign |= 1 << self.number(self.op);
+        let exit = self.exit_at(self.op);
         self.out.leave(exit, self.frame.leave);
         self.state = State::Both;
         self.redo = None;

@@ -198,12 +198,11 @@ impl Cpu {
             }
             return Ok(false);
         }
-        let last = index + 1 == code.ops.len();
-        if last && code.branches {
+        if code.sets_rip(index) {
             return Ok(false);
         }
         self.rip = self.next_ip(op);
-        Ok(self.limit != 0 && !self.attend)
+        Ok(!code.ends(index) && self.limit != 0 && !self.attend)
     }
 }
 

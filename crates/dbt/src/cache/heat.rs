@@ -4,6 +4,7 @@
 //! to the page that it went to the last time; one that does not, as often as it costs more than it gains in the time that
 //! the block takes, gets none in the block's next translation.
 
+use std::cell::Cell;
 use std::collections::HashMap;
 
 use super::Key;
@@ -15,8 +16,6 @@ pub(super) const EACH: i32 = 64;
 const HOT: u32 = 2;
 /// Seen so often, it is known where it goes; that is looked at again when it was seen twice as often.
 const KNOWN: u32 = 4;
-/// So many of a block's places are kept.
-const PLACES: usize = 64;
 /// So many blocks are known at a time: those of hours, since few are seen in a second.
 const MOST: usize = 1 << 16;
 /// Every other instruction.
@@ -33,10 +32,12 @@ const STRAYS: u32 = 16;
 struct Seen {
     /// How often the vCPU was seen there.
     times: u32,
+    /// How often in a block that it is a part of.
+    within: u32,
     /// How often jumps were seen to lead there again and again ([`super::trail`]).
     rounds: u32,
-    /// Where it was seen last: instructions.
-    places: Vec<u16>,
+    /// How often at each of its instructions, as far as it was.
+    places: Vec<u32>,
     /// What its neighbours fit.
     exchange: Option<Exchange>,
     /// How often looks have found its instructions.
@@ -53,6 +54,25 @@ impl Seen {
     fn times(&self) -> u32 {
         self.times + self.rounds
     }
+
+    fn note_place(&mut self, op: u16) {
+        let op = usize::from(op);
+        if self.places.len() <= op {
+            self.places.resize(op + 1, 0);
+        }
+        self.places[op] += 1;
+    }
+}
+
+/// How a block was seen.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Sight {
+    /// At one of its instructions.
+    At(u16),
+    /// At one of another of its parts.
+    Beyond,
+    /// Jumps were seen to lead there.
+    Round,
 }
 
 /// What is known of the blocks of a vCPU.
@@ -60,6 +80,7 @@ impl Seen {
 pub(super) struct Heat {
     /// Every other instruction of any block is taken for hot.
     eager: bool,
+    asked: Cell<u32>,
     seen: HashMap<Key, Seen>,
 }
 
@@ -67,29 +88,40 @@ impl Heat {
     pub(super) fn new(eager: bool) -> Self {
         Self {
             eager,
+            asked: Cell::new(0),
             seen: HashMap::new(),
         }
     }
 
-    /// Notes that the vCPU was seen at an instruction of a block, in which registers trade places, or that jumps were seen to
-    /// lead there. Whether it is hot from now on, and whether it is time to look where it goes.
-    pub(super) fn see(&mut self, key: Key, op: Option<u16>, exchange: Exchange) -> (bool, bool) {
+    fn entry(&mut self, key: Key) -> &mut Seen {
         if self.seen.len() == MOST {
             self.seen.clear();
         }
-        let seen = self.seen.entry(key).or_default();
+        self.seen.entry(key).or_default()
+    }
+
+    /// Notes that a block was seen, in which registers trade places. Whether it is hot from now on, and whether it is time to
+    /// look where it goes.
+    pub(super) fn see(&mut self, key: Key, sight: Sight, exchange: Exchange) -> (bool, bool) {
+        let seen = self.entry(key);
         seen.exchange.get_or_insert(exchange);
-        match op {
-            None => seen.rounds += 1,
-            Some(op) => {
+        match sight {
+            Sight::Round => seen.rounds += 1,
+            Sight::Beyond => seen.times += 1,
+            Sight::At(op) => {
                 seen.times += 1;
-                if seen.places.len() < PLACES {
-                    seen.places.push(op);
-                }
+                seen.note_place(op);
             }
         }
         let times = seen.times();
         (times == HOT, times >= KNOWN && times.is_power_of_two())
+    }
+
+    /// Notes that the vCPU was seen at an instruction of a block that is a part of another one.
+    pub(super) fn see_part(&mut self, key: Key, op: u16) {
+        let seen = self.entry(key);
+        seen.within += 1;
+        seen.note_place(op);
     }
 
     /// Whether jumps should be watched when a block was seen that ends with one: at first, and when it was seen twice as often.
@@ -109,11 +141,17 @@ impl Heat {
     /// How often a block was seen, and how often behind one of its instructions.
     pub(super) fn seen(&self, key: &Key, op: u16) -> (u32, u32) {
         let Some(seen) = self.seen.get(key) else {
-            // An eager one takes what was taken once for what is mostly taken.
-            return (u32::from(self.eager), 0);
+            return (self.guessed(), 0);
         };
-        let behind = seen.places.iter().filter(|&&place| place > op).count();
-        (seen.times, behind as u32)
+        let behind = seen.places.iter().skip(usize::from(op) + 1);
+        (seen.times + seen.within, behind.sum())
+    }
+
+    /// How often a block was seen that was not: an eager one takes any way now and then.
+    fn guessed(&self) -> u32 {
+        let asked = self.asked.get().wrapping_mul(0x9e37_79b9).wrapping_add(1);
+        self.asked.set(asked);
+        u32::from(self.eager) * (3 + (asked >> 28))
     }
 
     /// Notes that an access of a block has found another page than the last time, as many have; true where the block should be
@@ -184,7 +222,7 @@ mod tests {
         let mut heat = Heat::new(false);
         let sites = |heat: &Heat| heat.hot(&KEY).map(|hot| hot.sites);
         assert_eq!(sites(&heat), None);
-        let seen = (0..HOT).map(|_| heat.see(KEY, Some(0), Exchange::NONE).0);
+        let seen = (0..HOT).map(|_| heat.see(KEY, Sight::At(0), Exchange::NONE).0);
         assert_eq!(seen.last(), Some(true));
         assert_eq!(sites(&heat), Some(u64::MAX));
         assert_eq!(heat.exchange(&KEY), Some(Exchange::NONE));
@@ -193,7 +231,7 @@ mod tests {
         assert_eq!(heat.hot(&KEY).map(|hot| hot.wide), Some(true));
         // The longer the block runs, the more an access may wander.
         for _ in 0..10 {
-            assert!(!heat.see(KEY, Some(0), Exchange::NONE).0, "only once");
+            assert!(!heat.see(KEY, Sight::At(0), Exchange::NONE).0, "only once");
             assert!((0..LOOKS).all(|_| !heat.wander(KEY, 5)));
         }
         assert_eq!(sites(&heat), Some(u64::MAX));
@@ -208,7 +246,7 @@ mod tests {
         let mut heat = Heat::new(false);
         assert!(!heat.is_worth_watching(&KEY));
         let seen: Vec<_> = (0..KNOWN)
-            .map(|_| heat.see(KEY, None, Exchange::NONE))
+            .map(|_| heat.see(KEY, Sight::Round, Exchange::NONE))
             .collect();
         assert_eq!(seen.iter().position(|seen| seen.0), Some(HOT as usize - 1));
         assert_eq!(
@@ -220,11 +258,25 @@ mod tests {
     }
 
     #[test]
+    fn what_is_seen_in_another_block_is_seen_but_makes_nothing_hot() {
+        let mut heat = Heat::new(false);
+        for op in [0, 5, 5, 7] {
+            heat.see_part(KEY, op);
+        }
+        assert_eq!(heat.seen(&KEY, 4), (4, 3));
+        assert_eq!(heat.seen(&KEY, 7), (4, 0));
+        assert!(heat.hot(&KEY).is_none());
+        assert_eq!(heat.see(KEY, Sight::Beyond, Exchange::NONE), (false, false));
+        assert_eq!(heat.see(KEY, Sight::At(5), Exchange::NONE), (true, false));
+        assert_eq!(heat.seen(&KEY, 4), (6, 4));
+    }
+
+    #[test]
     fn branches_may_stray_the_more_often_the_longer_their_block_runs() {
         let mut heat = Heat::new(false);
-        heat.see(KEY, Some(0), Exchange::NONE);
+        heat.see(KEY, Sight::At(0), Exchange::NONE);
         let most = (0..1000).take_while(|_| !heat.stray(KEY)).count();
-        heat.see(KEY, Some(0), Exchange::NONE);
+        heat.see(KEY, Sight::At(0), Exchange::NONE);
         let more = (0..1000).take_while(|_| !heat.stray(KEY)).count();
         assert_eq!((most, more), (STRAYS as usize + 1, STRAYS as usize - 1));
     }

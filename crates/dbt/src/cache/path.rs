@@ -1,6 +1,7 @@
 //! What is known of the way that code takes from block to block: blocks that are seen again and again are translated together
 //! with those that they lead to.
 
+use super::heat::Sight;
 use super::{Block, Blocks, Key, Left};
 use crate::region::Registers;
 use crate::translate::{Exchange, Inside};
@@ -10,6 +11,15 @@ const NEVER: u32 = u32::MAX;
 
 /// Most instructions of a short block.
 const SHORT: u16 = 8;
+
+/// A part of a block that lies in several places.
+#[derive(Debug)]
+pub(super) struct Part {
+    /// The number of its first instruction, in the block and in the one that it is part of.
+    first: u16,
+    before: u16,
+    key: Key,
+}
 
 /// See [`Blocks::begin_path_soon`].
 const EAGERLY: u64 = 2;
@@ -117,38 +127,82 @@ impl Blocks {
             let last = self.marks(closing).last();
             last.is_some_and(|last| last.op <= SHORT)
         });
-        self.note_seen(number, Some(op));
+        let sight = self.sight(number, op);
+        self.note_seen(number, sight);
         let switches = self.blocks[number as usize].switches();
         if switches && !self.apart && self.heat.is_worth_watching(&self.key(number)) {
             self.trail.begin();
         }
         if let Some(closing) = closing {
-            self.note_seen(closing, Some(0));
+            self.note_seen(closing, Sight::At(0));
         }
     }
 
     /// Jumps were watched: the blocks that they led to again and again are seen, too.
     pub(super) fn see_round(&mut self) {
         for block in self.trail.take_round() {
-            self.note_seen(block, None);
+            self.note_seen(block, Sight::Round);
         }
     }
 
+    /// Notes the blocks that are the parts of one that lies in several places: by how many instructions each has there, its
+    /// key, and how many of its instructions come before.
+    pub fn lie_in(&mut self, block: u32, parts: impl Iterator<Item = (usize, Key, usize)>) {
+        let mut first = 0;
+        let parts = parts.map(|(ops, key, before)| {
+            let part = Part {
+                first: first as u16,
+                key,
+                before: before as u16,
+            };
+            first += ops;
+            part
+        });
+        self.parts.insert(block, parts.collect());
+    }
+
+    /// How a block is seen at an instruction, which may be another one's in which it is seen, too.
+    fn sight(&mut self, number: u32, op: u16) -> Sight {
+        let parts = self.parts.get(&number).map_or(&[][..], |parts| parts);
+        let Some(part) = parts.iter().rfind(|part| part.first <= op) else {
+            return Sight::At(op);
+        };
+        let op = part.before + op - part.first;
+        if part.key == self.key(number) {
+            return Sight::At(op);
+        }
+        self.heat.see_part(part.key, op);
+        Sight::Beyond
+    }
+
     /// A block that is made another one from now on is dropped.
-    fn note_seen(&mut self, number: u32, op: Option<u16>) {
+    fn note_seen(&mut self, number: u32, sight: Sight) {
         let block = &self.blocks[number as usize];
         if block.dead {
             return;
         }
         let key = block.key();
         let exchange: Exchange = block.exchange();
-        let (hot, path) = self.heat.see(key, op, exchange);
+        let (hot, path) = self.heat.see(key, sight, exchange);
         self.hot += u64::from(hot);
+        if hot || path {
+            self.join_paths(number);
+        }
         if path {
             self.begin_path(number);
         }
         if hot {
             self.drop_block(number);
+        }
+    }
+
+    /// Has blocks that lie in several places, and lead to one, translated anew: it may be a side of theirs.
+    fn join_paths(&mut self, number: u32) {
+        let before = self.sites.leading_to(&self.blocks, number);
+        let several =
+            before.filter(|&before| before != number && self.blocks[before as usize].is_several());
+        for before in several.collect::<Vec<_>>() {
+            self.drop_block(before);
         }
     }
 
@@ -159,6 +213,12 @@ impl Blocks {
         let each = if known { 16 * EAGERLY } else { EAGERLY };
         if self.linked.is_multiple_of(each) {
             self.begin_path(number);
+        }
+        match self.blocks[number as usize].is_several() {
+            false => self.join_paths(number),
+            // It may have another side.
+            true if self.linked.is_multiple_of(4 * EAGERLY) => self.drop_block(number),
+            true => {}
         }
     }
 

@@ -202,7 +202,7 @@ impl Translator<'_> {
     }
 
     fn go_if(&mut self, condition: u8, target: u64) {
-        if self.leave_early(condition, target) {
+        if self.fork(condition) || self.leave_early(condition, target) {
             return;
         }
         let label = self.out.label();

@@ -193,8 +193,8 @@ impl Translator<'_> {
             self.restore_borrowed();
         }
         self.save_again(run.first, run.redo);
-        let last = run.end as u64 - 1;
-        let exit = self.exit_to(run.first as u64 | last << 16, Link::run());
+        let [first, last] = [run.first, run.end - 1].map(|op| self.number(op) as u64);
+        let exit = self.exit_to(first | last << 16, Link::run());
         self.out.leave(exit, self.frame.leave);
     }
 
@@ -215,12 +215,13 @@ impl Translator<'_> {
                 let before = self.lefts.iter().find(|left| left.0 == first);
                 let redo = before.and_then(|left| left.1);
                 self.save_again(first, redo);
-                self.earlier |= (first + 1..=usize::from(op)).fold(0, |bits, op| bits | 1 << op);
+                let between = first + 1..=usize::from(op);
+                self.earlier |= between.fold(0, |bits, op| bits | 1 << self.number(op));
             }
             None => self.save_again(usize::from(op), redo),
         }
         self.flush_x87_ip();
-        let exit = self.exit_at(op);
+        let exit = self.exit_at(op.into());
         self.out.leave(exit, self.frame.leave);
     }
 

@@ -35,9 +35,10 @@ pub(crate) fn jump_of(exit: u32) -> Option<u32> {
 
 impl Translator<'_> {
     /// The number of the exit at which an instruction is to be executed elsewhere.
-    pub(super) fn exit_at(&self, op: u16) -> u32 {
-        debug_assert!(op < 1 << INSTRUCTION_BITS);
-        INSTRUCTION | self.frame.number << INSTRUCTION_BITS | u32::from(op)
+    pub(super) fn exit_at(&self, op: usize) -> u32 {
+        let number = self.number(op) as u32;
+        debug_assert!(number < 1 << INSTRUCTION_BITS);
+        INSTRUCTION | self.frame.number << INSTRUCTION_BITS | number
     }
 
     /// The number of the exit for an address that the jump table does not have, which an instruction leads to.
@@ -47,6 +48,11 @@ impl Translator<'_> {
             Mnemonic::Jmp if !guest.inside => JUMP | self.frame.number,
             _ => thunk::SOUGHT,
         }
+    }
+
+    /// The number of a new exit that names an instruction.
+    pub(super) fn exit_by(&mut self, op: usize, link: Link) -> u32 {
+        self.exit_to(self.number(op) as u64, link)
     }
 
     /// The number of a new exit.

@@ -156,7 +156,7 @@ impl Translator<'_> {
         self.save_again(unguessed.op, unguessed.redo);
         self.out.bind(leave);
         self.out.store(Context::SOUGHT, RCX);
-        let exit = self.exit_to(unguessed.op as u64, link);
+        let exit = self.exit_by(unguessed.op, link);
         self.out.leave(exit, self.frame.leave);
     }
 }

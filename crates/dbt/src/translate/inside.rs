@@ -105,7 +105,7 @@ impl Translator<'_> {
 
     /// Looks whether the block's other places are what they were, before the first instruction that leads to one.
     pub(super) fn look_at_space(&mut self) {
-        if self.source.crossing != Some(self.op) {
+        if self.crossing != Some(self.op) {
             return;
         }
         self.yield_flags();
@@ -127,7 +127,7 @@ impl Translator<'_> {
         self.out.bind(elsewhere.label);
         self.save_again(elsewhere.op, elsewhere.redo);
         let link = Link::inside(Inside::Space(elsewhere.space_at));
-        let exit = self.exit_to(elsewhere.op as u64, link);
+        let exit = self.exit_by(elsewhere.op, link);
         self.out.leave(exit, self.frame.leave);
     }
 
@@ -296,7 +296,7 @@ impl Translator<'_> {
         }
         self.out.bind(leave);
         self.out.store(Context::SOUGHT, RCX);
-        let exit = self.exit_to(stray.op as u64, Link::inside(Inside::Stray));
+        let exit = self.exit_by(stray.op, Link::inside(Inside::Stray));
         self.out.leave(exit, self.frame.leave);
     }
 }

@@ -93,16 +93,25 @@ impl Translator<'_> {
         let (entry, known) = entries
             .filter_map(|entry| Some((entry, self.known[entry].filter(covers)?)))
             .next()?;
-        for mark in self.marks.iter_mut().rev() {
-            if usize::from(mark.op) <= known.since {
-                break;
-            }
-            mark.entry = false;
-        }
+        self.no_entry_since(known.since);
         Some(Entry {
             write: entry == 1,
             offset: displacement - known.low,
         })
+    }
+
+    /// Code is not entered behind an instruction, up to the present one.
+    fn no_entry_since(&mut self, since: usize) {
+        let since = self.number(since);
+        for at in (0..self.marks.len()).rev() {
+            let number = usize::from(self.marks[at].op);
+            if number > since && self.is_here(number) {
+                self.marks[at].entry = false;
+            } else if number <= since && self.side.is_none() {
+                // What is run seldom of the way has its marks before those of a side.
+                break;
+            }
+        }
     }
 
     /// The place of an access by the stack pointer in a range that is known, with RCX; changes no flags.

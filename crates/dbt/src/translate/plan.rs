@@ -2,6 +2,7 @@
 //! again, by a plan that does with less.
 
 use super::exchange::Exchange;
+use super::side::Led;
 use super::uses::Uses;
 use super::{Frame, Guest, Scratch, Source, Translated, Translator, attempt, flags};
 
@@ -56,14 +57,18 @@ pub(crate) fn block(
     scratch: &mut Scratch,
 ) -> Translated {
     let inside: Vec<_>;
-    let several = source.guests.iter().any(|guest| guest.inside);
+    let several = source.is_several();
     let mut source = source;
     if several {
         inside = source.guests.iter().map(Guest::inside).collect();
         source.guests = &inside;
     }
     let uses = Uses::of(source.guests);
-    let exchange = Exchange::choose(source, &uses, history.before);
+    let exchange = match source.sides {
+        [] => Exchange::choose(source, &uses, history.before),
+        _ => Exchange::NONE,
+    };
+    let sides = Led::all(source);
     let plan = Plan {
         wanted: flags::wanted(source.guests, source.wide),
         defers: true,
@@ -76,26 +81,27 @@ pub(crate) fn block(
         exchange,
     };
     if exchange == Exchange::NONE {
-        return by_plans(source, &uses, frame, plan, scratch);
+        return by_plans(source, &uses, &sides, frame, plan, scratch);
     }
     let guests = exchange.rename_all(source.guests);
     let source = Source {
         guests: &guests,
         ..source
     };
-    by_plans(source, &Uses::of(&guests), frame, plan, scratch)
+    by_plans(source, &Uses::of(&guests), &sides, frame, plan, scratch)
 }
 
 /// Translates a block by a plan, or by others that do with less.
 fn by_plans(
     source: Source<'_>,
     uses: &[Uses],
+    sides: &[Led],
     frame: Frame,
     mut plan: Plan,
     scratch: &mut Scratch,
 ) -> Translated {
     loop {
-        match attempt(source, uses, frame, plan, scratch) {
+        match attempt(source, uses, sides, frame, plan, scratch) {
             Ok(translated) => return translated,
             Err(instead) => {
                 assert_ne!(

@@ -83,7 +83,7 @@ impl Translator<'_> {
             .map(|guest| &guest.instruction)
             .take_while(|instruction| simple(instruction))
             .position(flags::modifies)?;
-        let before = self.source.crossing.is_none_or(|crossing| ops <= crossing);
+        let before = self.crossing.is_none_or(|crossing| ops <= crossing);
         (before && ops < self.source.guests.len()).then_some(ops)
     }
 

@@ -152,7 +152,7 @@ impl Translator<'_> {
     /// Probes a range at the address in RCX: afterwards RCX is its offset in the page, whose entry is that of the slot.
     /// Changes the flags, and RAX.
     pub(super) fn probe_found(&mut self, bytes: u32, write: bool, slow: Label) -> Slot {
-        if self.plan.sites >> self.op & 1 == 0 {
+        if self.plan.sites >> self.number(self.op) & 1 == 0 {
             self.out.probe(Slot::Dynamic, bytes, write, slow);
             return Slot::Dynamic;
         }

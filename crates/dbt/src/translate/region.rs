@@ -279,7 +279,7 @@ impl Translator<'_> {
         // Groups that end behind the run's last access do not count.
         let mut kept = region;
         for (offset, (guest, uses)) in guests.iter().zip(uses).enumerate().take(most) {
-            if offset > 0 && self.source.crossing == Some(first + offset) {
+            if offset > 0 && self.crossing == Some(first + offset) {
                 break;
             }
             let instruction = &guest.instruction;

@@ -43,9 +43,26 @@ pub struct Source<'a> {
     /// Whether a loop may run several turns before it leaves, or leave before its first instruction, and returns go
     /// where calls came from without a look at the jump table.
     pub turns: bool,
-    /// The first instruction that leads to another page, when some do ([`Guest::inside`]): the block goes on there in the
+    /// Its instructions; the last one may be a branch. Where it goes on in other pages ([`Guest::inside`]), it does so in the
     /// address spaces that [`crate::Blocks::enter_space`] was told.
-    pub crossing: Option<usize>,
-    /// Its instructions; the last one may be a branch.
+    pub guests: &'a [Guest],
+    /// What its conditional branches lead to, where that is a part of it, too.
+    pub sides: &'a [Side<'a>],
+}
+
+impl Source<'_> {
+    /// Whether its instructions lie in several places.
+    pub(crate) fn is_several(&self) -> bool {
+        !self.sides.is_empty() || self.guests.iter().any(|guest| guest.inside)
+    }
+}
+
+/// What a conditional branch of a block, or of a side before this one, leads to, which comes back to the block's start. Its
+/// instructions are numbered behind those of the block and of the sides before it.
+#[derive(Debug, Clone, Copy)]
+pub struct Side<'a> {
+    /// The branch's number. It leads to the side where it does not lead to the block's next instruction.
+    pub fork: usize,
+    /// As [`Source::guests`].
     pub guests: &'a [Guest],
 }

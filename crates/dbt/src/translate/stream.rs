@@ -243,7 +243,7 @@ impl Translator<'_> {
                 // Some operand can't be encoded, which the ordinary body comes to know, too.
                 self.save_flags();
                 self.restore_borrowed();
-                let exit = self.exit_at(op as u16);
+                let exit = self.exit_at(op);
                 self.out.leave(exit, self.frame.leave);
             }
             if mixed {

@@ -25,8 +25,15 @@ const HISTORY: History = History {
     hot: None,
 };
 
-/// Guest code and what it becomes, as text.
-fn listing(bits: u32, code: &[u8], history: History, inside: u64) -> String {
+/// Guest code and what it becomes, as text: `inside` are the branches inside the block, as bits, `forks` those that lead to
+/// its sides, and where these begin.
+fn listing(
+    bits: u32,
+    code: &[u8],
+    history: History,
+    inside: u64,
+    forks: &[(usize, usize)],
+) -> String {
     let options = DecoderOptions::FORCE_RESERVED_NOP;
     let guests: Vec<Guest> = Decoder::with_ip(bits, code, 0, options)
         .iter()
@@ -37,6 +44,14 @@ fn listing(bits: u32, code: &[u8], history: History, inside: u64) -> String {
             inside: inside >> number & 1 != 0,
         })
         .collect();
+    let ends = forks.iter().skip(1).map(|&(_, first)| first);
+    let ends = ends.chain([guests.len()]);
+    let sides = forks.iter().zip(ends).map(|(&(fork, first), end)| Side {
+        fork,
+        guests: &guests[first..end],
+    });
+    let sides: Vec<_> = sides.collect();
+    let way = forks.first().map_or(guests.len(), |&(_, first)| first);
     let source = Source {
         linear: if bits == 16 { 0x4000 } else { 0x40_0000 },
         wide: bits == 64,
@@ -48,8 +63,8 @@ fn listing(bits: u32, code: &[u8], history: History, inside: u64) -> String {
         supervisor: true,
         far: None,
         turns: true,
-        crossing: None,
-        guests: &guests,
+        guests: &guests[..way],
+        sides: &sides,
     };
     let frame = Frame {
         base: BASE,
@@ -92,7 +107,8 @@ fn snippets_become_what_the_listings_say() {
     let small = SMALL.map(|(name, code)| (name, 16, code));
     let hot = HOT.map(|(name, code)| (name, 64, code));
     let all = plain.into_iter().chain(small);
-    let all = all.map(|snippet| (snippet, HISTORY, 0));
+    let none: &[(usize, usize)] = &[];
+    let all = all.map(|snippet| (snippet, HISTORY, 0, none));
     let hot_with = |wide| History {
         hot: Some(Hot {
             sites: u64::MAX,
@@ -101,19 +117,19 @@ fn snippets_become_what_the_listings_say() {
         ..HISTORY
     };
     let (often, widely) = (hot_with(false), hot_with(true));
-    let hot = hot.into_iter().map(|snippet| (snippet, often, 0));
-    let wide = WIDE.map(|(name, code)| ((name, 64, code), widely, 0));
+    let hot = hot.into_iter().map(|snippet| (snippet, often, 0, none));
+    let wide = WIDE.map(|(name, code)| ((name, 64, code), widely, 0, none));
     let hot = hot.chain(wide);
     let paths = PATHS.into_iter();
-    let paths = paths.map(|(name, code, inside)| ((name, 64, code), often, inside));
-    for ((name, bits, code), history, inside) in all.chain(hot).chain(paths) {
+    let paths = paths.map(|(name, code, inside, forks)| ((name, 64, code), often, inside, forks));
+    for ((name, bits, code), history, inside, forks) in all.chain(hot).chain(paths) {
         let code: Vec<u8> = (0..code.len() / 2)
             .map(|at| u8::from_str_radix(&code[2 * at..2 * at + 2], 16).unwrap())
             .collect();
         write!(
             found,
             "== {name}\n{}\n",
-            listing(bits, &code, history, inside)
+            listing(bits, &code, history, inside, forks)
         )
         .unwrap();
     }

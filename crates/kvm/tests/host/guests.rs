@@ -184,6 +184,7 @@ const LONG: &[&str] = &[
     "hot-sites",
     "hot-stack",
     "hot-stream",
+    "hot-sides",
     "hot-switch",
     "late-flags",
     "interrupt-rep",

@@ -35,6 +35,9 @@ pub(crate) struct Decoded {
     parts: Vec<(usize, u64)>,
     /// Ops that lead from one part to the next, as bits.
     leads: u64,
+    /// Those at the end of the way and of its sides, and those of them that set RIP.
+    ends: u64,
+    sets: u64,
     /// The last op sets RIP.
     pub(crate) branches: bool,
     /// It is an indirect branch.
@@ -65,6 +68,8 @@ impl Decoded {
             mnemonics,
             parts: Vec::new(),
             leads: 0,
+            ends: 0,
+            sets: 0,
             ops: run.ops,
             branches: run.branches,
             indirect,
@@ -76,6 +81,11 @@ impl Decoded {
     fn of_path(mode: Mode, pieces: &[Piece]) -> Self {
         let mut whole = Self::new(mode, pieces[0].start, &[]);
         for piece in pieces {
+            if piece.fork.is_some() {
+                let last = 1 << (whole.ops.len() - 1);
+                whole.ends |= last;
+                whole.sets |= if whole.branches { last } else { 0 };
+            }
             let part = Self::new(mode, piece.start, &piece.bytes);
             // Part of a block may end before its branch.
             whole.branches = part.branches && part.ops.len() == piece.ops;
@@ -94,6 +104,18 @@ impl Decoded {
     pub(crate) fn start_of(&self, op: usize) -> u64 {
         let part = self.parts.iter().find(|part| op < part.0);
         part.map_or(self.start, |part| part.1)
+    }
+
+    /// Whether an op ends the block's way, or a side of it.
+    #[inline(always)]
+    pub(crate) fn ends(&self, op: usize) -> bool {
+        self.ends >> op & 1 != 0
+    }
+
+    /// Whether an op that ends them, or the block, sets RIP.
+    #[inline(always)]
+    pub(crate) fn sets_rip(&self, op: usize) -> bool {
+        self.sets >> op & 1 != 0 || self.branches && op + 1 == self.ops.len()
     }
 
     /// Whether what follows an op is not what follows it in memory.
@@ -205,5 +227,55 @@ impl Codes {
         let code = self.blocks[block as usize];
         self.bytes[code.at as usize..][..usize::from(code.len)].copy_from_slice(bytes);
         self.decoded.fill_with(|| None);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::mode::CodeSize;
+
+    #[test]
+    fn code_does_not_go_on_from_the_way_to_a_side() {
+        let mode = Mode {
+            protected: true,
+            long: true,
+            code: CodeSize::Bits64,
+            flat: true,
+            ..Mode::REAL
+        };
+        let key = dbt::Key {
+            linear: 0x1000,
+            place: 0,
+            second: None,
+            kind: 0,
+        };
+        let piece = |fork, bytes: &[u8], ops, leads| Piece {
+            fork,
+            key,
+            before: 0,
+            start: 0x1000,
+            place: 0,
+            bytes: bytes.into(),
+            ops,
+            leads,
+        };
+        let pieces = [
+            // test eax, eax; jz; jmp
+            piece(None, &[0x85, 0xc0, 0x74, 0x10, 0xeb, 0xfa], 3, false),
+            // nop; nop, of more
+            piece(Some(1), &[0x90, 0x90, 0x90], 2, false),
+            // jmp, to the next part; ret, to the first
+            piece(Some(1), &[0xeb, 0x10], 1, true),
+            piece(None, &[0xc3], 1, true),
+        ];
+        let whole = Decoded::of_path(mode, &pieces);
+        let of = |is: fn(&Decoded, usize) -> bool| {
+            let ops = 0..whole.ops.len();
+            ops.filter(|&op| is(&whole, op)).collect::<Vec<_>>()
+        };
+        assert_eq!(of(Decoded::ends), [2, 4]);
+        assert_eq!(of(Decoded::sets_rip), [2, 6]);
+        assert_eq!(of(Decoded::leads), [5, 6]);
     }
 }

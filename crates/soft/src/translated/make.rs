@@ -4,11 +4,27 @@ use dbt::{Guest, Key};
 use iced_x86::{Decoder, DecoderOptions, EncodingKind, Mnemonic};
 use mem::Offset;
 
-use super::{Translation, path};
+use super::Translation;
+use super::path::{self, Piece};
 use crate::block::Block;
 use crate::cpu::Cpu;
 use crate::engine::Translate;
 use crate::exec;
+
+/// What the interpreter executes where code is compared with it: what is never the same twice, and what changes what is not
+/// compared.
+const APART: [Mnemonic; 10] = [
+    Mnemonic::Rdrand,
+    Mnemonic::Rdseed,
+    Mnemonic::Rdtsc,
+    Mnemonic::Rdtscp,
+    Mnemonic::Swapgs,
+    Mnemonic::Syscall,
+    Mnemonic::Sysretq,
+    Mnemonic::Iretq,
+    Mnemonic::Wrfsbase,
+    Mnemonic::Wrgsbase,
+];
 
 impl Translation {
     /// Translates a block.
@@ -32,32 +48,26 @@ impl Translation {
             _ => None,
         };
         let (path, last) = path.unzip();
-        let mut guests = match &path {
+        let mut ways = path::ways(path.as_deref().unwrap_or_default());
+        let mut guests = match ways.next() {
             None => guests(cpu, 0, &block.bytes, block.ops.len(), false),
-            Some(path) => path
-                .iter()
-                .flat_map(|piece| {
-                    let at = piece.start.wrapping_sub(key.linear);
-                    guests(cpu, at, &piece.bytes, piece.ops, piece.leads)
-                })
-                .collect(),
+            Some(way) => guests_of(cpu, key.linear, way),
         };
+        let sides: Vec<_> = ways
+            .map(|side| (side[0].fork, guests_of(cpu, key.linear, side)))
+            .collect();
+        let sides: Vec<_> = sides
+            .iter()
+            .filter_map(|(fork, guests)| {
+                Some(dbt::Side {
+                    fork: (*fork)?,
+                    guests,
+                })
+            })
+            .collect();
         if in_step {
-            // What is never the same twice is executed once, and what changes what is not compared.
-            let elsewhere = [
-                Mnemonic::Rdrand,
-                Mnemonic::Rdseed,
-                Mnemonic::Rdtsc,
-                Mnemonic::Rdtscp,
-                Mnemonic::Swapgs,
-                Mnemonic::Syscall,
-                Mnemonic::Sysretq,
-                Mnemonic::Iretq,
-                Mnemonic::Wrfsbase,
-                Mnemonic::Wrgsbase,
-            ];
             for guest in &mut guests {
-                guest.native &= !elsewhere.contains(&guest.instruction.mnemonic());
+                guest.native &= !APART.contains(&guest.instruction.mnemonic());
             }
         }
         let wide = cpu.mode.is_64bit();
@@ -69,8 +79,8 @@ impl Translation {
             segmented: cpu.segmented(),
             far: (supervisor && !cpu.is_segmented()).then(|| cpu.mmu.half_of(key.linear)),
             turns: !in_step,
-            crossing: path.as_deref().and_then(path::crossing),
             guests: &guests,
+            sides: &sides,
         };
         let mut pages: Vec<u64> = pieces.iter().flatten().map(|(at, _)| at.page()).collect();
         let others = path
@@ -84,6 +94,10 @@ impl Translation {
         let code = self.code.push(key.linear, &block.bytes);
         debug_assert_eq!(number, code);
         if let Some(path) = path {
+            let parts = path
+                .iter()
+                .map(|piece| (piece.ops, piece.key, piece.before));
+            self.blocks.lie_in(number, parts);
             self.code.add_path(number, path);
         }
         if let Some(last) = last.filter(|last| *last != key) {
@@ -91,6 +105,15 @@ impl Translation {
         }
         Some(number)
     }
+}
+
+/// Those of parts of a path, as [`guests`].
+fn guests_of(cpu: &Cpu, linear: u64, pieces: &[Piece]) -> Vec<Guest> {
+    let of = |piece: &Piece| {
+        let at = piece.start.wrapping_sub(linear);
+        guests(cpu, at, &piece.bytes, piece.ops, piece.leads)
+    };
+    pieces.iter().flat_map(of).collect()
 }
 
 /// The first `ops` of a block's instructions, which of them may run as themselves, and whether the last one leads to what

@@ -4,6 +4,9 @@
 //! A path is made of blocks that are translated by themselves, as they were seen to follow each other. A call is part of one
 //! where its return is, too. By jumps that lead to many places it goes where they mostly lead from here.
 
+mod here;
+mod side;
+
 use iced_x86::{Code, Decoder, DecoderOptions, FlowControl, Instruction};
 use mem::Offset;
 
@@ -11,21 +14,29 @@ use super::Translation;
 use crate::block::Block;
 use crate::cpu::Cpu;
 use crate::mmu::Access;
+use here::{Here, Start};
+use side::Fork;
+pub(super) use side::ways;
 
 /// Most instructions.
 const MOST: usize = 64;
 
-/// A part of a path: the first instructions of a block.
+/// A part of a path: instructions of a block, mostly the first.
 #[derive(Debug, Clone)]
 pub(crate) struct Piece {
+    /// Of the first part of a side: the number of the conditional branch that leads to it.
+    pub(crate) fork: Option<usize>,
+    /// The block, and how many of its instructions come before the part.
+    pub(crate) key: dbt::Key,
+    pub(crate) before: usize,
     /// RIP at its start, and where that lies in RAM.
     pub(crate) start: u64,
     pub(crate) place: u64,
-    /// The block's bytes.
+    /// The block's bytes, from there on.
     pub(crate) bytes: Box<[u8]>,
     /// How many instructions it has.
     pub(crate) ops: usize,
-    /// The last one is a branch to the next part, or behind the last part to the first.
+    /// The last one is a branch to the next part, or behind the last part of the path, or of a side, to the first.
     pub(crate) leads: bool,
 }
 
@@ -42,10 +53,12 @@ enum Step {
 /// A path in the making.
 struct Path<'a> {
     translation: &'a Translation,
-    /// The first block, and its linear address.
+    /// The first block.
     from: u32,
-    head: u64,
+    head: dbt::Key,
     pieces: Vec<Piece>,
+    /// Of a side: how many of them lead there.
+    led: usize,
     ops: usize,
     /// The blocks that calls return to which have not returned.
     calls: Vec<u32>,
@@ -58,14 +71,10 @@ struct Path<'a> {
     since: usize,
     /// It ends with a return to its start.
     returns: bool,
-}
-
-/// A block that is looked at.
-struct Here<'a> {
-    /// As it was when it was translated by itself.
-    number: u32,
-    key: dbt::Key,
-    bytes: &'a [u8],
+    /// It comes back to its start.
+    closes: bool,
+    /// Conditional branches that do not always lead to what follows.
+    forks: Vec<Fork>,
 }
 
 impl Translation {
@@ -81,11 +90,25 @@ impl Translation {
         if start != head.linear || *bytes != *block.bytes || head.second.is_some() {
             return None;
         }
-        let mut path = Path {
-            translation: self,
+        let mut path = Path::new(self, from, head);
+        path.follow(Start::of(from));
+        path.close();
+        let several = path.pieces.len() > 1;
+        several.then(|| {
+            path.add_sides();
+            (path.pieces, path.last)
+        })
+    }
+}
+
+impl<'a> Path<'a> {
+    fn new(translation: &'a Translation, from: u32, head: dbt::Key) -> Self {
+        Self {
+            translation,
             from,
-            head: start,
+            head,
             pieces: Vec::new(),
+            led: 0,
             ops: 0,
             calls: Vec::new(),
             called: 0,
@@ -93,67 +116,35 @@ impl Translation {
             last: head,
             since: 0,
             returns: false,
-        };
-        let mut next = from;
-        while let Some(here) = self.look_at(next).filter(|here| path.takes(here, head)) {
-            match path.add(&here) {
-                Step::To(to, _) => next = to,
+            closes: false,
+            forks: Vec::new(),
+        }
+    }
+
+    /// Adds blocks as they follow each other, from one on.
+    fn follow(&mut self, mut next: Start) {
+        while let Some(here) = self.translation.look_at(next) {
+            if !self.takes(&here) {
+                self.closes |= here.linear() == self.head.linear && self.calls.is_empty();
+                return;
+            }
+            match self.add(&here) {
+                Step::To(to, _) => next = Start::of(to),
                 Step::Back => {
-                    path.returns = true;
-                    break;
+                    self.returns = true;
+                    self.closes = true;
+                    return;
                 }
-                Step::End => break,
+                Step::End => return,
             }
         }
-        path.close();
-        let several = path.pieces.len() > 1;
-        several.then_some((path.pieces, path.last))
     }
 
-    fn look_at(&self, block: u32) -> Option<Here<'_>> {
-        let key = self.blocks.key(block);
-        let (start, bytes) = self.code.get(block)?;
-        // Where it was by itself, it is known where it went.
-        let known = self.blocks.path_from(&key);
-        let known = known.filter(|&known| self.code.get(known) == Some((start, bytes)));
-        Some(Here {
-            number: known.unwrap_or(block),
-            key,
-            bytes,
-        })
-    }
-}
-
-impl Here<'_> {
-    /// The block that a direct branch leads to, once it was taken.
-    fn way(&self, translation: &Translation, target: u64) -> Option<u32> {
-        let linked = translation.blocks.leads_to(self.number, target);
-        linked.then(|| self.at(translation, target)).flatten()
-    }
-
-    /// The block at an address that is seen from here.
-    fn at(&self, translation: &Translation, linear: u64) -> Option<u32> {
-        if linear >> 12 != self.key.linear >> 12 {
-            return translation.blocks.first_at(linear);
-        }
-        let place = self
-            .key
-            .place
-            .wrapping_add(linear)
-            .wrapping_sub(self.key.linear);
-        translation.blocks.find_or_last(&dbt::Key {
-            linear,
-            place,
-            ..self.key
-        })
-    }
-}
-
-impl Path<'_> {
     /// Whether a block may be the next part.
-    fn takes(&self, here: &Here<'_>, head: dbt::Key) -> bool {
+    fn takes(&self, here: &Here<'_>) -> bool {
+        let head = self.head;
         // Behind such a jump the same part is another one: the steps of an interpreter may share their jump.
-        let again = !self.jumps && self.goes_through(here.key.linear);
+        let again = !self.jumps && self.goes_through(here.linear());
         // What tells that a place has changed belongs to its half of the linear space.
         let half = |key: dbt::Key| key.linear >> 63;
         let alike = here.key.kind == head.kind && half(here.key) == half(head);
@@ -176,15 +167,16 @@ impl Path<'_> {
             self.last = here.key;
             self.since = self.pieces.len();
         }
+        let noted = self.forks.len();
         let options = DecoderOptions::FORCE_RESERVED_NOP;
-        let start = here.key.linear;
+        let start = here.linear();
         let decoder = Decoder::with_ip(64, here.bytes, start, options);
         let mut ops = 0;
         let mut step = None;
         let mut end = start;
         for instruction in decoder.into_iter().take(MOST - self.ops) {
             end = instruction.next_ip();
-            step = self.step(here, ops as u16, &instruction);
+            step = self.step(here, ops, end - start, &instruction);
             ops += 1;
             if step.is_some() {
                 break;
@@ -195,19 +187,35 @@ impl Path<'_> {
             Some(next) if whole && end >> 12 == start >> 12 => Step::To(next, false),
             _ => Step::End,
         });
+        if !self.pieces.is_empty() && matches!(step, Step::To(next, _) if next == here.number) {
+            // A loop of its own stays by itself.
+            return Step::End;
+        }
         self.pieces.push(Piece {
+            fork: None,
+            key: here.key,
+            before: here.from.ops,
             start,
-            place: here.key.place,
+            place: here.key.place + here.from.bytes as u64,
             bytes: here.bytes.into(),
             ops,
             leads: matches!(step, Step::To(_, true) | Step::Back),
         });
+        for fork in &mut self.forks[noted..] {
+            fork.before.clone_from(&self.pieces);
+        }
         self.ops += ops;
         step
     }
 
     /// Where a block goes on by one of its instructions, if it does not go on behind it.
-    fn step(&mut self, here: &Here<'_>, op: u16, instruction: &Instruction) -> Option<Step> {
+    fn step(
+        &mut self,
+        here: &Here<'_>,
+        op: usize,
+        bytes: u64,
+        instruction: &Instruction,
+    ) -> Option<Step> {
         let translation = self.translation;
         let blocks = &translation.blocks;
         let to = |next: Option<u32>| next.map_or(Step::End, |next| Step::To(next, true));
@@ -215,22 +223,45 @@ impl Path<'_> {
             FlowControl::Next => return None,
             FlowControl::ConditionalBranch => {
                 let target = instruction.near_branch64();
-                let taken = match target {
+                let there = match target {
                     _ if target == here.key.linear => here.number,
                     // The first block is about to be made anew.
-                    _ if target == self.head && blocks.leads_to(here.number, target) => self.from,
-                    _ => here.way(translation, target)?,
+                    _ if target == self.head.linear && blocks.leads_to(here.number, target) => {
+                        self.from
+                    }
+                    _ => here.at(translation, target)?,
                 };
-                let times = blocks.seen(taken, 0).0;
-                let behind = blocks.seen(here.number, op).1;
-                match times > behind {
-                    true if target == self.head => Step::End,
-                    true if instruction.is_jcc_short_or_near() => to(Some(taken)),
-                    _ => return None,
+                let times = blocks.seen(there, 0).0;
+                let behind = self.seen_behind(here, op, instruction.next_ip());
+                let taken = match times > behind {
+                    true if target == self.head.linear => {
+                        self.closes = self.calls.is_empty();
+                        return Some(Step::End);
+                    }
+                    true if instruction.is_jcc_short_or_near() => Some(there),
+                    _ => None,
+                };
+                let rest = Start {
+                    block: here.from.block,
+                    ops: here.from.ops + op + 1,
+                    bytes: here.from.bytes + bytes as usize,
+                };
+                let other = match taken {
+                    Some(_) => Some((rest, behind)),
+                    None if target == self.head.linear => None,
+                    None => Some((Start::of(there), times)),
+                };
+                if instruction.is_jcc_short_or_near() {
+                    self.note_fork(op, other);
                 }
+                taken?;
+                to(taken)
             }
             FlowControl::UnconditionalBranch => match instruction.near_branch64() {
-                target if target == self.head => Step::End,
+                target if target == self.head.linear => {
+                    self.closes = self.calls.is_empty();
+                    Step::End
+                }
                 target => to(here.way(translation, target)),
             },
             FlowControl::IndirectBranch => match blocks.guessed(here.number) {
@@ -246,7 +277,7 @@ impl Path<'_> {
             }
             FlowControl::Return if instruction.code() == Code::Retnq => match self.calls.last() {
                 Some(&back) => match blocks.key(back).linear {
-                    linear if linear == self.head && self.calls.len() == 1 => {
+                    linear if linear == self.head.linear && self.calls.len() == 1 => {
                         self.calls.pop();
                         Step::Back
                     }
@@ -265,7 +296,9 @@ impl Path<'_> {
 
     /// Where an indirect jump mostly leads that leads to many places.
     fn jump(&mut self) -> Step {
-        let next = self.translation.blocks.jumps_to(&self.last);
+        // What is known of jumps is known of those behind the way.
+        let known = self.translation.blocks.jumps_to(&self.last);
+        let next = known.filter(|_| self.led == 0);
         self.jumps = next.is_some();
         next.map_or(Step::End, |next| Step::To(next, true))
     }
@@ -274,7 +307,7 @@ impl Path<'_> {
     fn call(&mut self, here: &Here<'_>, instruction: &Instruction, target: Option<u32>) -> Step {
         let linear = instruction.next_ip();
         // The first block is about to be made anew.
-        let back = match linear == self.head {
+        let back = match linear == self.head.linear {
             true => Some(self.from),
             false => here.at(self.translation, linear),
         };
@@ -299,14 +332,6 @@ impl Path<'_> {
             last.leads = false;
         }
     }
-}
-
-/// The number of the first instruction of a path that leads to another page, if one does.
-pub(super) fn crossing(path: &[Piece]) -> Option<usize> {
-    let first = path[0].start >> 12;
-    let beyond = path.iter().position(|piece| piece.start >> 12 != first)?;
-    let before: usize = path[..beyond].iter().map(|piece| piece.ops).sum();
-    Some(before - 1)
 }
 
 impl Piece {

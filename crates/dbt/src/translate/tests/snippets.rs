@@ -164,21 +164,33 @@ pub(super) const WIDE: [(&str, &str); 2] = [
     ("hot run that wanders", "488b074803470848890648894608"),
 ];
 
+/// Branches that lead to sides, and where these begin.
+pub(super) type Forks = &'static [(usize, usize)];
+
 /// Hot blocks that lie in several places, and which of their instructions lead from one to the next, as bits: behind the last
 /// one, to the first.
-pub(super) const PATHS: [(&str, &str, u64); 3] = [
+pub(super) const PATHS: [(&str, &str, u64, Forks); 4] = [
     // call f; f: add rax, [rdi]; ret, to the block's start
-    ("path of a call", "e800000000480307c3", 0b101),
+    ("path of a call", "e800000000480307c3", 0b101, &[]),
     // call rax; f: push rbx; mov ebx, 5; pop rbx; ret; cmp rcx, rdx; jne, to the block's start
     (
         "path of a call by register",
         "ffd053bb050000005bc34839d175f1",
         0b10001,
+        &[],
     ),
     // cmp rax, rbx; jb, mostly; add rcx, rdx; jmp further; sub rcx, 8; jne, to the block's start
     (
         "path of branches",
         "4839d872004801d1eb004883e90875f0",
         0b1010,
+        &[],
+    ),
+    // call f; f: cmp rdx, 8; ja; mov rax, [rdi]; ret, to the block's start; behind the branch: mov rax, [rsi]; ret
+    (
+        "path with a side",
+        "e8000000004883fa087704488b07c3488b06c3",
+        0b101_0001,
+        &[(2, 5)],
     ),
 ];
