@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 
 use iced_x86::{Decoder, DecoderOptions, FastFormatter, Instruction};
 
+use super::gate::Ways;
 use super::*;
 use snippets::{HOT, PATHS, SMALL, SNIPPETS, WIDE};
 

@@ -1,8 +1,14 @@
 //! Blocks that are translated together with those that they lead to: calls and their returns, jumps, and branches that are
 //! mostly taken, as far as a loop goes or a block has room.
 //!
+//! ```text
+//!   here   blocks that a path may go through
+//!   side   what its branches lead to that comes back to its start, too
+//! ```
+//!
 //! A path is made of blocks that are translated by themselves, as they were seen to follow each other. A call is part of one
 //! where its return is, too. By jumps that lead to many places it goes where they mostly lead from here.
+//! Where it comes back to its start, so may sides of it.
 
 mod here;
 mod side;

@@ -27,7 +27,8 @@ const REASONS: [(&str, &str); 15] = [
     ),
     (
         "gzip",
-        "4.1 to 5.4 ms in runs of the same binary, as others use the host's caches; QEMU's time goes along",
+        "4.1 to 5.4 ms in runs of the same binary; QEMU took a fifth longer, too, in a run where it took long, the bare host \
+         did not; why is not known",
     ),
     (
         "sse2-float",
