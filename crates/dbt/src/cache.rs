@@ -339,15 +339,21 @@ impl Blocks {
         self.note_jump(jump, block);
     }
 
-    /// Selects the jump table for a key: address space, privilege and mode.
+    /// Selects the jump table for a key: address space, privilege and mode. A key that is not live won't come again.
     #[inline(always)]
-    pub fn select(&mut self, key: u64) {
-        self.tables.select(key);
+    pub fn select(&mut self, key: u64, is_live: impl Fn(u64) -> bool) {
+        self.tables.select(key, is_live);
     }
 
     /// Lets SYSCALL and SYSRET pass between code under two keys, a supervisor's and a user's.
-    pub fn open_gates(&mut self, registers: &mut Registers, supervisor: u64, user: u64) {
-        self.tables.open(&mut registers.gates, [supervisor, user]);
+    pub fn open_gates(
+        &mut self,
+        registers: &mut Registers,
+        [supervisor, user]: [u64; 2],
+        is_live: impl Fn(u64) -> bool,
+    ) {
+        let keys = [supervisor, user];
+        self.tables.open(&mut registers.gates, keys, is_live);
     }
 
     /// Changes when what [`Blocks::open_gates`] was told last is not good any more.

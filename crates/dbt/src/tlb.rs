@@ -14,6 +14,7 @@ mod marks;
 mod range;
 pub(crate) mod site;
 pub(crate) mod stack;
+mod touched;
 mod window;
 mod writers;
 
@@ -31,6 +32,7 @@ pub use range::Wandered;
 pub use site::Counts;
 use site::Sites;
 use stack::StackEntry;
+use touched::Touched;
 use window::Windows;
 use writers::Writers;
 
@@ -94,8 +96,9 @@ pub struct Fill {
 #[derive(Debug)]
 pub struct Tlb {
     tables: NonNull<Table>,
-    _memory: Mapping,
+    memory: Mapping,
     marks: Box<[Marks]>,
+    touched: Box<[Touched]>,
     writers: Writers,
     windows: Windows,
     views: [NonNull<Table>; VIEWS],
@@ -133,10 +136,11 @@ impl Tlb {
         let tables = memory.start().cast::<Table>();
         let mut tlb = Self {
             tables,
-            _memory: memory,
+            memory,
             // SAFETY: made of integers. Like the tables it exists where it is touched.
             marks: unsafe { Box::new_zeroed_slice(count).assume_init() },
-            writers: Writers::new(count),
+            touched: (0..count).map(|_| Touched::NONE).collect(),
+            writers: Writers::new(count).expect("address space for lists"),
             windows: Windows::default(),
             views: [tables; VIEWS],
             hidden: [tables; VIEWS],
@@ -222,6 +226,7 @@ impl Tlb {
     pub fn fill(&mut self, table: usize, linear: u64, fill: Fill) {
         let linear = linear & PAGE_MASK;
         let slot = slot(linear);
+        self.touched[table].note(slot);
         self.forget(table, slot);
         if !fill.read && !fill.write {
             return;
@@ -292,14 +297,18 @@ impl Tlb {
         while let Some(slot) = self.marks[table].local.next(0) {
             self.forget(table, slot);
         }
+        self.give_back(table);
     }
 
     /// Drops everything.
     pub fn drop_all(&mut self, table: usize) {
-        self.drop_local(table);
+        while let Some(slot) = self.marks[table].local.next(0) {
+            self.forget(table, slot);
+        }
         while let Some(slot) = self.marks[table].global.next(0) {
             self.forget(table, slot);
         }
+        self.give_back(table);
     }
 
     /// Drops the page that holds `linear`.

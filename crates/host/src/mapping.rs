@@ -8,7 +8,7 @@ use std::ptr::NonNull;
 
 use rustix::fs::{FallocateFlags, MemfdFlags, fallocate, ftruncate, memfd_create};
 use rustix::io::{Errno, pwrite};
-use rustix::mm::{MapFlags, ProtFlags, mmap, mmap_anonymous, munmap};
+use rustix::mm::{Advice, MapFlags, ProtFlags, madvise, mmap, mmap_anonymous, munmap};
 
 /// An anonymous file in memory (memfd), whose pages exist once they are touched.
 #[derive(Debug)]
@@ -164,6 +164,17 @@ impl Mapping {
         self.put(at, file, offset, len, Protection::ReadWrite, flags)
     }
 
+    /// Gives the memory of the `len` bytes from `at` on, in whole pages of an anonymous mapping, back to the kernel: they are
+    /// zeros again, existing once touched.
+    pub fn give_back(&mut self, at: usize, len: usize) -> io::Result<()> {
+        assert!(at <= self.len && len <= self.len - at, "{at:#x} {len:#x}");
+        // SAFETY: inside a range that is ours; no references into it are ever made.
+        unsafe {
+            let start = self.start.as_ptr().add(at).cast();
+            Ok(madvise(start, len, Advice::LinuxDontNeed)?)
+        }
+    }
+
     fn put(
         &mut self,
         at: usize,
@@ -208,5 +219,27 @@ impl Drop for Mapping {
     fn drop(&mut self) {
         // SAFETY: the range is ours and whole, and nobody keeps references into it.
         let _ = unsafe { munmap(self.start.as_ptr().cast(), self.len) };
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn memory_that_was_given_back_is_zeros() {
+        let mut mapping = Mapping::anonymous(3 * 4096).unwrap();
+        let byte = |mapping: &Mapping, at: usize| {
+            // SAFETY: in bounds; nobody has references.
+            unsafe { mapping.start().add(at).cast::<u8>().as_ptr() }
+        };
+        for at in [4095, 4096, 8191, 8192] {
+            // SAFETY: in bounds.
+            unsafe { byte(&mapping, at).write(9) };
+        }
+        mapping.give_back(4096, 4096).unwrap();
+        // SAFETY: in bounds.
+        let bytes = [4095, 4096, 8191, 8192].map(|at| unsafe { byte(&mapping, at).read() });
+        assert_eq!(bytes, [9, 0, 0, 9]);
     }
 }

@@ -16,7 +16,7 @@ use mem::{GuestRam, Offset, PAGE_SIZE};
 pub(crate) struct Block {
     /// None while the block is [released](BlockCache::release).
     pub(crate) ops: Box<[Op]>,
-    /// The bytes that were decoded.
+    /// The bytes that were decoded; none either while it is released.
     pub(crate) bytes: Box<[u8]>,
     /// The last op sets RIP.
     pub(crate) branches: bool,

@@ -93,7 +93,9 @@ impl Translation {
         let supervisor = cpu.mmu.key(entry) | kind(0) | open;
         let user = cpu.mmu.key(0) | kind(crate::mmu::Privilege::User as u8) | open;
         self.hold_links(cpu, entry);
-        self.blocks.open_gates(&mut cpu.ctx, supervisor, user);
+        let is_live = |key| cpu.mmu.is_live(key);
+        self.blocks
+            .open_gates(&mut cpu.ctx, [supervisor, user], is_live);
         cpu.ctx.iret = cpu.iret_segments();
         cpu.returns_changed = true;
         let gates = &mut cpu.ctx.gates;

@@ -103,7 +103,7 @@ impl Translation {
     #[inline(always)]
     fn prepare(&mut self, cpu: &Cpu, linear: u64) -> u64 {
         let selected = self.key(cpu, linear);
-        self.blocks.select(selected);
+        self.blocks.select(selected, |key| cpu.mmu.is_live(key));
         if cpu.mode.cpl != 3 {
             self.hold_links(cpu, linear);
         }

@@ -111,33 +111,40 @@ impl Tables {
         &mut self.kept[self.current].table
     }
 
+    /// Selects the table for a key; see [`super::Blocks::select`].
     #[inline(always)]
-    pub(super) fn select(&mut self, key: u64) {
+    pub(super) fn select(&mut self, key: u64, is_live: impl Fn(u64) -> bool) {
         if self.kept[self.current].key != key {
-            self.switch(key);
+            self.switch(key, is_live);
         }
     }
 
-    /// Another key: its table, or the one not used for longest.
-    fn switch(&mut self, key: u64) {
-        self.current = self.find(key);
+    /// Another key: its table, or one that it is given.
+    fn switch(&mut self, key: u64, is_live: impl Fn(u64) -> bool) {
+        self.current = self.find(key, is_live);
     }
 
-    /// The table for a key, which may be given to another one when it has not been asked for for longest.
-    fn find(&mut self, key: u64) -> usize {
+    /// The table for a key.
+    fn find(&mut self, key: u64, is_live: impl Fn(u64) -> bool) -> usize {
         self.clock += 1;
         let known = self.kept.iter().position(|kept| kept.key == key);
-        let found = known.unwrap_or_else(|| self.replace(key));
+        let found = known.unwrap_or_else(|| self.replace(key, is_live));
         self.kept[found].used = self.clock;
         found
     }
 
     /// Makes two keys, a supervisor's and a user's, those of the gates' sides.
-    pub(super) fn open(&mut self, gates: &mut Gates, keys: [u64; 2]) {
+    pub(super) fn open(
+        &mut self,
+        gates: &mut Gates,
+        keys: [u64; 2],
+        is_live: impl Fn(u64) -> bool,
+    ) {
         // The selected one stays.
         self.clock += 1;
         self.kept[self.current].used = self.clock;
-        self.sides = keys.map(|key| self.find(key));
+        let is_live = |key| keys.contains(&key) || is_live(key);
+        self.sides = keys.map(|key| self.find(key, is_live));
         let side = |found: usize| Side {
             jumps: self.kept[found].table.address(),
             space: u64::from(self.kept[found].space),
@@ -178,35 +185,39 @@ impl Tables {
         self.changes
     }
 
-    fn replace(&mut self, key: u64) -> usize {
+    /// Gives a key a table: one whose key won't come again, the last used of them since its memory is in caches, a new one,
+    /// or that not asked for for longest.
+    fn replace(&mut self, key: u64, is_live: impl Fn(u64) -> bool) -> usize {
         self.spaces = (self.spaces + 1).min(LAST_SPACE);
-        let space = self.spaces;
-        if self.kept.len() < MOST
-            && let Ok(table) = JumpTable::new()
-            && let Ok(returns) = Returns::new(self.outermost)
-        {
-            let used = self.clock;
-            self.kept.push(Kept {
-                key,
-                space,
-                used,
-                table,
-                returns,
-            });
+        let free = (0..self.kept.len())
+            .filter(|&index| index != self.current && !is_live(self.kept[index].key))
+            .max_by_key(|&index| self.kept[index].used);
+        if free.is_none() && self.kept.len() < MOST && self.add(key).is_ok() {
             return self.kept.len() - 1;
         }
-        let oldest = (0..self.kept.len())
-            .min_by_key(|&index| self.kept[index].used)
-            .unwrap_or(0);
-        if oldest == self.loaded {
+        let oldest = || (0..self.kept.len()).min_by_key(|&index| self.kept[index].used);
+        let found = free.or_else(oldest).unwrap_or(0);
+        if found == self.loaded {
             self.loaded = NONE;
         }
         self.changes += 1;
-        let kept = &mut self.kept[oldest];
+        let kept = &mut self.kept[found];
         kept.clear();
         kept.key = key;
-        kept.space = space;
-        oldest
+        kept.space = self.spaces;
+        found
+    }
+
+    /// Makes another table.
+    fn add(&mut self, key: u64) -> io::Result<()> {
+        self.kept.push(Kept {
+            key,
+            space: self.spaces,
+            used: self.clock,
+            table: JumpTable::new()?,
+            returns: Returns::new(self.outermost)?,
+        });
+        Ok(())
     }
 
     /// Forgets an address in all tables.
@@ -219,5 +230,42 @@ impl Tables {
     pub(super) fn clear(&mut self) {
         self.kept.iter_mut().for_each(Kept::clear);
         self.loaded = NONE;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keys_that_will_not_come_again_leave_their_tables_to_others() {
+        let mut tables = Tables::new(0).unwrap();
+        let alone = |live: u64| move |key| key == live;
+        let all = |key| key < 100;
+        // The first belongs to no key, but is selected.
+        tables.select(1, all);
+        for key in [2, 3, 4] {
+            tables.select(key, all);
+        }
+        let count = tables.kept.len();
+        assert!((4..=5).contains(&count));
+        tables.current_mut().set(0x1000, 7);
+        tables.select(3, all);
+        // Only 3 may come again; 4 was selected last.
+        let four = tables.kept.iter().position(|kept| kept.key == 4).unwrap();
+        tables.select(5, alone(3));
+        assert_eq!((tables.current, tables.kept.len()), (four, count));
+        assert_eq!(tables.current().get(0x1000), None);
+        // That which is selected stays.
+        let mut gates = Gates::default();
+        tables.open(&mut gates, [6, 7], alone(3));
+        assert_eq!(tables.kept[tables.current].key, 5);
+        let [supervisor, user] = tables.sides;
+        assert_ne!(supervisor, user);
+        assert_eq!([supervisor, user].map(|side| tables.kept[side].key), [6, 7]);
+        // Where all may, there are up to so many tables, and then the oldest is taken.
+        (10..60).for_each(|key| tables.select(key, all));
+        assert_eq!(tables.kept.len(), MOST);
+        assert!(tables.kept.iter().all(|kept| kept.key >= 60 - MOST as u64));
     }
 }

@@ -40,6 +40,12 @@ impl Set {
         self.words[slot / 64] >> (slot % 64) & 1 != 0
     }
 
+    /// Whether any of the slots from one multiple of 64 to another is a member.
+    pub(super) fn has_any(&self, slots: std::ops::Range<usize>) -> bool {
+        let words = slots.start / 64..slots.end / 64;
+        self.words[words].iter().any(|&word| word != 0)
+    }
+
     /// The first member that is not below `from`.
     pub(super) fn next(&self, from: usize) -> Option<usize> {
         let word = from / 64;

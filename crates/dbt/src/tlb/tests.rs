@@ -114,6 +114,51 @@ fn slots_of_any_kind_are_dropped_and_filled_again() {
     assert!(!has(&tlb, 0));
 }
 
+/// Pages of the host's that exist of a table's entries for reads or writes.
+fn existing(tlb: &Tlb, table: usize, write: bool) -> usize {
+    use std::os::unix::fs::FileExt;
+    let at = tlb.address(table) + if write { WRITE } else { 0 };
+    let mut entries = vec![0; WRITE / 4096 * 8];
+    let map = std::fs::File::open("/proc/self/pagemap").unwrap();
+    map.read_exact_at(&mut entries, at as u64 / 4096 * 8)
+        .unwrap();
+    let entries = entries.as_chunks().0.iter();
+    entries
+        .filter(|&&entry| u64::from_le_bytes(entry) >> 63 != 0)
+        .count()
+}
+
+#[test]
+fn pages_of_a_table_that_hold_nothing_are_given_back() {
+    let mut tlb = tlb();
+    // One in each of the host's pages, some in all address spaces.
+    let at = |page: u64| page << (PAGE_SHIFT + 8);
+    let has = |tlb: &Tlb, page| [false, true].map(|write| find(tlb, write, at(page), 8).is_some());
+    for round in 0..3 {
+        for page in 0..400 {
+            let global = page % 5 == 0;
+            let fill = fill(page % 64);
+            tlb.fill(1, at(page), Fill { global, ..fill });
+        }
+        assert!((0..400).all(|page| has(&tlb, page) == [true; 2]));
+        assert!(existing(&tlb, 1, false) >= 400 && existing(&tlb, 1, true) >= 400);
+        tlb.drop_local(1);
+        for page in 0..400 {
+            assert_eq!(has(&tlb, page), [page % 5 == 0; 2], "{round} {page}");
+        }
+        // What was looked at exists, too.
+        tlb.drop_all(1);
+        assert!((0..400).all(|page| has(&tlb, page) == [false; 2]));
+        tlb.fill(1, at(3), fill(9));
+        tlb.drop_writes_to(Offset(9 << PAGE_SHIFT));
+        assert_eq!(has(&tlb, 3), [true, false]);
+    }
+    (0..400).for_each(|page| tlb.fill(1, at(page), fill(page % 64)));
+    tlb.drop_all(1);
+    // That of the first, of the table's other parts none.
+    assert!(existing(&tlb, 1, false) <= 1 && existing(&tlb, 1, true) <= 1);
+}
+
 #[test]
 fn parts_of_large_pages_are_dropped_together() {
     let mut tlb = tlb();

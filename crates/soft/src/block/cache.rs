@@ -106,6 +106,15 @@ struct Kept {
     place: u64,
     /// Tells it from what had its number before.
     stamp: u32,
+    /// Of its bytes while it is released.
+    digest: u32,
+}
+
+/// Tells a released block's bytes from others, nearly always: how hot it is hangs on that.
+fn digest(bytes: &[u8]) -> u32 {
+    let mut mix = Mix::default();
+    mix.write(bytes);
+    mix.finish() as u32
 }
 
 /// The blocks of one processor.
@@ -215,10 +224,14 @@ impl BlockCache {
         }
     }
 
-    /// Drops a block's ops: it is translated, and will hardly be executed here. How hot it is is remembered.
+    /// Drops a block's ops and bytes: it is translated, and will hardly be executed here. How hot it is is remembered.
     pub(crate) fn release(&mut self, block: u32) {
-        let ops = std::mem::take(&mut self.blocks[block as usize].block.ops);
-        self.ops -= ops.len();
+        let Kept { block, digest, .. } = &mut self.blocks[block as usize];
+        if !block.ops.is_empty() {
+            *digest = self::digest(&block.bytes);
+            self.ops -= std::mem::take(&mut block.ops).len();
+            block.bytes = Box::default();
+        }
     }
 
     /// Adds a block, replacing what was decoded from the same place.
@@ -229,10 +242,12 @@ impl BlockCache {
         }
         let place = place(at, kind);
         if let Some(&number) = self.by_place.get(&place) {
-            let old = &mut self.blocks[number as usize].block;
+            let old = &mut self.blocks[number as usize];
+            let known = old.digest;
+            let old = &mut old.block;
             self.ops += block.ops.len();
             self.ops -= old.ops.len();
-            if old.ops.is_empty() && old.bytes == block.bytes {
+            if old.ops.is_empty() && known == digest(&block.bytes) {
                 // It was released.
                 (block.heat, block.kept_at) = (old.heat, old.kept_at);
                 block.made_for = old.made_for;
@@ -246,6 +261,7 @@ impl BlockCache {
             block,
             place,
             stamp: self.stamp,
+            digest: 0,
         };
         let number = match self.free.pop() {
             Some(number) => {

@@ -172,6 +172,14 @@ impl Mmu {
         self.keys[self.half(linear)]
     }
 
+    /// Whether a [`Mmu::key`], with whatever low bits, may come again.
+    pub(crate) fn is_live(&self, key: u64) -> bool {
+        let (epoch, asn) = ((key >> 32) as u32, key >> 8 & u64::from(LAST_ASN));
+        let of = |half: usize| epoch == self.code[half].epoch();
+        let kept = || asn != 0 && self.pcids.contains(&(asn as u16));
+        of(1) && asn == self.asn[1] || of(0) && (asn == self.asn[0] || kept())
+    }
+
     /// As long as this stays, so does every [`Mmu::key`].
     #[inline(always)]
     pub(crate) fn rekeyed(&self) -> u64 {

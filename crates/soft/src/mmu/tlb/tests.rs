@@ -1,3 +1,4 @@
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use mem::{Gpa, GuestRam, Offset};
@@ -286,12 +287,40 @@ fn keys_of_the_upper_half_outlive_cr3_while_it_is_global() {
 #[test]
 fn no_key_comes_twice() {
     let mut mmu = mmu();
-    let mut seen = std::collections::HashSet::new();
+    let mut seen = HashSet::new();
     for _ in 0..3 * u32::from(LAST_ASN) {
         mmu.load_space(7, false);
         assert!(seen.insert(mmu.key(0)));
         assert!(mmu.next_asn <= LAST_ASN + 1);
     }
+}
+
+#[test]
+fn keys_that_are_not_live_do_not_come_again() {
+    let mut mmu = mmu();
+    let mut numbers = Numbers(7);
+    let (mut seen, mut dead) = (HashSet::new(), HashSet::new());
+    for _ in 0..20_000 {
+        let pcid = numbers.below(5) as u16;
+        let page = numbers.below(4) << 12;
+        match numbers.below(64) {
+            0 => mmu.flush_all(pcid),
+            1 => mmu.flush_local(pcid),
+            2..5 => mmu.forget(pcid),
+            5..8 => mmu.invalidate(page),
+            8..10 => mmu.invalidate(1 << 63 | page),
+            10..30 => mmu.load_space(pcid, false),
+            30..60 => mmu.load_space(pcid, true),
+            _ => mmu.note_code(page | numbers.below(2) << 63),
+        }
+        for key in [mmu.key(0), mmu.key(u64::MAX)] {
+            assert!(mmu.is_live(key) && !dead.contains(&key), "{key:#x}");
+            seen.insert(key);
+        }
+        dead.extend(seen.extract_if(|&key| !mmu.is_live(key)));
+    }
+    assert!(dead.len() > 1000, "{}", dead.len());
+    assert!(seen.len() <= 8, "{seen:x?}");
 }
 
 #[test]
