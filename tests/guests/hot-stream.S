@@ -18,16 +18,19 @@
 .set SAVED, DATA+40
 .set FUNCTION, DATA+0x30000
 
-# The loop `name`, and `name`_apart with a call in each turn. `close` sets flags for `again`, which goes to label 1.
+# The loop `name`, which is come to from before it, and `name`_apart with a call in each turn. `close` sets flags for
+# `again`, which goes to label 1.
 .macro LOOP name:req, body:req, close:req, again="jnz 1b"
     .balign 32
 \name:
+    lea r10, [r10+3]
 1:  \body
     \close
     \again
 9:  ret
     .balign 32
 \name\()_apart:
+    lea r10, [r10+3]
 1:  call 2f
     \close
     \again

@@ -286,6 +286,17 @@ impl Blocks {
         self.by_key.find(&self.blocks, key)
     }
 
+    /// Whether a block is to be translated that was seen often.
+    pub fn is_hot(&self, key: &Key) -> bool {
+        self.heat.hot(key).is_some()
+    }
+
+    /// Whether there is a block with a key that is a loop whose first turn may be as fast as others.
+    pub fn is_loop(&self, key: &Key) -> bool {
+        let block = self.find(key);
+        block.is_some_and(|block| self.blocks[block as usize].streams())
+    }
+
     /// Where a block begins.
     pub fn start(&self, block: u32) -> Entry {
         Entry::plain(self.area.start() + u64::from(self.blocks[block as usize].entry_saved()))

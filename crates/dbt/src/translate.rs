@@ -163,8 +163,10 @@ struct Translator<'a> {
     stream: Option<stream::Stream>,
     streaming: bool,
     streamed: bool,
-    /// Where the block is entered with the flags in the context.
+    /// Where its first body begins, with the flags in the context.
     saved_entry: Label,
+    /// Where the second one is come to by those who come to the block.
+    way_in: Option<Label>,
     /// Whether each way through the block looks at the vCPU's attention before its last instruction.
     polled: bool,
 }
@@ -232,6 +234,7 @@ fn attempt<'a>(
         streaming: false,
         streamed: false,
         saved_entry,
+        way_in: None,
         polled: false,
     };
     translator.translate(scratch)
@@ -242,10 +245,12 @@ impl Translator<'_> {
         let (entry_host, entry_saved) = self.enter();
         self.saved_entry = self.out.label_at(entry_saved + self.plan.exchange.bytes());
         self.stream = self.find_stream();
+        let streams = self.enter_stream();
         let switches = self.switches();
         let several = self.source.is_several();
         self.instructions(0);
         self.write_sides();
+        self.close_way_in();
         let code = self.out.finish();
         scratch.cold = self.cold;
         scratch.paper = self.out.paper();
@@ -268,6 +273,7 @@ impl Translator<'_> {
                 accesses: self.accesses,
                 switches,
                 several,
+                streams,
             }),
         }
     }
@@ -358,6 +364,7 @@ impl Translator<'_> {
             entry,
             vectors: self.vectors,
             x87: self.x87,
+            turns: self.streaming,
         });
     }
 

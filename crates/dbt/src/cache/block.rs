@@ -34,6 +34,7 @@ const NO_PAGE: u64 = u64::MAX;
 /// What a block is, as bits.
 const SEVERAL: u8 = 1;
 const SWITCHES: u8 = 2;
+const STREAMS: u8 = 4;
 
 /// A translated block.
 #[derive(Debug)]
@@ -57,7 +58,7 @@ pub(super) struct Block {
     /// Instructions that are left together with the one before them, as bits.
     earlier: u64,
     pub(super) dead: bool,
-    /// [`SEVERAL`] and [`SWITCHES`].
+    /// [`SEVERAL`], [`SWITCHES`] and [`STREAMS`].
     bits: u8,
 }
 
@@ -80,7 +81,9 @@ impl Block {
             exchange: made.exchange,
             earlier: made.earlier,
             dead: false,
-            bits: (u8::from(made.several) * SEVERAL) | (u8::from(made.switches) * SWITCHES),
+            bits: (u8::from(made.several) * SEVERAL)
+                | (u8::from(made.switches) * SWITCHES)
+                | (u8::from(made.streams) * STREAMS),
         }
     }
 
@@ -137,6 +140,11 @@ impl Block {
         self.bits & SWITCHES != 0
     }
 
+    /// Whether it is a loop whose first turn may be as fast as others.
+    pub(super) fn streams(&self) -> bool {
+        self.bits & STREAMS != 0
+    }
+
     /// Which registers trade places while it runs.
     #[inline(always)]
     pub(super) fn exchange(&self) -> Exchange {
@@ -161,14 +169,14 @@ pub(super) struct PackedMark(u32);
 impl PackedMark {
     const OP: u32 = 16;
     const OP_MASK: u32 = 0x7f;
-    const BITS: u32 = 28;
+    const BITS: u32 = 27;
 }
 
 impl From<Mark> for PackedMark {
     fn from(mark: Mark) -> Self {
         let op = u32::from(mark.op);
         assert!(op <= Self::OP_MASK, "a block has few instructions");
-        let bits = [mark.saved, mark.entry, mark.vectors, mark.x87];
+        let bits = [mark.saved, mark.entry, mark.vectors, mark.x87, mark.turns];
         let bits = bits.into_iter().zip(Self::BITS..);
         let bits = bits.fold(0, |sum, (bit, at)| sum | u32::from(bit) << at);
         Self(u32::from(near(mark.at)) | op << Self::OP | bits)
@@ -185,6 +193,7 @@ impl From<PackedMark> for Mark {
             entry: bit(1),
             vectors: bit(2),
             x87: bit(3),
+            turns: bit(4),
         }
     }
 }
@@ -195,14 +204,15 @@ mod tests {
 
     #[test]
     fn a_packed_mark_is_the_same_mark() {
-        for bits in 0..16 {
+        for bits in 0..32 {
             let mark = Mark {
-                at: 0xfff0 + bits,
+                at: 0xffe0 + bits,
                 op: 64 - bits as u16,
                 saved: bits & 1 != 0,
                 entry: bits & 2 != 0,
                 vectors: bits & 4 != 0,
                 x87: bits & 8 != 0,
+                turns: bits & 16 != 0,
             };
             assert_eq!(Mark::from(PackedMark::from(mark)), mark);
         }

@@ -36,6 +36,8 @@ struct Seen {
     within: u32,
     /// How often jumps were seen to lead there again and again ([`super::trail`]).
     rounds: u32,
+    /// How often in the turns of its second body.
+    turns: u32,
     /// How often at each of its instructions, as far as it was.
     places: Vec<u32>,
     /// What its neighbours fit.
@@ -124,6 +126,11 @@ impl Heat {
         seen.note_place(op);
     }
 
+    /// Notes that the vCPU was seen in the turns of a block's second body.
+    pub(super) fn turn(&mut self, key: Key) {
+        self.entry(key).turns += 1;
+    }
+
     /// Whether jumps should be watched when a block was seen that ends with one: at first, and when it was seen twice as often.
     pub(super) fn is_worth_watching(&self, key: &Key) -> bool {
         self.seen.get(key).is_some_and(|seen| {
@@ -188,12 +195,17 @@ impl Heat {
     pub(super) fn hot(&self, key: &Key) -> Option<Hot> {
         let seen = self.seen.get(key);
         let (wide, wandering) = seen.map_or((false, 0), |seen| (seen.wide, seen.wandering));
+        let turns = match seen {
+            Some(seen) if !self.eager => 2 * seen.turns >= seen.times.max(1),
+            // Some of them.
+            _ => key.linear & 0x20 == 0,
+        };
         let sites = match seen {
             Some(seen) if seen.times() >= HOT => !wandering,
             _ if self.eager => HALF << (key.linear & 1) & !wandering,
             _ => return None,
         };
-        Some(Hot { sites, wide })
+        Some(Hot { sites, wide, turns })
     }
 
     /// Which registers traded places in it when it was seen first.
@@ -239,6 +251,22 @@ mod tests {
         assert_eq!(until, Some((LOOKS * HOT - 1) as usize));
         assert_eq!(sites(&heat), Some(!(1 << 5)));
         assert!(!heat.wander(KEY, 5), "only once");
+    }
+
+    #[test]
+    fn a_loop_has_many_turns_that_is_seen_in_them_half_the_time() {
+        let mut heat = Heat::new(false);
+        let turns = |heat: &Heat| heat.hot(&KEY).map(|hot| hot.turns);
+        for times in 1..8 {
+            heat.see(KEY, Sight::At(5), Exchange::NONE);
+            if times > 4 {
+                heat.turn(KEY);
+            }
+            let hot = (times > 1).then_some(false);
+            assert_eq!(turns(&heat), hot, "{times}");
+        }
+        heat.turn(KEY);
+        assert_eq!(turns(&heat), Some(true));
     }
 
     #[test]

@@ -321,6 +321,7 @@ mod tests {
             accesses: Default::default(),
             several: false,
             switches: false,
+            streams: false,
         };
         Block::new(key, &made, 0, 0, NONE)
     }

@@ -55,7 +55,10 @@ impl Blocks {
         let offset = (at as u64).wrapping_sub(self.area.start()) as u32;
         let offset = offset - self.blocks[number as usize].start;
         let before = self.marks(number).take_while(|mark| mark.at <= offset);
-        let op = before.last().map_or(0, |mark| mark.op);
-        self.see_block(number, op);
+        let last = before.last();
+        if last.is_some_and(|mark| mark.turns) {
+            self.heat.turn(self.key(number));
+        }
+        self.see_block(number, last.map_or(0, |mark| mark.op));
     }
 }

@@ -30,6 +30,8 @@ pub(crate) struct Mark {
     pub(crate) vectors: bool,
     /// The x87 registers are in the host's, all exceptions masked.
     pub(crate) x87: bool,
+    /// The turns of a second body begin here.
+    pub(crate) turns: bool,
 }
 
 /// A translated block.
@@ -57,6 +59,8 @@ pub(crate) struct Translated {
     pub(crate) several: bool,
     /// It ends with an indirect jump that may lead to many places.
     pub(crate) switches: bool,
+    /// It is a loop whose first turn may be as fast as others.
+    pub(crate) streams: bool,
 }
 
 /// Where a block's code will be.

@@ -19,6 +19,8 @@ pub(super) struct Plan {
     pub(super) streams: bool,
     /// Whether that may have accesses with probes of their own.
     pub(super) mixes: bool,
+    /// Whether those who come to the block come to that.
+    pub(super) turns: bool,
     /// Whether runs with shared probes have copies, which run where a probe misses.
     pub(super) copies: bool,
     /// Instructions whose accesses have entries of their own in the TLB, as bits.
@@ -47,6 +49,8 @@ pub(crate) struct Hot {
     pub(crate) sites: u64,
     /// Some of them go to several pages.
     pub(crate) wide: bool,
+    /// It is a loop of many turns.
+    pub(crate) turns: bool,
 }
 
 /// Translates a block.
@@ -75,6 +79,7 @@ pub(crate) fn block(
         borrows: true,
         streams: !several,
         mixes: history.hot.is_some(),
+        turns: history.hot.is_some_and(|hot| hot.turns),
         copies: history.misses,
         sites: history.hot.map_or(0, |hot| hot.sites),
         wide: history.hot.is_some_and(|hot| hot.wide),

@@ -77,6 +77,33 @@ impl Translator<'_> {
         stream.is_some_and(|stream| stream.places[op].is_some())
     }
 
+    /// Leads those who come to a block of many turns to its second body, if it is to have one; whether it does.
+    pub(super) fn enter_stream(&mut self) -> bool {
+        let vectors = match &self.stream {
+            Some(stream) if self.plan.turns && !stream.mixed && self.state == State::Saved => {
+                stream.vectors
+            }
+            _ => return false,
+        };
+        self.mark(false);
+        if vectors {
+            self.need_vectors();
+        }
+        let way_in = self.out.label();
+        self.out.jump(way_in);
+        self.way_in = Some(way_in);
+        self.saved_entry = self.out.label_at(self.out.len());
+        true
+    }
+
+    /// Leads them to the first body after all, where there is no second one.
+    pub(super) fn close_way_in(&mut self) {
+        if let Some(way_in) = self.way_in.take() {
+            self.out.bind(way_in);
+            self.out.jump(self.saved_entry);
+        }
+    }
+
     /// Writes the second body and what goes around it, at the block's back edge.
     pub(super) fn write_stream(&mut self, state: State) {
         let Some(stream) = self.stream.clone() else {
@@ -87,6 +114,9 @@ impl Translator<'_> {
         self.redo = None;
         self.vectors = stream.vectors;
         self.save_flags();
+        if let Some(way_in) = self.way_in.take() {
+            self.out.bind(way_in);
+        }
         for (slot, group) in stream.groups.iter().enumerate() {
             self.out.store(spill(slot), group.home);
         }
@@ -114,6 +144,7 @@ impl Translator<'_> {
         self.out.bind(top);
         self.second_body(stream.mixed);
         self.turn(last, stream.mixed, top);
+        self.mark(false);
         self.out.save_flags();
         self.out.jump(again);
 
@@ -227,6 +258,8 @@ impl Translator<'_> {
 
     fn second_body(&mut self, mixed: bool) {
         self.streaming = true;
+        self.op = self.source.guests.len() - 1;
+        self.mark(false);
         let merge = std::mem::replace(&mut self.merge, mixed);
         self.forget_stack();
         let count = self.source.guests.len() - 1;

@@ -114,6 +114,7 @@ fn snippets_become_what_the_listings_say() {
         hot: Some(Hot {
             sites: u64::MAX,
             wide,
+            turns: true,
         }),
         ..HISTORY
     };

@@ -53,6 +53,9 @@ impl Translation {
             None => guests(cpu, 0, &block.bytes, block.ops.len(), false),
             Some(way) => guests_of(cpu, key.linear, way),
         };
+        if path.is_none() && !in_step && self.blocks.is_hot(&key) {
+            guests.truncate(self.before_loop(&guests, key));
+        }
         let sides: Vec<_> = ways
             .map(|side| (side[0].fork, guests_of(cpu, key.linear, side)))
             .collect();
@@ -82,16 +85,17 @@ impl Translation {
             guests: &guests,
             sides: &sides,
         };
-        let mut pages: Vec<u64> = pieces.iter().flatten().map(|(at, _)| at.page()).collect();
-        let others = path
-            .iter()
-            .flatten()
-            .map(|piece| Offset(piece.place).page());
-        pages.extend(others);
+        let others = path.iter().flatten().map(|piece| Offset(piece.place));
+        let places = pieces.iter().flatten().map(|(at, _)| *at);
+        let mut pages: Vec<u64> = places.chain(others).map(Offset::page).collect();
         pages.sort_unstable();
         pages.dedup();
         let number = self.blocks.add(key, source, &pages);
-        let code = self.code.push(key.linear, &block.bytes);
+        let bytes = match path {
+            None if guests.len() < block.ops.len() => &block.bytes[..bytes_of(&guests)],
+            _ => &block.bytes,
+        };
+        let code = self.code.push(key.linear, bytes);
         debug_assert_eq!(number, code);
         if let Some(path) = path {
             let parts = path
@@ -105,6 +109,31 @@ impl Translation {
         }
         Some(number)
     }
+}
+
+impl Translation {
+    /// How many of a block's instructions come before a loop that it goes into, or all: a loop that is entered at its start
+    /// is fast from its first turn on.
+    fn before_loop(&self, guests: &[Guest], key: Key) -> usize {
+        let ends = guests.iter().map(|guest| guest.instruction.next_ip());
+        let begins = |end: u64| {
+            self.blocks.is_loop(&Key {
+                linear: key.linear.wrapping_add(end),
+                place: key.place + end,
+                second: None,
+                kind: key.kind,
+            })
+        };
+        let before = ends.take(guests.len().saturating_sub(1)).position(begins);
+        before.map_or(guests.len(), |last| last + 1)
+    }
+}
+
+/// How many bytes the first instructions of a block have.
+fn bytes_of(guests: &[Guest]) -> usize {
+    guests
+        .last()
+        .map_or(0, |last| last.instruction.next_ip() as usize)
 }
 
 /// Those of parts of a path, as [`guests`].

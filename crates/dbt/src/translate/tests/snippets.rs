@@ -146,7 +146,7 @@ pub(super) const SMALL: [(&str, &str); 6] = [
 ];
 
 /// The same of hot 64-bit blocks.
-pub(super) const HOT: [(&str, &str); 5] = [
+pub(super) const HOT: [(&str, &str); 6] = [
     ("hot load, store and addition", "488b07488906480302"),
     // mov rax, [rdi]; add rax, [rdi + 8]; mov [rsi], rax; mov [rsi + 8], rax
     ("hot run", "488b074803470848890648894608"),
@@ -156,6 +156,7 @@ pub(super) const HOT: [(&str, &str); 5] = [
         "4c8b274531f64939d4410f92c64d8b3cf04c897ff84d8924f04c01f64883c7084839df72db",
     ),
     ("hot histogram", "0fb606ff048248ffc648ffc975f2"),
+    ("hot sum of an array", "488b04cf4801c248ffc14839f175f1"),
 ];
 
 /// Hot blocks whose accesses go to many pages.
