@@ -165,7 +165,7 @@ struct Translator<'a> {
     streamed: bool,
     /// Where its first body begins, with the flags in the context.
     saved_entry: Label,
-    /// Where the second one is come to by those who come to the block.
+    /// Where those who come to the block come to the second one, if they do.
     way_in: Option<Label>,
     /// Whether each way through the block looks at the vCPU's attention before its last instruction.
     polled: bool,
@@ -245,12 +245,12 @@ impl Translator<'_> {
         let (entry_host, entry_saved) = self.enter();
         self.saved_entry = self.out.label_at(entry_saved + self.plan.exchange.bytes());
         self.stream = self.find_stream();
-        let streams = self.enter_stream();
+        self.enter_stream();
         let switches = self.switches();
         let several = self.source.is_several();
         self.instructions(0);
         self.write_sides();
-        self.close_way_in();
+        let streams = self.close_way_in();
         let code = self.out.finish();
         scratch.cold = self.cold;
         scratch.paper = self.out.paper();

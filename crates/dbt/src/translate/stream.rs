@@ -77,13 +77,13 @@ impl Translator<'_> {
         stream.is_some_and(|stream| stream.places[op].is_some())
     }
 
-    /// Leads those who come to a block of many turns to its second body, if it is to have one; whether it does.
-    pub(super) fn enter_stream(&mut self) -> bool {
+    /// Leads those who come to a block of many turns to its second body, if it is to have one.
+    pub(super) fn enter_stream(&mut self) {
         let vectors = match &self.stream {
             Some(stream) if self.plan.turns && !stream.mixed && self.state == State::Saved => {
                 stream.vectors
             }
-            _ => return false,
+            _ => return,
         };
         self.mark(false);
         if vectors {
@@ -93,15 +93,18 @@ impl Translator<'_> {
         self.out.jump(way_in);
         self.way_in = Some(way_in);
         self.saved_entry = self.out.label_at(self.out.len());
-        true
     }
 
-    /// Leads them to the first body after all, where there is no second one.
-    pub(super) fn close_way_in(&mut self) {
-        if let Some(way_in) = self.way_in.take() {
+    /// Leads them to the first body after all, where there is no second one; whether they are led to that.
+    pub(super) fn close_way_in(&mut self) -> bool {
+        let Some(way_in) = self.way_in else {
+            return false;
+        };
+        if !self.streamed {
             self.out.bind(way_in);
             self.out.jump(self.saved_entry);
         }
+        self.streamed
     }
 
     /// Writes the second body and what goes around it, at the block's back edge.
@@ -114,7 +117,7 @@ impl Translator<'_> {
         self.redo = None;
         self.vectors = stream.vectors;
         self.save_flags();
-        if let Some(way_in) = self.way_in.take() {
+        if let Some(way_in) = self.way_in {
             self.out.bind(way_in);
         }
         for (slot, group) in stream.groups.iter().enumerate() {

@@ -1,6 +1,7 @@
 //! Debian's Linux kernels with a busybox user space that checks the machine it runs on.
 
 use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
@@ -51,12 +52,16 @@ fn start(kernel: Known, busybox: Known, cpus: u32, name: &str, script: &str) -> 
 /// What the host's own run of the computations prints.
 fn computed(busybox: Known) -> String {
     let guest = known(busybox).expect("busybox is required");
-    // The program goes by its name, and the cache's copy is not executable.
-    let folder = std::env::temp_dir().join(format!(
-        "suz-test-{}-{}",
-        busybox.name(),
-        std::process::id()
-    ));
+    // The program goes by its name, and the cache's copy is not executable. The next run finds it again.
+    let cached = std::fs::canonicalize(&guest.path).expect("the cache is readable");
+    let version = cached
+        .components()
+        .rev()
+        .nth(1)
+        .expect("a folder of a version");
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR"))
+        .join(busybox.name())
+        .join(version);
     let program = folder.join("busybox");
     std::fs::create_dir_all(&folder).expect("the temporary folder is writable");
     if !program.exists() {
