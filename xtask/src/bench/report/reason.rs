@@ -70,8 +70,8 @@ const REASONS: [(&str, &str); 15] = [
     ),
     (
         own::MEMORY,
-        "code is translated for each address that a program is started at, so it grows with how often that is: 56 to 61 MiB \
-         in runs of the same binary",
+        "it grows with how often programs are started, by code for each address and by tables: 56 to 61 MiB in runs of the same \
+         binary",
     ),
 ];
 
