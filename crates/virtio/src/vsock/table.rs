@@ -17,7 +17,7 @@ use crate::Queue;
 /// Most connections at once, lingering ones included.
 pub(super) const CONNECTIONS_MAX: usize = 1024;
 /// The guest is not listened to while it has to take so many answers to stray packets first.
-const STRAYS_MAX: usize = 256;
+pub(super) const STRAYS_MAX: usize = 256;
 /// The host's ports, when the host connects, are from here on.
 const PORTS: u32 = 1 << 30;
 /// Events that are looked at together.
