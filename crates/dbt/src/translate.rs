@@ -43,6 +43,7 @@
 
 mod borrow;
 mod branch;
+mod cmpxchg;
 mod cold;
 mod deferred;
 mod exchange;

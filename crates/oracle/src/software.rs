@@ -147,6 +147,10 @@ impl Software {
         state.rip = registers.rip;
         state.rflags = registers.rflags;
         state.xsave.0.copy_from_slice(&registers.xsave);
+        if case.data_seed.is_multiple_of(2) {
+            // As with a guest that has begun here: locked instructions are translated as others are.
+            state.idtr.limit = 0;
+        }
         if case.bits == Bits::B32 {
             state.segments[1].attributes = Attributes(0xc0fb);
         }

@@ -33,6 +33,9 @@ pub(crate) struct Cpu {
     /// RFLAGS without the arithmetic flags.
     pub(crate) flags: u64,
     pub(crate) mode: Mode,
+    /// Nobody but this processor can tell whether user code's locked instructions are locked: there is no other processor,
+    /// and user code has never accessed a device. (What devices and a kernel tell each other needs the kernel's locks.)
+    pub(crate) is_unshared: bool,
     /// By [`SegmentRegister`].
     pub(crate) seg: [Segment; 6],
     pub(crate) ldtr: Segment,
@@ -128,6 +131,7 @@ impl Cpu {
             rip: reset.rip,
             flags: reset.rflags,
             mode: Mode::REAL,
+            is_unshared: shared.inboxes.len() == 1,
             seg: reset.segments,
             ldtr: reset.ldtr,
             tr: reset.tr,
@@ -236,6 +240,17 @@ impl Cpu {
         if self.is_wanted() {
             self.limit = 0;
         }
+        if self.is_unshared && self.mode.cpl == 3 {
+            self.share();
+        }
+    }
+
+    /// User code may be a device's driver.
+    #[cold]
+    fn share(&mut self) {
+        self.is_unshared = false;
+        self.refresh_privilege();
+        self.limit = 0;
     }
 
     pub(crate) fn segment(&self, register: SegmentRegister) -> &Segment {

@@ -10,7 +10,7 @@ use x86::flags;
 use crate::block::Kind;
 use crate::cpu::Cpu;
 use crate::exec;
-use crate::mode::Mode;
+use crate::mmu::Privilege;
 use crate::system::{CodeAndStack, is_null, null_segment};
 use crate::translated::Translation;
 
@@ -30,6 +30,7 @@ pub(crate) struct Basis {
     /// CR0 and CR4.
     control: u64,
     xcr0: u64,
+    is_unshared: bool,
 }
 
 impl Basis {
@@ -43,6 +44,7 @@ impl Basis {
         system: 0,
         control: 0,
         xcr0: 0,
+        is_unshared: false,
     };
 
     #[inline(always)]
@@ -56,6 +58,7 @@ impl Basis {
             system: cpu.msrs.sfmask << 32 | cpu.efer,
             control: cpu.cr4 << 32 | cpu.cr0,
             xcr0: cpu.xcr0,
+            is_unshared: cpu.is_unshared,
         }
     }
 }
@@ -89,9 +92,9 @@ impl Translation {
         }
         let entry = cpu.msrs.lstar;
         let open = u64::from(exec::open_gates(cpu)) << 20;
-        let kind = |rights: u8| u64::from(Kind::LONG.bits() | rights << Mode::RIGHTS_SHIFT);
+        let kind = |rights: u8| u64::from(Kind::LONG.bits() | rights);
         let supervisor = cpu.mmu.key(entry) | kind(0) | open;
-        let user = cpu.mmu.key(0) | kind(crate::mmu::Privilege::User as u8) | open;
+        let user = cpu.mmu.key(0) | kind(cpu.user_rights(Privilege::User)) | open;
         self.hold_links(cpu, entry);
         let is_live = |key| cpu.mmu.is_live(key);
         self.blocks

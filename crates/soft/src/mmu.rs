@@ -61,18 +61,26 @@ impl Cpu {
     pub(crate) fn refresh_privilege(&mut self) {
         self.mmu.set_long(self.mode.long);
         self.mmu.privilege = self.privilege_at(self.mode.cpl);
-        self.mode.kind = self.mode.kind & !Mode::RIGHTS | self.rights() << Mode::RIGHTS_SHIFT;
+        self.mode.kind = self.mode.kind & !Mode::RIGHTS | self.rights(self.mmu.privilege);
         let tables = [self.system_privilege(), Privilege::SupervisorAll];
         self.ctx.supervisor_tables = tables.map(|open| self.mmu.supervisor_table(open) as u64);
     }
 
     /// What code depends on of the privilege with which it runs. Whether SMAP is open is not among it: generated code
     /// switches tables by itself.
-    fn rights(&self) -> u8 {
-        match self.mmu.privilege {
-            Privilege::Supervisor | Privilege::SupervisorAll => self.mode.cpl.min(1),
-            user => user as u8,
+    fn rights(&self, privilege: Privilege) -> u8 {
+        match privilege {
+            Privilege::Supervisor | Privilege::SupervisorAll => {
+                self.mode.cpl.min(1) << Mode::RIGHTS_SHIFT
+            }
+            user => self.user_rights(user),
         }
+    }
+
+    /// [`Cpu::rights`] of user code.
+    pub(crate) fn user_rights(&self, privilege: Privilege) -> u8 {
+        let unshared = if self.is_unshared { Mode::UNSHARED } else { 0 };
+        (privilege as u8) << Mode::RIGHTS_SHIFT | unshared
     }
 
     /// The privilege of explicit accesses at a privilege level.

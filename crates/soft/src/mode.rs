@@ -65,9 +65,12 @@ impl Mode {
         stack_mask: 0xffff,
     };
 
-    /// Where in `kind` the rights of code are.
+    /// In `kind`: the rights of code, [`Cpu::rights`].
+    pub(crate) const RIGHTS: u8 = 3 << Self::RIGHTS_SHIFT | Self::UNSHARED;
+    /// Where its privilege is there.
     pub(crate) const RIGHTS_SHIFT: u32 = 4;
-    pub(crate) const RIGHTS: u8 = 3 << Self::RIGHTS_SHIFT;
+    /// User code whose locked instructions are seen by nobody else, [`Cpu::is_unshared`].
+    pub(crate) const UNSHARED: u8 = 1 << 7;
 
     /// VEX prefixes are recognized; in real and virtual-8086 mode they are not.
     pub(crate) fn has_vex(self) -> bool {

@@ -75,6 +75,9 @@ impl Cpu {
         self.inbox.clear();
         let clock = self.shared.scale.ticks(self.now());
         self.tsc_offset = state.tsc.wrapping_sub(clock);
+        // What user code has done is not known; without protection or interrupts there is none.
+        let begins = state.cr0 & cr::cr0::PE == 0 || state.idtr.limit == 0;
+        self.is_unshared = begins && self.shared.inboxes.len() == 1;
         self.replace_state(state);
         Ok(())
     }

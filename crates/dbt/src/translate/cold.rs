@@ -2,6 +2,7 @@
 
 use super::borrow::Borrowed;
 use super::branch::{Detour, Link};
+use super::cmpxchg::Differs;
 use super::deferred::Redo;
 use super::guess::Unguessed;
 use super::inside::{Early, Elsewhere, Stray};
@@ -85,6 +86,8 @@ pub(super) enum Cold {
     Elsewhere(Elsewhere),
     /// A probe for the second body has missed.
     Astray(Astray),
+    /// CMPXCHG finds something else in memory.
+    Differs(Differs),
     /// The vCPU is wanted before the block; its flags are known behind so many instructions.
     Wanted {
         label: Label,
@@ -312,6 +315,7 @@ impl Translator<'_> {
                 Cold::Early(early) => self.write_early(early),
                 Cold::Elsewhere(elsewhere) => self.write_elsewhere(elsewhere),
                 Cold::Astray(astray) => self.write_astray(astray),
+                Cold::Differs(differs) => self.write_differs(differs),
                 Cold::Wanted { label, ops } => self.write_wanted(label, ops),
             }
             next += 1;

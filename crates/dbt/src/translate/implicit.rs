@@ -9,8 +9,6 @@ use super::rewrite::{self, Free};
 use super::{State, Translator, flags};
 use crate::Context;
 
-const RSI: u8 = 6;
-
 /// Numbers of guest registers.
 const GUEST_RAX: u8 = 0;
 const GUEST_RCX: u8 = 1;
@@ -61,7 +59,12 @@ impl Translator<'_> {
 
     /// Runs an instruction with host registers loaded from guest registers before, and guest registers stored from
     /// the host's afterwards.
-    fn with(&mut self, instruction: &Instruction, reads: &[(u8, u8)], writes: &[(u8, u8)]) -> bool {
+    pub(super) fn with(
+        &mut self,
+        instruction: &Instruction,
+        reads: &[(u8, u8)],
+        writes: &[(u8, u8)],
+    ) -> bool {
         if rewrite::names_vectors(instruction) {
             self.need_vectors();
             self.hold_flags();
@@ -112,70 +115,6 @@ impl Translator<'_> {
             self.save_flags();
         }
         self.with(instruction, &[(RAX, GUEST_RAX)], &[(GUEST_RAX, RAX)])
-    }
-
-    fn compare_exchange(&mut self, instruction: &Instruction) -> bool {
-        let from = instruction.op1_register();
-        if instruction.op0_kind() == OpKind::Memory && register::home(from).is_none() {
-            return self.compare_exchange_borrowed(instruction, from);
-        }
-        self.with(instruction, &[(RAX, GUEST_RAX)], &[(GUEST_RAX, RAX)])
-    }
-
-    /// CMPXCHG of memory and a register that lives in the context, which goes to RSI meanwhile.
-    fn compare_exchange_borrowed(&mut self, instruction: &Instruction, from: Register) -> bool {
-        let bytes = instruction.memory_size().size() as u32;
-        self.save_flags();
-        let Some(mut place) = self.operand(instruction, bytes, true) else {
-            return false;
-        };
-        if rewrite::is_locked(instruction) {
-            place = self.whole(place, bytes);
-        }
-        self.out.store(Context::TEMPORARY, RSI);
-        self.load_guest(RSI, register::number(from));
-        self.load_guest(RAX, GUEST_RAX);
-        let mut body = *instruction;
-        rewrite::set_memory(&mut body, place);
-        body.set_op1_register(register::part(RSI, from));
-        self.out.add(&body);
-        self.out.load(RSI, Context::TEMPORARY);
-        self.store_guest(GUEST_RAX, RAX);
-        self.state = State::Host;
-        true
-    }
-
-    /// CMPXCHG8B and CMPXCHG16B need four registers of their own: the address goes to RSI meanwhile.
-    fn compare_exchange_pair(&mut self, instruction: &Instruction) -> bool {
-        let bytes = instruction.memory_size().size() as u32;
-        if !self.source.wide {
-            return false;
-        }
-        self.save_flags();
-        let Some(place) = self.operand(instruction, bytes, true) else {
-            return false;
-        };
-        // The instruction itself must not fault any more.
-        let place = self.whole(place, bytes);
-        self.restore_flags();
-        self.out.store(Context::TEMPORARY, RSI);
-        self.out.copy(RSI, place.base);
-        self.load_guest(RAX, GUEST_RAX);
-        self.load_guest(RCX, GUEST_RCX);
-        let mut body = *instruction;
-        rewrite::set_memory(
-            &mut body,
-            Place {
-                base: RSI,
-                index: None,
-                displacement: 0,
-            },
-        );
-        self.out.add(&body);
-        self.out.load(RSI, Context::TEMPORARY);
-        self.store_guest(GUEST_RAX, RAX);
-        self.state = State::Host;
-        true
     }
 
     /// Bit tests whose register selects one of many words of memory.

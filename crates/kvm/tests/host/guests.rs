@@ -29,6 +29,7 @@ const LISTED: &[(Quirk, &str, &[&str])] = &[
             "hot-crossing",
             "hot-indirect",
             "hot-iret",
+            "hot-locks-user",
             "hot-rights",
             "hot-segments",
             "hot-syscall",

@@ -48,7 +48,7 @@ impl Kind {
         }
     }
 
-    /// As a number, bits 4 and 5 clear.
+    /// As a number, the bits of [`Mode::RIGHTS`] clear.
     pub(crate) fn bits(self) -> u8 {
         self.code as u8
             | u8::from(self.stack != 16) << 2

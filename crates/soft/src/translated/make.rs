@@ -1,7 +1,7 @@
 //! Makes blocks of host code, by themselves or with what they lead to.
 
 use dbt::{Guest, Key};
-use iced_x86::{Decoder, DecoderOptions, EncodingKind, Mnemonic};
+use iced_x86::{Decoder, DecoderOptions, EncodingKind, Instruction, Mnemonic};
 use mem::Offset;
 
 use super::Translation;
@@ -10,6 +10,7 @@ use crate::block::Block;
 use crate::cpu::Cpu;
 use crate::engine::Translate;
 use crate::exec;
+use crate::mode::Mode;
 
 /// What the interpreter executes where code is compared with it: what is never the same twice, and what changes what is not
 /// compared.
@@ -153,11 +154,14 @@ fn guests(cpu: &Cpu, at: u64, bytes: &[u8], ops: usize, leads: bool) -> Vec<Gues
     let mut decoder = Decoder::with_ip(bits, bytes, at, options);
     (1..=ops)
         .map(|number| {
-            let instruction = decoder.decode();
+            let mut instruction = decoder.decode();
             let native = !instruction.is_invalid()
                 && exec::claims(&instruction)
                 && (cpu.mode.has_vex() || instruction.code().encoding() != EncodingKind::VEX)
                 && exec::is_open(cpu, &instruction);
+            if cpu.mode.kind & Mode::UNSHARED != 0 && !is_barrier(&instruction) {
+                instruction.set_has_lock_prefix(false);
+            }
             Guest {
                 instruction,
                 native,
@@ -165,4 +169,79 @@ fn guests(cpu: &Cpu, at: u64, bytes: &[u8], ops: usize, leads: bool) -> Vec<Gues
             }
         })
         .collect()
+}
+
+/// Whether an instruction is locked for its being a barrier, like `lock or dword ptr [rsp], 0`.
+fn is_barrier(instruction: &Instruction) -> bool {
+    instruction.op_count() == 2 && instruction.try_immediate(1).is_ok_and(|value| value == 0)
+}
+
+#[cfg(test)]
+mod tests {
+    use x86::cr::{cr0, cr4};
+    use x86::descriptor::Attributes;
+    use x86::flags;
+
+    use super::guests;
+    use crate::run::Processor;
+    use crate::testing::{self, CODE};
+
+    /// `lock xadd [rdi], rax`; `lock or dword ptr [rsp], 0`.
+    const LOCKED: [u8; 10] = [0xf0, 0x48, 0x0f, 0xc1, 0x07, 0xf0, 0x83, 0x0c, 0x24, 0];
+    /// `in al, 0x60`, and a JMP to what follows it.
+    const IN: [u8; 4] = [0xe4, 0x60, 0xeb, 0];
+
+    /// A processor at CPL 3 with all ports open, at this program.
+    fn user(program: &[u8]) -> Processor {
+        let mut processor = testing::long(program);
+        let cpu = &mut processor.cpu;
+        cpu.seg[1].attributes = Attributes(0xa0fb);
+        cpu.seg[2].attributes = Attributes(0xc0f3);
+        cpu.flags |= flags::IOPL;
+        cpu.refresh_mode();
+        processor
+    }
+
+    fn locks(processor: &Processor) -> [bool; 2] {
+        let guests = guests(&processor.cpu, 0, &LOCKED, 2, false);
+        [0, 1].map(|number| guests[number].instruction.has_lock_prefix())
+    }
+
+    #[test]
+    fn a_sole_processors_user_code_has_no_locks_but_barriers() {
+        assert_eq!(locks(&user(&[])), [false, true]);
+        assert_eq!(locks(&testing::long(&[])), [true, true], "a kernel has");
+    }
+
+    #[test]
+    fn user_code_that_accesses_a_device_keeps_its_locks() {
+        let mut processor = user(&IN);
+        let before = processor.cpu.block_key(CODE);
+        processor.until(CODE + 4).unwrap();
+        assert_eq!(locks(&processor), [true, true]);
+        assert_ne!(processor.cpu.block_key(CODE), before, "other code");
+
+        // The kernel's drivers are another matter.
+        let mut processor = testing::long(&IN);
+        processor.until(CODE + 4).unwrap();
+        assert!(processor.cpu.is_unshared);
+    }
+
+    #[test]
+    fn what_user_code_did_before_a_state_was_loaded_is_not_known() {
+        let mut processor = user(&[]);
+        let mut state = processor.cpu.save_state();
+        processor.cpu.load_state(&state).unwrap();
+        assert_eq!(locks(&processor), [true, true]);
+        // A guest that begins has no user code.
+        state.idtr.limit = 0;
+        processor.cpu.load_state(&state).unwrap();
+        assert_eq!(locks(&processor), [false, true]);
+        state.idtr.limit = 0xfff;
+        state.cr0 &= !(cr0::PE | cr0::PG);
+        state.cr4 &= !cr4::PAE;
+        state.efer = 0;
+        processor.cpu.load_state(&state).unwrap();
+        assert!(processor.cpu.is_unshared);
+    }
 }

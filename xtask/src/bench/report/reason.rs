@@ -6,7 +6,7 @@ use super::Report;
 use crate::bench::plan::own;
 
 /// Rows that have missed a goal, and what keeps them from it.
-const REASONS: [(&str, &str); 15] = [
+const REASONS: [(&str, &str); 14] = [
     (
         "integer-loop",
         "both run the loop's own instructions; what differs is chance",
@@ -49,11 +49,6 @@ const REASONS: [(&str, &str); 15] = [
          those of different lengths go by different branches",
     ),
     ("memset-small", "as memcpy-small"),
-    (
-        "atomic",
-        "the bare host's own loop: two locked instructions. QEMU needs no lock for one processor, and we keep it, since \
-         devices run beside it",
-    ),
     (
         "fork-exec",
         "code that runs a few times only is interpreted or translated, neither of which pays",

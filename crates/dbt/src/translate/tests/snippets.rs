@@ -1,7 +1,7 @@
 //! Guest code for listings: name, whether it is 64-bit code, machine code in hexadecimal.
 
 /// See the listings for what they are.
-pub(super) const SNIPPETS: [(&str, bool, &str); 60] = [
+pub(super) const SNIPPETS: [(&str, bool, &str); 61] = [
     (
         "registers that live in the context",
         true,
@@ -53,6 +53,11 @@ pub(super) const SNIPPETS: [(&str, bool, &str); 60] = [
     ("compare and exchange with R10", true, "f04c0fb117751e"),
     ("compare and exchange", true, "f0480fb117751e"),
     ("compare and exchange of a pair", true, "f0480fc70f"),
+    (
+        "compare and exchange without lock",
+        true,
+        "480fb11766440fb1567f751e",
+    ),
     ("atomics", true, "f00fc107488706f0830c2400"),
     ("bits in memory", true, "480fa307f00fab370fbae003"),
     ("carry chain", true, "480307481357084889064819c9"),
